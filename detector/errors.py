@@ -1,0 +1,65 @@
+"""Every error that Roentgate raises on purpose, in one tree, each with a line that says what to do.
+
+    >>> raise ScanTooLarge("bag.png: 90000 x 90000 pixels", remedy="raise limits.max_pixels")
+    Traceback (most recent call last):
+    detector.errors.ScanTooLarge: bag.png: 90000 x 90000 pixels
+"""
+
+from __future__ import annotations
+
+
+class RoentgateError(Exception):
+    """Base of all. `what` says what is wrong, `remedy` what to do about it; both are one line."""
+
+    default_remedy = ""
+
+    def __init__(self, what: str, *, remedy: str = "") -> None:
+        super().__init__(" ".join(what.split()))
+        self.what = str(self)
+        self.remedy = remedy or self.default_remedy
+
+    def reason(self) -> str:
+        """`Name: what`, as it stands in a result's reasons."""
+        return f"{type(self).__name__}: {self.what}"
+
+
+class ScanUnreadable(RoentgateError):
+    """The file is no scan that can be decoded whole: missing, cut short, corrupt, or of no known format."""
+
+    default_remedy = "export the scan again; PNG, JPEG, BMP, WebP and TIFF are read"
+
+
+class ScanTooLarge(ScanUnreadable):
+    """The header announces more pixels or bytes than the limits allow."""
+
+    default_remedy = "raise the limit in the settings if scans of this size are expected"
+
+
+class ScanWithoutContent(ScanUnreadable):
+    """All pixels are alike: a dead detector, a closed shutter, or an empty export."""
+
+    default_remedy = "check the scanner and scan again"
+
+
+class InferenceFailed(RoentgateError):
+    """The network raised, or returned numbers that are not finite or not of the promised shape."""
+
+    default_remedy = "run `roentgate doctor`; the scan must be looked at by a person"
+
+
+class WeightsRejected(RoentgateError):
+    """The weights file is missing, altered, or does not carry what it must."""
+
+    default_remedy = "run `roentgate weights verify`, then fetch the weights again"
+
+
+class ProviderUnavailable(RoentgateError):
+    """The execution provider that was asked for did not start; the CPU is never used in its place silently."""
+
+    default_remedy = "use --provider auto, or install the matching onnxruntime"
+
+
+class SettingsInvalid(RoentgateError):
+    """A policy, recipe or option that cannot be taken as it stands."""
+
+    default_remedy = "correct the named setting"

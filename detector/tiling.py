@@ -1,0 +1,55 @@
+"""Plans the tiles of a scan: every pixel covered, neighbours overlapping, nothing stretched.
+
+    >>> plan_tiles(width=640, height=480, side=1280)
+    [Tile(x1=0, y1=0, x2=640, y2=480)]
+    >>> len(plan_tiles(width=3000, height=700, side=1280))
+    3
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+#: Share of a tile's side that neighbours have in common. An item smaller than this is whole in at least one tile.
+OVERLAP = 0.25
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A window of a view, in its pixels; x2 and y2 are one past the last."""
+
+    x1: int
+    y1: int
+    x2: int
+    y2: int
+
+    @property
+    def width(self) -> int:
+        """Pixels across."""
+        return self.x2 - self.x1
+
+    @property
+    def height(self) -> int:
+        """Pixels down."""
+        return self.y2 - self.y1
+
+
+def plan_tiles(width: int, height: int, side: int) -> list[Tile]:
+    """Tiles of at most side x side pixels that cover a view of width x height; one tile if it fits whole.
+
+    Neighbours share at least OVERLAP of a side. Raises ValueError for sizes below 1.
+    """
+    if min(width, height, side) < 1:
+        raise ValueError(f"sizes must be positive: {width} x {height}, tile {side}")
+    columns, rows = _starts(width, side), _starts(height, side)
+    return [Tile(x, y, min(x + side, width), min(y + side, height)) for y in rows for x in columns]
+
+
+def _starts(length: int, side: int) -> list[int]:
+    if length <= side:
+        return [0]
+    stride = max(1, math.floor(side * (1 - OVERLAP)))
+    count = math.ceil((length - side) / stride) + 1
+    # Spread evenly, so that the last tile is as full as the first.
+    return [round(index * (length - side) / (count - 1)) for index in range(count)]

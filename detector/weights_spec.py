@@ -1,0 +1,71 @@
+"""What a weights file says of itself: the JSON under the ONNX metadata key `roentgate`.
+
+A network without this is refused: guessing an input size, a channel order or a class list is how the wrong box gets the
+wrong name.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+METADATA_KEY = "roentgate"
+SCHEMA_VERSION = 1
+#: Names of the graph's input and outputs.
+INPUT_NAME, BOXES_NAME, SCORES_NAME = "scans", "boxes_xyxy", "scores"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TrainingSource(_Frozen):
+    """One source of training scans and what may be done with weights learned from it."""
+
+    name: str
+    scans: int = Field(ge=0)
+    terms: str
+
+
+class WeightsSpec(_Frozen):
+    """Input, classes, thresholds and provenance of one network.
+
+    The graph takes `scans` (N, input_size, input_size, 3) uint8 RGB, letterboxed from the top left corner and padded
+    with pad_value, and gives `boxes_xyxy` (N, Q, 4) float32 in pixels of that square and `scores` (N, Q, C) 0..1.
+    """
+
+    schema_version: Literal[1] = 1
+    name: str
+    family: str
+    class_names: tuple[str, ...] = Field(min_length=1)
+    input_size: int = Field(gt=0)
+    channel_order: Literal["RGB"] = "RGB"
+    scaling: Literal["inside graph"] = "inside graph"
+    resize: Literal["letterbox top left"] = "letterbox top left"
+    pad_value: Literal[255] = 255
+    #: The largest side of a scan, in its own pixels, that is looked at whole; larger scans are cut into such tiles.
+    tile_pixels: int = Field(gt=0)
+    #: Boxes of one class that overlap more than this are one item.
+    merge_iou: float = Field(gt=0, lt=1)
+    #: Score at which a class raises an alarm, chosen on validation scans.
+    thresholds: dict[str, float]
+    #: How the thresholds were chosen, in a sentence.
+    operating_point: str
+    #: class -> (slope, offset) of the logistic map score -> probability; empty while not calibrated.
+    calibration: dict[str, tuple[float, float]] = {}
+    pretrained: str
+    training_data: tuple[TrainingSource, ...]
+    terms: str
+    #: Measured on validation scans at export: {"AP50": {"value": .., "n": ..}, ...}.
+    metrics: dict[str, dict[str, float]] = {}
+
+    @model_validator(mode="after")
+    def _thresholds_cover_classes(self) -> WeightsSpec:
+        if set(self.thresholds) != set(self.class_names):
+            raise ValueError("thresholds must name exactly the classes: a class without one could never alarm")
+        if not all(0 < value <= 1 for value in self.thresholds.values()):
+            raise ValueError("thresholds lie in (0, 1]")
+        if len(set(self.class_names)) != len(self.class_names):
+            raise ValueError("class names repeat")
+        return self

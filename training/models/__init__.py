@@ -1,0 +1,1 @@
+"""Detection networks. `table.MODELS` names them; one file a family."""

@@ -1,0 +1,65 @@
+"""What every family of networks gives, so that the rest of `training` need not know which one it holds."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Target:
+    """Ground truth of one training scan, in pixels of the network's input.
+
+    boxes_xyxy: (n, 4) float32, corners x1 y1 x2 y2. class_ids: (n,) int64, 0-based.
+    annotated: (C,) bool; False for a class that the scan's source did not look for. Such a class may be in the scan
+    unmarked, so nothing may be learned from its absence.
+    """
+
+    boxes_xyxy: Tensor
+    class_ids: Tensor
+    annotated: Tensor
+
+    def to(self, device: torch.device) -> Target:
+        """The same target on `device`."""
+        return Target(self.boxes_xyxy.to(device), self.class_ids.to(device), self.annotated.to(device))
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Raw candidates of a batch, before thresholds and merging.
+
+    boxes_xyxy: (N, Q, 4) pixels of the network's input. scores: (N, Q, C), 0..1, one independent score a class.
+    """
+
+    boxes_xyxy: Tensor
+    scores: Tensor
+
+
+class DetectionNetwork(nn.Module, ABC):
+    """A detector that takes RGB images (N, 3, H, W), float, 0..255, and does its own scaling and channel order.
+
+    Scaling inside the network is what lets the exported ONNX carry it: a station cannot get it wrong.
+    """
+
+    class_names: tuple[str, ...]
+    #: H and W must be multiples of this.
+    stride: int
+
+    @abstractmethod
+    def losses(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+        """Named scalar losses; their sum is minimised."""
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Candidates:
+        """Candidates for `images`; differentiable, exportable, the same in training and in ONNX."""
+
+    @abstractmethod
+    def load_pretrained(self, start: str) -> str:
+        """Starts from a local file or a hub name; returns one line that says what was loaded and what was left fresh."""
+
+    @abstractmethod
+    def pretrained_parameters(self) -> set[str]:
+        """Names of the parameters that `load_pretrained` filled; the recipe may train these more slowly."""
