@@ -1,0 +1,205 @@
+"""The straight line from a scan to its decision. No output is written here.
+
+    >>> Detector("luggage").inspect("scan.png").decision
+    <Decision.ALARM: 'ALARM'>
+
+CLEAR is earned: the weights were verified, the file decoded whole, every tile inferred, every number finite. Whatever
+goes wrong with one scan, expected or not, ends in REFER for that scan, and the next one is looked at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.calibration import calibrate
+from detector.detections import Detections
+from detector.errors import InferenceFailed, RoentgateError, ScanUnreadable, SettingsInvalid
+from detector.inspection import Inspection
+from detector.merging import merge_tiles
+from detector.network import Network, Provider
+from detector.normalise import letterbox, render
+from detector.policy import decide, listed, refer
+from detector.readers import Limits, read_scan
+from detector.scan import Scan
+from detector.settings import Policy
+from detector.tiling import Tile, plan_tiles
+from detector.weights import load_weights
+
+UInt8 = NDArray[np.uint8]
+Float32 = NDArray[np.float32]
+
+#: Tiles handed to the network at once.
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class TileSquare:
+    """One tile as the network sees it. view: page number; scale: square pixels a view pixel."""
+
+    view: int
+    tile: Tile
+    scale: float
+    square: UInt8
+
+
+@dataclass(frozen=True)
+class PreparedScan:
+    """A decoded scan with its tiles, ready for the network. seconds: spent on it so far."""
+
+    name: str
+    scan: Scan
+    tiles: tuple[TileSquare, ...]
+    seconds: float
+
+
+class Detector:
+    """Inspects scans with one network and one policy; safe to share between threads."""
+
+    def __init__(
+        self,
+        weights: str | Path = "",
+        *,
+        policy: Policy | None = None,
+        provider: Provider | str = Provider.AUTO,
+        threads: int = 0,
+        tile: str | int = "auto",
+        limits: Limits | None = None,
+    ) -> None:
+        """weights: shipped name or .onnx file, empty for the default. tile: 'auto', 'off', or pixels of a tile's side.
+
+        Raises WeightsRejected, ProviderUnavailable or SettingsInvalid; never starts half.
+        """
+        self.weights = load_weights(weights)
+        self.spec = self.weights.spec
+        self.policy = policy or Policy()
+        self.thresholds = self.policy.effective(self.spec.thresholds)
+        self.network = Network(self.weights, provider, threads)
+        self.limits = limits or Limits()
+        self.tile_pixels = _tile_pixels(tile, self.spec.tile_pixels)
+
+    def fingerprint(self) -> str:
+        """Of all settings that a result depends on besides scan and weights."""
+        return self.policy.fingerprint(tile_pixels=self.tile_pixels or 0)
+
+    def inspect(self, source: str | Path | bytes | Scan) -> Inspection:
+        """Inspects a file, the bytes of one, or a scan already read. A scan that cannot be judged gives REFER."""
+        name = Path(source).name if isinstance(source, str | Path) else getattr(source, "source", "scan")
+        prepared = self.prepare(source, name)
+        return prepared if isinstance(prepared, Inspection) else self.judge([prepared])[0]
+
+    def prepare(self, source: str | Path | bytes | Scan, name: str) -> PreparedScan | Inspection:
+        """Reads, renders and tiles one scan; an Inspection (REFER) if that cannot be done."""
+        started, digest = time.perf_counter(), ""
+        try:
+            if isinstance(source, str | Path):
+                source = _read_bytes(Path(source))
+            if isinstance(source, bytes):
+                digest = hashlib.sha256(source).hexdigest()
+                source = read_scan(source, name, self.limits)
+            tiles = tuple(self._tiles(source))
+            return PreparedScan(name, source, tiles, time.perf_counter() - started)
+        # Whatever it was, this scan has not been looked at. It must reach a person, not stop the belt.
+        except Exception as error:
+            return self.refused(name, digest, error, time.perf_counter() - started)
+
+    def judge(self, prepared: Sequence[PreparedScan]) -> list[Inspection]:
+        """Inspections of `prepared`, in order, their tiles batched together."""
+        started = time.perf_counter()
+        try:
+            outputs = self._infer([tile.square for scan in prepared for tile in scan.tiles])
+        except InferenceFailed as error:
+            if len(prepared) == 1:
+                return [self.refused(prepared[0].name, prepared[0].scan.sha256, error, prepared[0].seconds)]
+            # One scan must not drag those beside it along: each alone.
+            return [inspection for scan in prepared for inspection in self.judge([scan])]
+        share = (time.perf_counter() - started) / max(1, len(outputs))
+        inspections, position = [], 0
+        for scan in prepared:
+            own = outputs[position : position + len(scan.tiles)]
+            position += len(scan.tiles)
+            inspections.append(self._conclude(scan, own, scan.seconds + share * len(scan.tiles)))
+        return inspections
+
+    def refused(self, name: str, digest: str, error: Exception, seconds: float) -> Inspection:
+        """The REFER of a scan that could not be judged, with the error in words."""
+        if not isinstance(error, RoentgateError):
+            error = InferenceFailed(f"{name}: {type(error).__name__}: {error}")
+        decision, reasons = refer(error)
+        empty = Detections.empty(self.spec.class_names)
+        return Inspection(name, digest, (), decision, reasons, empty, self.weights.label, seconds * 1000)
+
+    def _tiles(self, scan: Scan) -> list[TileSquare]:
+        tiles = []
+        for number, view in enumerate(scan.views):
+            image = render(view)
+            height, width = image.shape[:2]
+            for tile in plan_tiles(width, height, self.tile_pixels or max(width, height)):
+                square, placed = letterbox(image[tile.y1 : tile.y2, tile.x1 : tile.x2], self.spec.input_size)
+                tiles.append(TileSquare(number, tile, placed.scale, square))
+        return tiles
+
+    def _infer(self, squares: list[UInt8]) -> list[tuple[Float32, Float32]]:
+        outputs: list[tuple[Float32, Float32]] = []
+        for start in range(0, len(squares), BATCH):
+            boxes, scores = self.network.infer(np.stack(squares[start : start + BATCH]))
+            outputs.extend(zip(boxes, scores, strict=True))
+        return outputs
+
+    def _conclude(self, prepared: PreparedScan, outputs: list[tuple[Float32, Float32]], seconds: float) -> Inspection:
+        started = time.perf_counter()
+        try:
+            found = self._merge(prepared, outputs)
+            decision, reasons = decide(found, self.thresholds)
+        except Exception as error:
+            return self.refused(prepared.name, prepared.scan.sha256, error, seconds)
+        sizes = tuple((int(view.shape[1]), int(view.shape[0])) for view in prepared.scan.views)
+        elapsed = (seconds + time.perf_counter() - started) * 1000
+        detections = listed(found, self.thresholds)
+        return Inspection(
+            prepared.name, prepared.scan.sha256, sizes, decision, reasons, detections, self.weights.label, elapsed
+        )
+
+    def _merge(self, prepared: PreparedScan, outputs: list[tuple[Float32, Float32]]) -> Detections:
+        views = []
+        if len(outputs) != len(prepared.tiles):
+            raise InferenceFailed(f"{prepared.name}: {len(outputs)} of {len(prepared.tiles)} tiles were inferred")
+        for number in range(len(prepared.scan.views)):
+            own = [(tile, output) for tile, output in zip(prepared.tiles, outputs, strict=True) if tile.view == number]
+            boxes = [box / np.float32(tile.scale) + _origin(tile.tile) for tile, (box, _) in own]
+            merged = merge_tiles(
+                [tile.tile for tile, _ in own], boxes, [scores for _, (_, scores) in own], self.spec.merge_iou
+            )
+            names = self.spec.class_names
+            scores = calibrate(merged.scores, merged.class_ids, names, self.spec.calibration)
+            where = np.full(len(scores), number, np.int64)
+            views.append(Detections(merged.xyxy, scores, merged.class_ids, where, names))
+        return Detections.concatenate(views, self.spec.class_names)
+
+
+def _origin(tile: Tile) -> Float32:
+    return np.array([tile.x1, tile.y1, tile.x1, tile.y1], np.float32)
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ScanUnreadable(f"{path.name}: {error.strerror or error}", remedy="check that the file is there") from None
+
+
+def _tile_pixels(tile: str | int, own: int) -> int | None:
+    """Side of a tile in pixels of the scan; None for the whole scan at once."""
+    if tile == "auto":
+        return own
+    if tile == "off":
+        return None
+    if str(tile).isdecimal() and int(tile) >= 64:
+        return int(tile)
+    raise SettingsInvalid(f"--tile {tile}: not a size", remedy="give auto, off, or at least 64 pixels")

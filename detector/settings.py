@@ -1,0 +1,145 @@
+"""The station's policy, read from TOML: at which scores a class alarms, refers, or is listed at all.
+
+    min_score = 0.10        # detections below are not listed, unless they made the decision
+
+    [alarm]
+    gun = 0.35              # in place of the weights' own alarm score
+
+    [refer]
+    gun = 0.20              # from here up to the alarm score a person must look
+
+    >>> policy = load_policy(Path("policy.toml"))
+    >>> thresholds = policy.effective(spec.thresholds)
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from detector.errors import SettingsInvalid
+
+# Strict: `gun = "0.4"` and `gun = true` are mistakes, not scores.
+Threshold = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False, strict=True)]
+Floor = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
+
+
+@dataclass(frozen=True)
+class EffectiveThresholds:
+    """What decides: the weights' alarm scores with the policy laid over them.
+
+    alarm: every class of the weights. refer: only the classes that have one, each below the class's alarm score.
+    min_score: floor of what is listed; whatever made the decision is listed all the same.
+    """
+
+    alarm: Mapping[str, float]
+    refer: Mapping[str, float]
+    min_score: float
+
+    def decisive(self, class_name: str) -> float:
+        """The lowest score of `class_name` that keeps a scan from being CLEAR."""
+        return self.refer.get(class_name, self.alarm[class_name])
+
+    def listed_from(self, class_name: str) -> float:
+        """The lowest score of `class_name` that appears among a result's detections."""
+        return min(self.min_score, self.decisive(class_name))
+
+
+class Policy(BaseModel):
+    """One station's policy. Raises pydantic's ValidationError; `load_policy` turns that into SettingsInvalid."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    alarm: dict[str, Threshold] = {}
+    refer: dict[str, Threshold] = {}
+    min_score: Floor = 0.05
+
+    def with_min_score(self, min_score: float) -> Policy:
+        """The same policy with another floor. Raises SettingsInvalid outside 0..1."""
+        try:
+            return Policy(alarm=self.alarm, refer=self.refer, min_score=min_score)
+        except ValidationError as error:
+            raise _refusal("--min-score", error) from None
+
+    def check_classes(self, class_names: Iterable[str]) -> None:
+        """Raises SettingsInvalid, with the nearest name, when a class is none of the weights'."""
+        known = tuple(class_names)
+        for table, thresholds in (("alarm", self.alarm), ("refer", self.refer)):
+            for name in thresholds:
+                if name not in known:
+                    raise SettingsInvalid(
+                        f"policy: [{table}] names the class {name!r}, which the weights do not know"
+                        f"{_nearest(name, known)}",
+                        remedy=f"the weights' classes are: {', '.join(known)}",
+                    )
+
+    def effective(self, weights_thresholds: Mapping[str, float]) -> EffectiveThresholds:
+        """The policy laid over the weights' own alarm scores, class -> score.
+
+        Raises SettingsInvalid for a class that the weights do not know, and for a refer score that is not below the
+        alarm score of its class: that could only hide what its author meant.
+        """
+        self.check_classes(weights_thresholds)
+        alarm = {**weights_thresholds, **self.alarm}
+        for name, score in self.refer.items():
+            if score >= alarm[name]:
+                raise SettingsInvalid(
+                    f"policy: [refer] {name} = {score:g} is not below its alarm score {alarm[name]:g}",
+                    remedy="give a refer score below the alarm score, or leave it out",
+                )
+        return EffectiveThresholds(alarm, dict(self.refer), self.min_score)
+
+    def fingerprint(self, **others: str | int | float) -> str:
+        """SHA-256, hex, of all settings a result depends on; `others` are those outside the policy (such as tile).
+
+        Independent of the order of the keys in the file. The weights' own thresholds are covered by their digest.
+        """
+        settings = {"policy": self.model_dump(), "others": others}
+        canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def load_policy(path: Path) -> Policy:
+    """The policy in a TOML file. Raises SettingsInvalid, in one line, for anything that cannot be taken as it stands."""
+    try:
+        values = tomllib.loads(path.read_bytes().decode("utf-8"))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise SettingsInvalid(f"{path}: cannot be read ({reason})", remedy="name a policy file in TOML") from None
+    except ValueError as error:
+        raise SettingsInvalid(f"{path}: not TOML ({error})", remedy="correct that line of the file") from None
+    try:
+        return Policy.model_validate(values)
+    except ValidationError as error:
+        raise _refusal(str(path), error) from None
+
+
+def _refusal(source: str, error: ValidationError) -> SettingsInvalid:
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        names = tuple(Policy.model_fields)
+        return SettingsInvalid(
+            f"{source}: unknown key {key!r}{_nearest(key, names)}", remedy=f"the keys are: {', '.join(names)}"
+        )
+    return SettingsInvalid(f"{source}: {key} = {_short(first['input'])}: {first['msg'].lower()}")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    """` (nearest: 'gun')`, or nothing where no name comes near."""
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    found = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.5)
+    return f"; did you mean {by_folded[found[0]]!r}?" if found else ""

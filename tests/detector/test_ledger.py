@@ -1,0 +1,233 @@
+"""The ledger keeps one result a key, loses nothing, and shows what was tampered with."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from detector.errors import SettingsInvalid
+from detector.ledger import Key, Ledger, LedgerUnusable
+
+
+def line(scan: str, decision: str = "CLEAR", reason: str = "nothing found") -> str:
+    return json.dumps({"scan": scan, "decision": decision, "reasons": [reason]})
+
+
+def key(scan: str, sha256: str = "a") -> Key:
+    return Key(scan, sha256, "weights", "settings")
+
+
+def lines(ledger: Ledger) -> list[str]:
+    return [stored.line for stored in ledger.results("weights", "settings")]
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Path:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        for number in range(5):
+            ledger.record(key(f"{number}.png"), line(f"{number}.png"), b"jpeg")
+    return path
+
+
+def tamper(path: Path, *statements: str) -> tuple[str, ...]:
+    """Somebody with SQLite in hand; the triggers do not stop them."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TRIGGER audit_never_edited")
+        connection.execute("DROP TRIGGER audit_never_shortened")
+        for statement in statements:
+            assert connection.execute(statement).rowcount > 0, statement
+        connection.commit()
+    with Ledger(path) as ledger:
+        return ledger.verify()
+
+
+def test_a_result_survives_and_keeps_its_bytes(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        assert not ledger.has(key("b.png"))
+        ledger.record(key("b.png"), line("b.png"), b"\xff\xd8b")
+        ledger.record(key("a.png"), line("a.png"))
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        assert ledger.has(key("b.png"))
+        assert not ledger.has(key("b.png", "other bytes"))
+        stored = list(ledger.results("weights", "settings"))
+        assert [(one.line, one.thumbnail) for one in stored] == [(line("a.png"), b""), (line("b.png"), b"\xff\xd8b")]
+        assert list(ledger.results("weights", "other settings")) == []
+        assert ledger.verify() == ()
+
+
+def test_the_latest_bytes_of_a_scan_count_and_older_ones_come_back(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.record(key("s.png", "old"), line("s.png", reason="old"))
+        ledger.record(key("s.png", "new"), line("s.png", reason="new"))
+        assert lines(ledger) == [line("s.png", reason="new")]
+        assert ledger.has(key("s.png", "new")) and lines(ledger) == [line("s.png", reason="new")]
+        assert ledger.has(key("s.png", "old")) and lines(ledger) == [line("s.png", reason="old")]
+        assert ledger.verify() == ()
+
+
+def test_a_refer_for_an_error_is_tried_again_and_stays_in_the_audit(tmp_path: Path) -> None:
+    failed = line("s.png", "REFER", "ScanUnreadable: cut short; export again")
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.record(key("s.png"), failed)
+        assert not ledger.has(key("s.png"))
+        assert lines(ledger) == [failed]
+        ledger.record(key("s.png"), line("s.png"))
+        assert ledger.has(key("s.png"))
+        assert lines(ledger) == [line("s.png")]
+        assert ledger.head()[0] == 2
+        entries = [json.loads(entry)["result"] for (entry,) in ledger.rows("SELECT entry FROM audit")]
+        assert entries == [failed, line("s.png")]
+
+
+def test_a_refer_by_score_is_final(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.record(key("s.png"), line("s.png", "REFER", "gun 0.31 is below its alarm score 0.40 but >= 0.30"))
+        assert ledger.has(key("s.png"))
+
+
+def test_the_audit_refuses_edits_through_the_front_door(filled: Path) -> None:
+    with closing(sqlite3.connect(filled)) as connection:
+        for statement in ("UPDATE audit SET utc = ''", "DELETE FROM audit"):
+            with pytest.raises(sqlite3.IntegrityError, match="only grows"):
+                connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("statements", "told"),
+    [
+        (["UPDATE audit SET entry = replace(entry, 'CLEAR', 'ALARM') WHERE sequence = 3"], "audit row 3: edited"),
+        (["UPDATE audit SET utc = '2020-01-01' WHERE sequence = 2"], "audit row 2: edited"),
+        (["DELETE FROM audit WHERE sequence = 3"], "audit row 3: missing"),
+        (["DELETE FROM audit WHERE sequence = 5"], "result of '4.png': not in the audit"),
+        (
+            [
+                "UPDATE audit SET sequence = -3 WHERE sequence = 3",
+                "UPDATE audit SET sequence = 3 WHERE sequence = 4",
+                "UPDATE audit SET sequence = 4 WHERE sequence = -3",
+            ],
+            "audit row 3: does not follow",
+        ),
+        (["UPDATE results SET recorded = 1 WHERE scan = '4.png'"], "result of '4.png': not the one"),
+        (["UPDATE results SET thumbnail = x'00' WHERE scan = '1.png'"], "result of '1.png': not the one"),
+        (["DELETE FROM results WHERE scan = '2.png'"], "result of '2.png': missing"),
+        (["UPDATE results SET final = 0 WHERE scan = '2.png'"], "result of '2.png': not the one"),
+    ],
+)
+def test_tampering_is_found(filled: Path, statements: list[str], told: str) -> None:
+    assert any(problem.startswith(told) for problem in tamper(filled, *statements))
+
+
+def test_an_edit_with_its_own_hash_made_good_breaks_the_next_row(filled: Path) -> None:
+    problems = tamper(filled, "UPDATE audit SET sha256 = 'forged' WHERE sequence = 2")
+    assert any(problem.startswith("audit row 3: does not follow") for problem in problems)
+
+
+def test_rows_cut_off_with_their_results_show_in_the_head(filled: Path) -> None:
+    with Ledger(filled) as ledger:
+        head = ledger.head()
+    statements = ("DELETE FROM audit WHERE sequence = 5", "DELETE FROM results WHERE recorded = 5")
+    assert tamper(filled, *statements) == ()
+    with Ledger(filled) as ledger:
+        assert ledger.head() != head
+
+
+@pytest.mark.parametrize("content", [b"", b"not SQLite at all" * 100, b"SQLite format 3\0" + bytes(4096)])
+def test_a_foreign_file_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(content)
+    with pytest.raises(LedgerUnusable) as refused:
+        Ledger(path)
+    assert "\n" not in str(refused.value) and refused.value.remedy
+    assert path.read_bytes() == content
+
+
+def test_a_foreign_database_and_another_version_are_refused(tmp_path: Path, filled: Path) -> None:
+    foreign = tmp_path / "foreign.sqlite"
+    with closing(sqlite3.connect(foreign)) as connection:
+        connection.execute("CREATE TABLE results (a)")
+    with pytest.raises(SettingsInvalid, match="not a ledger of Roentgate"):
+        Ledger(foreign)
+    with closing(sqlite3.connect(filled)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(SettingsInvalid, match="version 99"):
+        Ledger(filled)
+
+
+def test_a_damaged_or_shortened_ledger_is_told_on_opening(filled: Path) -> None:
+    whole = filled.read_bytes()
+    filled.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(LedgerUnusable):
+        Ledger(filled)
+    filled.write_bytes(whole[:4096] + b"\xa5" * (len(whole) - 4096))
+    with pytest.raises(LedgerUnusable, match="damaged"):
+        Ledger(filled)
+
+
+def test_no_folder_and_a_folder_in_the_place_of_the_file(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing" / "ledger.sqlite", tmp_path):
+        with pytest.raises(LedgerUnusable):
+            Ledger(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_that_are_not_utf_8_are_kept(tmp_path: Path) -> None:
+    name = b"bag_\xff.png".decode("utf-8", "surrogateescape")
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.record(key(name), line("bag"))
+        assert ledger.has(key(name)) and ledger.verify() == ()
+
+
+def test_an_exclusive_block_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        with pytest.raises(OSError, match="full"), ledger.exclusively():
+            raise OSError("full")
+        ledger.record(key("s.png"), line("s.png"))
+        assert ledger.verify() == ()
+
+
+_WRITER = """
+import json, sys
+from pathlib import Path
+from detector.ledger import Key, Ledger
+with Ledger(Path(sys.argv[1])) as ledger:
+    for number in range(int(sys.argv[3])):
+        scan = f"{sys.argv[2]}_{number}.png"
+        ledger.record(Key(scan, "a", "weights", "settings"), json.dumps({"scan": scan, "decision": "CLEAR", "reasons": []}))
+        print(scan, flush=True)
+"""
+
+
+def writer(path: Path, name: str, count: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", _WRITER, str(path), name, str(count)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_two_processes_share_one_chain_from_its_creation(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    for process in [writer(path, "left", 40), writer(path, "right", 40)]:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    with Ledger(path) as ledger:
+        assert ledger.verify() == ()
+        assert len(lines(ledger)) == 80
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_killed_at_any_moment_all_that_was_told_done_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    process = writer(path, "scan", 100_000)
+    assert process.stdout is not None
+    told = [process.stdout.readline().strip() for _ in range(20)]
+    process.send_signal(signal.SIGKILL)
+    told += process.communicate()[0].split()
+    with Ledger(path) as ledger:
+        assert ledger.verify() == ()
+        assert {json.loads(one)["scan"] for one in lines(ledger)} >= set(told)

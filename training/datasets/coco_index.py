@@ -1,0 +1,128 @@
+"""Reads annotated scans in COCO layout. The only place where class ids are made.
+
+A data folder holds `annotations/<split>.json` and `images/<split>/` (or `images/`). Class ids are 0-based positions in a
+list of class names that the caller holds; the ids in the file are looked up by *name*, whatever they start from.
+Beyond plain COCO, every image may carry `source` and `annotated_category_ids`: the classes its source looked for. A class
+not listed may be in the scan unmarked. Without the key, all classes of the file count as looked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.errors import SettingsInvalid
+
+
+@dataclass(frozen=True)
+class AnnotatedScan:
+    """One scan with its ground truth.
+
+    boxes_xyxy: (n, 4) float32, pixels of the file as stored. class_ids: (n,) int64, 0-based. ignore: (n,) bool, COCO's
+    iscrowd: neither a hit nor a false alarm. annotated: (C,) bool, the classes that the source looked for.
+    """
+
+    path: Path
+    width: int
+    height: int
+    source: str
+    boxes_xyxy: NDArray[np.float32]
+    class_ids: NDArray[np.int64]
+    ignore: NDArray[np.bool_]
+    annotated: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class CocoIndex:
+    """The scans of one split, under one list of class names."""
+
+    class_names: tuple[str, ...]
+    scans: tuple[AnnotatedScan, ...]
+
+    def __len__(self) -> int:
+        return len(self.scans)
+
+    def boxes_per_class(self) -> dict[str, int]:
+        """Number of boxes of each class, ignored ones left out."""
+        counts = Counter(int(index) for scan in self.scans for index in scan.class_ids[~scan.ignore])
+        return {name: counts[index] for index, name in enumerate(self.class_names)}
+
+
+def read_coco(data: Path, split: str, class_names: tuple[str, ...] | None = None) -> CocoIndex:
+    """Reads `data/annotations/<split>.json`.
+
+    class_names: the ids to use; None takes the file's own names in the order of their ids. A class of the file that is
+    not among class_names is left out. Raises SettingsInvalid for a missing or malformed file, an unknown category id, a
+    box without area, or an image that is not there.
+    """
+    path = data / "annotations" / f"{split}.json"
+    document = _load(path)
+    try:
+        return _build(document, _image_folder(data, split), class_names)
+    except KeyError as error:
+        raise SettingsInvalid(f"{path}: an entry lacks or does not know {error}", remedy="check the COCO file") from None
+
+
+def _load(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise SettingsInvalid(f"no annotations at {path}", remedy="give a folder with annotations/<split>.json")
+    try:
+        document = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise SettingsInvalid(f"{path} is not JSON: {error}") from None
+    if not isinstance(document, dict) or not {"images", "annotations", "categories"} <= document.keys():
+        raise SettingsInvalid(f"{path} is not COCO: it needs images, annotations and categories")
+    return document
+
+
+def _image_folder(data: Path, split: str) -> Path:
+    own = data / "images" / split
+    return own if own.is_dir() else data / "images"
+
+
+def _build(document: dict[str, Any], folder: Path, class_names: tuple[str, ...] | None) -> CocoIndex:
+    categories = sorted(document["categories"], key=lambda category: int(category["id"]))
+    names = class_names or tuple(str(category["name"]) for category in categories)
+    position = {name: index for index, name in enumerate(names)}
+    # None for a class that the caller does not want: known to the file, left out here.
+    ids = {category["id"]: position.get(str(category["name"])) for category in categories}
+    boxes: dict[Any, list[dict[str, Any]]] = {image["id"]: [] for image in document["images"]}
+    for annotation in document["annotations"]:
+        boxes[annotation["image_id"]].append(annotation)
+    scans = (_scan(image, boxes[image["id"]], ids, len(names), folder) for image in document["images"])
+    return CocoIndex(names, tuple(scans))
+
+
+def _scan(
+    image: dict[str, Any], annotations: list[dict[str, Any]], ids: dict[Any, int | None], num_classes: int, folder: Path
+) -> AnnotatedScan:
+    path = folder / image["file_name"]
+    if not path.is_file():
+        raise SettingsInvalid(f"annotated scan is not there: {path}", remedy="copy the images beside the annotations")
+    kept = [annotation for annotation in annotations if ids[annotation["category_id"]] is not None]
+    annotated = np.zeros(num_classes, bool)
+    looked_for = (ids[category] for category in image.get("annotated_category_ids", ids))
+    annotated[[index for index in looked_for if index is not None]] = True
+    return AnnotatedScan(
+        path=path,
+        width=int(image["width"]),
+        height=int(image["height"]),
+        source=str(image.get("source", "unknown")),
+        boxes_xyxy=np.array([_corners(annotation, path) for annotation in kept], np.float32).reshape(-1, 4),
+        class_ids=np.array([ids[annotation["category_id"]] for annotation in kept], np.int64),
+        ignore=np.array([bool(annotation.get("iscrowd", 0)) for annotation in kept], bool),
+        annotated=annotated,
+    )
+
+
+def _corners(annotation: dict[str, Any], path: Path) -> tuple[float, float, float, float]:
+    x, y, width, height = (float(value) for value in annotation["bbox"])
+    if not (width > 0 and height > 0 and np.isfinite([x, y, width, height]).all()):
+        raise SettingsInvalid(f"{path.name}: a box without area: {annotation['bbox']}", remedy="correct the annotation")
+    return x, y, x + width, y + height

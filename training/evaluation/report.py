@@ -1,0 +1,83 @@
+"""Writes an evaluation: metrics.json, the curves, the gallery, and one report.html that carries its pictures inside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from detector.detections import Detections
+from training.datasets.coco_index import CocoIndex
+from training.evaluation.alignment import align
+from training.evaluation.figures import write_figures
+from training.evaluation.gallery import write_gallery
+from training.evaluation.metrics import Metrics
+from training.evaluation.report_page import page
+
+SCHEMA_VERSION = 1
+_PACKAGES = ("onnxruntime", "opencv-python-headless", "numpy", "faster-coco-eval")
+
+
+@dataclass(frozen=True)
+class EvaluationSetup:
+    """What was measured, on what. weights: name. provider: the execution provider that really ran. data: the folder."""
+
+    weights: str
+    weights_sha256: str
+    data: str
+    split: str
+    provider: str
+
+
+def write_evaluation(
+    folder: Path,
+    index: CocoIndex,
+    predictions: Sequence[Detections],
+    metrics: Metrics,
+    setup: EvaluationSetup,
+) -> Path:
+    """Writes all of it into `folder`, metrics.json last, so that its presence means the evaluation is complete.
+
+    The folder then holds pictures of the scans: keep it where the scans may be kept. Returns the path of metrics.json.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    described = describe(setup, metrics)
+    thresholds = {name: row.threshold for name, row in metrics.at_thresholds.classes.items()}
+    figures = write_figures(metrics, folder)
+    gallery = write_gallery(index, align(index, predictions), metrics.errors, thresholds, folder / "gallery")
+    _replace(folder / "report.html", page(metrics, described, figures, gallery))
+    document = {"schema_version": SCHEMA_VERSION, **metrics.to_json(), "setup": described}
+    _replace(folder / "metrics.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
+    return folder / "metrics.json"
+
+
+def describe(setup: EvaluationSetup, metrics: Metrics) -> dict[str, Any]:
+    """The set-up with the number of scans and boxes, versions of the packages that matter, and the date (UTC)."""
+    return {
+        **asdict(setup),
+        "scans": metrics.scans,
+        "boxes": metrics.boxes,
+        "versions": _versions(_PACKAGES),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _versions(packages: Sequence[str]) -> Mapping[str, str]:
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed under this name"
+    return found
+
+
+def _replace(path: Path, text: str) -> None:
+    """Whole or not at all: a reader never sees half a file."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,82 @@
+"""The Lightning module: losses, optimiser, schedule."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.models.interface import DetectionNetwork, Target
+from training.recipe import Recipe
+from training.training_stream import Batch
+
+
+class DetectionModule(lightning.LightningModule):
+    """Trains a network by a recipe."""
+
+    def __init__(self, network: DetectionNetwork, recipe: Recipe) -> None:
+        super().__init__()
+        self.network = network
+        self.recipe = recipe
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Sum of the network's losses on one batch, at this step's size."""
+        images, targets = at_step_size(batch, self.recipe, self.global_step)
+        losses = self.network.losses(images, targets)
+        total = torch.stack(list(losses.values())).sum()
+        shown = {f"loss/{name}": value.detach() for name, value in losses.items()}
+        self.log_dict({**shown, "loss/total": total.detach()}, prog_bar=True, batch_size=len(targets))
+        return total
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with warm-up and cosine; the rate is a function of the step alone, so it resumes with it."""
+        optimiser = torch.optim.AdamW(
+            parameter_groups(self.network, self.recipe), weight_decay=self.recipe.weight_decay
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_factor(step, self.recipe))
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step", "name": "rate"}}
+
+
+def at_step_size(batch: Batch, recipe: Recipe, step: int) -> tuple[Tensor, list[Target]]:
+    """(N, 3, s, s) float images and their targets at the size that `step` draws from the recipe's multi_scale."""
+    images = batch[0].permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
+    targets = [target.to(images.device) for target in batch[1]]
+    if not recipe.multi_scale:
+        return images, targets
+    size = int(np.random.default_rng((recipe.seed, step, 2)).choice(recipe.multi_scale))
+    scale = size / images.shape[-1]
+    if scale == 1:
+        return images, targets
+    scaled = functional.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+    moved = [Target(target.boxes_xyxy * scale, target.class_ids, target.annotated) for target in targets]
+    return scaled.contiguous(memory_format=torch.channels_last), moved
+
+
+def rate_factor(step: int, recipe: Recipe) -> float:
+    """Share of the peak learning rate at `step`: linear warm-up, then a cosine down to recipe.final_rate."""
+    if step < recipe.warmup_steps:
+        return (step + 1) / recipe.warmup_steps
+    progress = min(1.0, (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps))
+    return recipe.final_rate + (1 - recipe.final_rate) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def parameter_groups(network: DetectionNetwork, recipe: Recipe) -> list[dict[str, Any]]:
+    """Fresh and pretrained parameters at their rates; norms and biases without weight decay."""
+    pretrained = network.pretrained_parameters()
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault((name in pretrained, parameter.ndim > 1), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "lr": recipe.learning_rate * (recipe.pretrained_rate if started else 1.0),
+            **({} if decays else {"weight_decay": 0.0}),
+        }
+        for (started, decays), parameters in groups.items()
+    ]

@@ -1,0 +1,111 @@
+"""A recipe: everything that decides what a training gives, typed, in one TOML file.
+
+`resolve_recipe` reads one by file or by the name of a shipped recipe and applies `key=value` changes; the run keeps what
+came out beside its checkpoints. Unknown keys are refused with the nearest name.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from detector.errors import SettingsInvalid
+from detector.settings import nearest_name_line
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AugmentationSettings(_Section):
+    """How scans are varied. Probabilities are a scan's; see training/augmentation.py for each."""
+
+    flip: float = Field(0.5, ge=0, le=1)
+    quarter_turn: float = Field(0.25, ge=0, le=1)
+    #: Smallest and largest zoom, and the largest shift as a share of the side.
+    zoom: tuple[float, float] = (0.7, 1.4)
+    shift: float = Field(0.1, ge=0, lt=1)
+    #: Largest factor by which all thicknesses are multiplied or divided: transmission is raised to that power.
+    thickness: float = Field(1.4, ge=1)
+    #: Largest hue (degrees of 180) and saturation (share of 255) shift: scanners render materials differently.
+    hue: int = Field(4, ge=0)
+    saturation: int = Field(25, ge=0)
+    #: Probability of detector-like degradations: blur, noise, JPEG.
+    degrade: float = Field(0.2, ge=0, le=1)
+    #: Probability that items of other training scans are projected into a scan, and the most of them.
+    projection: float = Field(0.35, ge=0, le=1)
+    projected_items: int = Field(2, ge=1)
+
+
+class Recipe(_Section):
+    """One training. Sizes are pixels of the network's square input; steps are optimiser steps."""
+
+    model: str
+    #: Local file, hub name, or empty for random weights.
+    start: str = ""
+    #: Class names and their order; empty takes those of the data.
+    classes: tuple[str, ...] = ()
+    input_size: int = Field(416, ge=64)
+    #: Every batch is scaled to one of these sizes; empty for input_size alone.
+    multi_scale: tuple[int, ...] = ()
+    steps: int = Field(ge=1)
+    batch_size: int = Field(16, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    #: Factor on the learning rate of pretrained parameters.
+    pretrained_rate: float = Field(1.0, gt=0, le=1)
+    weight_decay: float = Field(0.05, ge=0)
+    warmup_steps: int = Field(300, ge=0)
+    #: Learning rate at the end, as a share of the peak.
+    final_rate: float = Field(0.01, ge=0, le=1)
+    gradient_clip: float = Field(10.0, gt=0)
+    ema_decay: float = Field(0.999, ge=0, lt=1)
+    #: Classes (and clean scans) rarer than this share of scans are repeated by sqrt(share / frequency).
+    balance_share: float = Field(0.15, ge=0, le=1)
+    #: The last steps, as a share, without projection and degradation: the network ends on scans as they are.
+    plain_share: float = Field(0.1, ge=0, lt=1)
+    validate_every: int = Field(400, ge=1)
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    workers: int = Field(2, ge=0)
+    seed: int = 0
+    augmentation: AugmentationSettings = AugmentationSettings()
+
+
+def resolve_recipe(recipe: str, changes: list[str]) -> Recipe:
+    """The recipe of a TOML file or a shipped name, with `key=value` changes (TOML values, dots into sections) applied.
+
+    Raises SettingsInvalid with one line for a missing file, a TOML error, an unknown key or a value out of range.
+    """
+    path = Path(recipe) if recipe.endswith(".toml") else RECIPES / f"{recipe}.toml"
+    if not path.is_file():
+        shipped = ", ".join(sorted(entry.stem for entry in RECIPES.glob("*.toml")))
+        raise SettingsInvalid(f"no recipe {recipe}", remedy=f"give a TOML file, or one of: {shipped}")
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsInvalid(f"{path} is not TOML: {error}") from None
+    for change in changes:
+        _apply(values, change)
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise SettingsInvalid(f"{path}: {nearest_name_line(error, Recipe)}") from None
+
+
+def _apply(values: dict[str, Any], change: str) -> None:
+    key, separator, text = change.partition("=")
+    if not separator:
+        raise SettingsInvalid(f"--set {change}: not of the form key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        # A bare word is meant as text; quoting it on a shell is a nuisance.
+        value = text
+    *sections, name = key.strip().split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+    values[name] = value

@@ -1,0 +1,198 @@
+"""Solids seen along the beam: for each material, how many centimetres of it each pixel's ray crosses.
+
+A `Solid` is a board with its origin in the centre, x to the right and y down, in cm. Thickness adds up: what lies over
+something else is attached to the same board, and a bore is carved out. A scene is one large Solid.
+
+    >>> can = Solid(14, 8, resolution=10)
+    >>> can.turned("aluminium", [(-6, 3.3), (6, 3.3)], wall=0.02)
+    >>> can.turned("water", [(-5.5, 3.2), (4.5, 3.2)])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+Point = tuple[float, float]
+Outline = Sequence[Point]
+
+#: Fractional bits of cv2's fixed-point coordinates.
+SHIFT = 6
+#: Less than this many centimetres is rounding of the resampling, not material.
+THINNEST_CM = 1e-4
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where a solid lies on a larger board.
+
+    x, y: its centre, cm. angle: degrees, counter-clockwise on the screen. tilt: degrees out of the image plane about the
+    solid's own x axis: it looks shorter and the rays cross more of it. flip: seen from below. scale: of its outline.
+    """
+
+    x: float
+    y: float
+    angle: float = 0.0
+    tilt: float = 0.0
+    flip: bool = False
+    scale: float = 1.0
+
+
+class Solid:
+    """A board of width x height cm at `resolution` pixels a cm. maps: material -> (H, W) float32 thickness in cm."""
+
+    def __init__(self, width: float, height: float, resolution: float) -> None:
+        self.resolution = float(resolution)
+        self.shape = (max(2, round(height * resolution)), max(2, round(width * resolution)))
+        self.maps: dict[str, Float32] = {}
+        rows, columns = self.shape
+        # (H, 1) and (1, W): pixel centres in cm; they broadcast.
+        self.y = ((np.arange(rows, dtype=np.float32) + 0.5 - rows / 2) / self.resolution)[:, None]
+        self.x = ((np.arange(columns, dtype=np.float32) + 0.5 - columns / 2) / self.resolution)[None, :]
+
+    def add(self, material: str, thickness: Float32) -> None:
+        """Adds (H, W) cm of a material; negative thickness carves, down to nothing."""
+        present = self.maps.get(material)
+        total = thickness if present is None else present + thickness
+        self.maps[material] = np.maximum(total, 0, dtype=np.float32)
+
+    def carve(self, outline: Outline) -> None:
+        """Removes everything inside an outline: a hole through the whole solid."""
+        left = 1 - self.cover(outline)
+        for thickness in self.maps.values():
+            thickness *= left
+
+    def cover(self, outline: Outline) -> Float32:
+        """(H, W) in 0..1: how much of each pixel lies inside a closed outline in cm."""
+        mask = np.zeros(self.shape, np.uint8)
+        cv2.fillPoly(mask, [self._pixels(outline)], 255, cv2.LINE_AA, SHIFT)
+        return mask.astype(np.float32) / 255
+
+    def slab(self, material: str, outline: Outline, thickness: float) -> None:
+        """A plate of even thickness, cm."""
+        self.add(material, self.cover(outline) * np.float32(thickness))
+
+    def pillow(self, material: str, outline: Outline, thickness: float, edge: float) -> None:
+        """A body that is `thickness` thick and rounded off (quarter ellipse) over `edge` cm from its outline."""
+        cover = self.cover(outline)
+        self.add(material, cover * _rounded(self._depth(cover), thickness, edge))
+
+    def shell(self, material: str, outline: Outline, depth: float, wall: float, edge: float) -> None:
+        """A hollow body, `depth` deep along the beam, with `wall` cm of wall: thin in the middle, dark at the rim."""
+        cover = self.cover(outline)
+        distance = self._depth(cover)
+        outer = _rounded(distance, depth, edge)
+        inner = _rounded(np.maximum(distance - wall, 0), depth - 2 * wall, edge)
+        self.add(material, cover * np.maximum(outer - inner, 0))
+
+    def turned(self, material: str, profile: Outline, y: float = 0.0, wall: float | None = None) -> None:
+        """A body of revolution about the line at height y: profile gives (x, radius), x rising. wall: hollow with it."""
+        stations, radii = np.array(profile, np.float32).T
+        radius = np.interp(self.x, stations, radii, left=0, right=0).astype(np.float32)
+        chord = _chord(radius, self.y - np.float32(y))
+        if wall is not None:
+            chord = chord - _chord(np.maximum(radius - wall, 0), self.y - np.float32(y))
+        self.add(material, chord)
+
+    def ball(self, material: str, centre: Point, radii: tuple[float, float, float]) -> None:
+        """An ellipsoid with semi-axes (x, y, along the beam) in cm."""
+        squared = ((self.x - centre[0]) / radii[0]) ** 2 + ((self.y - centre[1]) / radii[1]) ** 2
+        self.add(material, (2 * radii[2] * np.sqrt(np.maximum(1 - squared, 0))).astype(np.float32))
+
+    def disc(self, material: str, centre: Point, radius: float, thickness: float) -> None:
+        """A coin lying flat."""
+        self.add(material, np.float32(thickness) * self._disc(centre, radius))
+
+    def ring(self, material: str, centre: Point, radii: tuple[float, float], thickness: float) -> None:
+        """A washer lying flat; radii: inner, outer, cm."""
+        self.add(material, np.float32(thickness) * (self._disc(centre, radii[1]) - self._disc(centre, radii[0])))
+
+    def wire(self, material: str, path: Outline, diameter: float, thickness: float | None = None) -> None:
+        """A bent rod along an open path. thickness: along the beam, a round rod's mean chord when not given."""
+        depth = np.pi / 4 * diameter if thickness is None else thickness
+        width = diameter * self.resolution
+        drawn = max(1, round(width))
+        mask = np.zeros(self.shape, np.uint8)
+        cv2.polylines(mask, [self._pixels(path)], False, 255, drawn, cv2.LINE_AA, SHIFT)
+        # A rod thinner than a pixel still absorbs in proportion to its width.
+        self.add(material, mask.astype(np.float32) * np.float32(depth * min(width / drawn, 1.5) / 255))
+
+    def attach(self, part: Solid, pose: Pose) -> NDArray[np.float32] | None:
+        """Lays a part onto this board, adding thickness.
+
+        Returns the box (4,) x1 y1 x2 y2, in pixels of this board, of the part's own projection; None if it lies outside.
+        """
+        transform = self._transform(part, pose)
+        window = self._window(part, transform)
+        if window is None:
+            return None
+        left, top, right, bottom = window
+        transform[:, 2] -= (left, top)
+        stretch = np.float32(1 / max(np.cos(np.radians(pose.tilt)), 0.25))
+        seen = np.zeros((bottom - top, right - left), bool)
+        for material, thickness in part.maps.items():
+            laid = cv2.warpAffine(thickness, transform, (right - left, bottom - top), flags=cv2.INTER_LINEAR) * stretch
+            laid[laid < THINNEST_CM] = 0
+            seen |= laid > 0
+            self.maps.setdefault(material, np.zeros(self.shape, np.float32))[top:bottom, left:right] += laid
+        box = extent(seen)
+        return None if box is None else (box + np.array([left, top, left, top])).astype(np.float32)
+
+    def attenuation(self, per_cm: dict[str, float]) -> Float32:
+        """(H, W) sum over materials of mu * thickness; per_cm: material -> mu in 1/cm."""
+        total = np.zeros(self.shape, np.float32)
+        for material, thickness in self.maps.items():
+            total += np.float32(per_cm[material]) * thickness
+        return total
+
+    def _transform(self, part: Solid, pose: Pose) -> NDArray[np.float64]:
+        ratio = self.resolution / part.resolution * pose.scale
+        cosine, sine = np.cos(np.radians(pose.angle)), np.sin(np.radians(pose.angle))
+        squeeze = max(np.cos(np.radians(pose.tilt)), 0.25) * (-1 if pose.flip else 1)
+        linear = ratio * np.array([[cosine, sine * squeeze], [-sine, cosine * squeeze]])
+        own = (np.array(part.shape[::-1]) - 1) / 2
+        here = (np.array(self.shape[::-1]) - 1) / 2 + np.array([pose.x, pose.y]) * self.resolution
+        return np.hstack([linear, (here - linear @ own)[:, None]])
+
+    def _window(self, part: Solid, transform: NDArray[np.float64]) -> tuple[int, int, int, int] | None:
+        rows, columns = part.shape
+        corners = np.array([[0, 0, 1], [columns, 0, 1], [0, rows, 1], [columns, rows, 1]]) @ transform.T
+        left, top = np.maximum(np.floor(corners.min(0)).astype(int) - 1, 0)
+        right, bottom = np.minimum(np.ceil(corners.max(0)).astype(int) + 2, self.shape[::-1])
+        return (int(left), int(top), int(right), int(bottom)) if right > left and bottom > top else None
+
+    def _pixels(self, outline: Outline) -> NDArray[np.int32]:
+        points = np.array(outline, np.float64) * self.resolution + np.array(self.shape[::-1]) / 2 - 0.5
+        return np.rint(points * (1 << SHIFT)).astype(np.int32)
+
+    def _depth(self, cover: Float32) -> Float32:
+        inside = np.pad((cover > 0.5).astype(np.uint8), 1)
+        distance = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[1:-1, 1:-1]
+        return cast(Float32, distance / np.float32(self.resolution))
+
+    def _disc(self, centre: Point, radius: float) -> Float32:
+        distance = np.hypot(self.x - centre[0], self.y - centre[1])
+        return np.clip((radius - distance) * self.resolution + 0.5, 0, 1).astype(np.float32)
+
+
+def extent(mask: NDArray[np.bool_]) -> NDArray[np.float32] | None:
+    """The box (4,) x1 y1 x2 y2 around the true pixels of a mask, right and bottom exclusive; None if there are none."""
+    columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
+    if not columns.size:
+        return None
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
+
+
+def _rounded(distance: Float32, thickness: float, edge: float) -> Float32:
+    inward = 1 - np.minimum(distance / np.float32(max(edge, 1e-6)), 1)
+    return (np.float32(thickness) * np.sqrt(1 - inward**2)).astype(np.float32)
+
+
+def _chord(radius: Float32, offset: Float32) -> Float32:
+    return (2 * np.sqrt(np.maximum(radius**2 - offset**2, 0))).astype(np.float32)
