@@ -87,7 +87,7 @@ class Key:
 
 @dataclass(frozen=True)
 class StoredResult:
-    """A result as it was recorded. line: one line of results.jsonl. thumbnail: JPEG, empty where there are no pixels."""
+    """A result as recorded. line: one of results.jsonl. thumbnail: JPEG, empty where there are no pixels."""
 
     line: str
     thumbnail: bytes

@@ -1,15 +1,15 @@
 """The station's policy, read from TOML: at which scores a class alarms, refers, or is listed at all.
 
-    min_score = 0.10        # detections below are not listed, unless they made the decision
+min_score = 0.10        # detections below are not listed, unless they made the decision
 
-    [alarm]
-    gun = 0.35              # in place of the weights' own alarm score
+[alarm]
+gun = 0.35              # in place of the weights' own alarm score
 
-    [refer]
-    gun = 0.20              # from here up to the alarm score a person must look
+[refer]
+gun = 0.20              # from here up to the alarm score a person must look
 
-    >>> policy = load_policy(Path("policy.toml"))
-    >>> thresholds = policy.effective(spec.thresholds)
+>>> policy = load_policy(Path("policy.toml"))
+>>> thresholds = policy.effective(spec.thresholds)
 """
 
 from __future__ import annotations

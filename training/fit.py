@@ -1,12 +1,14 @@
 """Runs one training: Lightning's loop over a recipe, resumable to the step.
 
-A run folder holds `recipe.toml` as resolved, `classes.json`, `checkpoints/` (last.ckpt and the best on validation),
-`metrics.jsonl` and TensorBoard events.
+A run folder holds `run.json` (the recipe as resolved, classes, data, start), `checkpoints/` (last.ckpt, and best.ckpt by
+AP50 on validation), `metrics.jsonl` and TensorBoard events.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,31 +27,48 @@ from training.recipe import Recipe
 from training.training_stream import Batch, ResumingBatches, TrainingStream, collate
 
 
-def fit(train: CocoIndex, recipe: Recipe, run: Path, *, resume: bool = False, callbacks: list[Callback]) -> str:
-    """Trains on `train` into the folder `run`; returns the line that says what the network started from.
+@dataclass(frozen=True)
+class TrainingData:
+    """The folder as it was named, its training split, and its validation split (None trains without validation)."""
+
+    folder: str
+    train: CocoIndex
+    validation: CocoIndex | None
+
+
+def fit(data: TrainingData, recipe: Recipe, run: Path, *, resume: bool = False) -> str:
+    """Trains on `data` into the folder `run`; returns the line that says what the network started from.
 
     resume: goes on from run/checkpoints/last.ckpt at the very step where it stopped. Raises SettingsInvalid when there
     is nothing to resume, or when the folder already holds a run and resume was not asked for.
     """
     checkpoint = _checkpoint(run, resume)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
-    network = build(recipe.model, train.class_names)
+    network = build(recipe.model, data.train.class_names)
     start = network.load_pretrained(recipe.start) if recipe.start else "random weights"
-    _write_resolved(run, recipe, train.class_names, start)
-    module = DetectionModule(network, recipe)
+    _write_run(run, recipe, data, start)
+    module = DetectionModule(network, recipe, data.validation)
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trainer = _trainer(recipe, run, callbacks)
+    trainer = _trainer(recipe, run, validates=data.validation is not None)
+    stream = TrainingStream(data.train, recipe)
     batches = ResumingBatches(recipe.steps, recipe.batch_size, lambda: trainer.global_step)
-    loader: DataLoader[Any] = DataLoader(
-        TrainingStream(train, recipe),
+    loaders = {"train_dataloaders": _loader(stream, batches, recipe)}
+    if data.validation is not None:
+        # One element: the module scores the whole split at once, through the station's pipeline.
+        loaders["val_dataloaders"] = DataLoader([0])
+    trainer.fit(module, **loaders, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+    return start
+
+
+def _loader(stream: TrainingStream, batches: ResumingBatches, recipe: Recipe) -> DataLoader[Any]:
+    return DataLoader(
+        stream,
         batch_sampler=batches,
         collate_fn=collate,
         num_workers=recipe.workers,
         persistent_workers=recipe.workers > 0,
         prefetch_factor=4 if recipe.workers else None,
     )
-    trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
-    return start
 
 
 def _checkpoint(run: Path, resume: bool) -> str | None:
@@ -61,16 +80,19 @@ def _checkpoint(run: Path, resume: bool) -> str | None:
     return str(last) if resume else None
 
 
-def _write_resolved(run: Path, recipe: Recipe, class_names: tuple[str, ...], start: str) -> None:
+def _write_run(run: Path, recipe: Recipe, data: TrainingData, start: str) -> None:
     run.mkdir(parents=True, exist_ok=True)
-    resolved = {"recipe": recipe.model_dump(mode="json"), "class_names": class_names, "start": start}
-    (run / "recipe.json").write_text(json.dumps(resolved, indent=2) + "\n", encoding="utf-8")
+    described = {
+        "recipe": recipe.model_dump(mode="json"),
+        "class_names": data.train.class_names,
+        "start": start,
+        "data": data.folder,
+        "sources": Counter(scan.source for scan in data.train.scans),
+    }
+    (run / "run.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
 
 
-def _trainer(recipe: Recipe, run: Path, callbacks: list[Callback]) -> lightning.Trainer:
-    keep_last = ModelCheckpoint(
-        run / "checkpoints", save_last=True, save_top_k=-1, every_n_train_steps=recipe.validate_every, filename="{step}"
-    )
+def _trainer(recipe: Recipe, run: Path, *, validates: bool) -> lightning.Trainer:
     return lightning.Trainer(
         max_steps=recipe.steps,
         accelerator="auto",
@@ -81,19 +103,29 @@ def _trainer(recipe: Recipe, run: Path, callbacks: list[Callback]) -> lightning.
         callbacks=[
             EMAWeightAveraging(decay=recipe.ema_decay),
             LearningRateMonitor("step"),
-            keep_last,
-            *callbacks,
+            *_checkpoints(recipe, run, validates=validates),
         ],
+        # By step, not by epoch: an epoch means nothing to a balanced, endless order of scans.
+        val_check_interval=recipe.validate_every if validates else None,
+        check_val_every_n_epoch=None,
         log_every_n_steps=20,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
+        enable_model_summary=False,
     )
 
 
+def _checkpoints(recipe: Recipe, run: Path, *, validates: bool) -> list[Callback]:
+    folder = run / "checkpoints"
+    last = ModelCheckpoint(folder, filename="last", every_n_train_steps=recipe.validate_every, enable_version_counter=False)
+    best = ModelCheckpoint(folder, monitor="val/AP50", mode="max", filename="best", enable_version_counter=False)
+    return [last, best] if validates else [last]
+
+
 def _precision(recipe: Recipe) -> Any:
-    """bfloat16 where the hardware multiplies it (GPUs since Ampere, CPUs with AVX512-BF16 or AMX), else full."""
+    """bfloat16 where the hardware multiplies it (GPUs since Ampere, CPUs with AVX512-BF16), else full precision."""
     if recipe.precision != "auto":
         return recipe.precision
     if torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
-    return "bf16-mixed" if torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.cpu._is_avx512_bf16_supported() else "32-true"
+    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -11,18 +13,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.datasets.coco_index import CocoIndex
+from training.evaluation.alignment import align
+from training.evaluation.average_precision import average_precision
+from training.export import export_network, unchosen_spec
 from training.models.interface import DetectionNetwork, Target
 from training.recipe import Recipe
+from training.scoring import predict_onnx
 from training.training_stream import Batch
 
 
 class DetectionModule(lightning.LightningModule):
     """Trains a network by a recipe."""
 
-    def __init__(self, network: DetectionNetwork, recipe: Recipe) -> None:
+    def __init__(self, network: DetectionNetwork, recipe: Recipe, validation: CocoIndex | None = None) -> None:
         super().__init__()
         self.network = network
         self.recipe = recipe
+        self.validation = validation
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Sum of the network's losses on one batch, at this step's size."""
@@ -32,6 +40,17 @@ class DetectionModule(lightning.LightningModule):
         shown = {f"loss/{name}": value.detach() for name, value in losses.items()}
         self.log_dict({**shown, "loss/total": total.detach()}, prog_bar=True, batch_size=len(targets))
         return total
+
+    def validation_step(self, batch: Any, batch_index: int) -> None:
+        """Exports the averaged network and scores the file as a station would: nothing else is worth knowing of it."""
+        assert self.validation is not None
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "validation.onnx"
+            export_network(self.network, unchosen_spec(self.recipe, self.validation.class_names), path)
+            table = average_precision(self.validation, align(self.validation, predict_onnx(self.validation, path)))
+        for name, row in {"": table.mean, "_of_frequent": table.mean_of_frequent}.items():
+            self.log(f"val/AP50{name}", row.AP50 or 0.0, batch_size=1)
+            self.log(f"val/AP{name}", row.AP or 0.0, batch_size=1)
 
     def configure_optimizers(self) -> Any:
         """AdamW with warm-up and cosine; the rate is a function of the step alone, so it resumes with it."""

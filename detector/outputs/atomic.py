@@ -14,7 +14,7 @@ from typing import TextIO
 def text_written_whole(path: Path) -> Iterator[TextIO]:
     """A UTF-8 text file under a temporary name in the same folder; takes `path`'s place when the block ends well.
 
-    Line ends are written as given. On an error the temporary file is removed and `path` stays as it was. Raises OSError.
+    Line ends are written as given. On an error the temporary file goes and `path` stays as it was. Raises OSError.
     """
     temporary = path.with_name(f".{secrets.token_hex(8)}.partial")
     try:

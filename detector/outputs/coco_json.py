@@ -25,9 +25,7 @@ def write_coco_json(path: Path, results: Results, context: RunContext) -> None:
         "licenses": [],
         "images": images,
         "annotations": annotations,
-        "categories": [
-            {"id": number, "name": name, "supercategory": "item"} for name, number in category_ids.items()
-        ],
+        "categories": [{"id": number, "name": name, "supercategory": "item"} for name, number in category_ids.items()],
     }
     with text_written_whole(path) as file:
         json.dump(content, file, allow_nan=False)

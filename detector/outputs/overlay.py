@@ -86,6 +86,11 @@ def write_overlay(scan: Scan, inspection: Inspection, thresholds: EffectiveThres
     return path
 
 
+def remove_overlay(scan: str, folder: Path) -> None:
+    """Removes an earlier run's overlay of the scan at this path, so that none stands beside a newer result."""
+    (folder / overlay_name(scan)).unlink(missing_ok=True)
+
+
 def thumbnail(scan: Scan, inspection: Inspection, thresholds: EffectiveThresholds) -> bytes:
     """A JPEG of a few kilobytes within THUMBNAIL_BOX, boxes drawn without words; kept in the ledger for the report."""
     found = decisive(inspection.detections, thresholds)
@@ -139,7 +144,9 @@ def _resize(picture: UInt8, scale: float) -> UInt8:
     return np.asarray(cv2.resize(picture, size, interpolation=method), np.uint8)
 
 
-def _boxes(found: Detections, canvas: UInt8, scale: float) -> Iterator[tuple[Detection, Rectangle, tuple[Colour, Colour]]]:
+def _boxes(
+    found: Detections, canvas: UInt8, scale: float
+) -> Iterator[tuple[Detection, Rectangle, tuple[Colour, Colour]]]:
     """Each detection, the strongest first, with its box inside the canvas and its colours."""
     limits = np.array([canvas.shape[1], canvas.shape[0]] * 2) - 1
     ranked = found.sorted_by_score()
@@ -150,9 +157,8 @@ def _boxes(found: Detections, canvas: UInt8, scale: float) -> Iterator[tuple[Det
 
 def _frame(canvas: UInt8, rectangle: Rectangle, line: Colour, outline: Colour, width: int) -> None:
     # The outline of opposite brightness keeps the frame visible on dense material and on air alike.
-    corners = rectangle[:2], rectangle[2:]
-    cv2.rectangle(canvas, *corners, outline, width + 2 * max(1, width // 3), cv2.LINE_8)
-    cv2.rectangle(canvas, *corners, line, width, cv2.LINE_8)
+    for colour, thickness in ((outline, width + 2 * max(1, width // 3)), (line, width)):
+        cv2.rectangle(canvas, rectangle[:2], rectangle[2:], colour, thickness, cv2.LINE_8)
 
 
 def _label(
@@ -179,18 +185,18 @@ def _fit(text: str, pen: _Pen, width: int, height: int) -> tuple[_Pen, int, int,
 
 
 def _place(box: Rectangle, label: tuple[int, int], canvas: tuple[int, int], taken: list[Rectangle]) -> tuple[int, int]:
-    """Top left corner: above the box, below it, or within, the first that is free; above it where none is."""
+    """Top left corner of the first place that is free: above the box, below it, within it; above it where none is."""
     x1, y1, x2, y2 = box
     width, height = label
-    above = _clamped(x1, y1 - height, label, canvas)
     wishes = [(x1, y1 - height), (x2 - width, y1 - height), (x1, y2 + 1), (x2 - width, y2 + 1)]
     wishes += [(x1, y) for y in range(y1, y2, height)] + [(x1, y) for y in range(y2 + 1, y2 + 5 * height, height)]
-    for wish in wishes:
-        x, y = _clamped(*wish, label, canvas)
-        # Above the box means off it: a label that the border pushed back covers the item.
-        if not any(_overlap((x, y, x + width - 1, y + height - 1), other) for other in taken):
-            return x, y
-    return above
+    places = [_clamped(*wish, label, canvas) for wish in wishes]
+    # A place pushed back over the item by the border of the picture is taken only when no other is left.
+    for obstacles in ([*taken, box], taken):
+        for x, y in places:
+            if not any(_overlap((x, y, x + width - 1, y + height - 1), other) for other in obstacles):
+                return x, y
+    return places[0]
 
 
 def _clamped(x: int, y: int, label: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int]:

@@ -19,8 +19,8 @@ from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
 
 Colour = tuple[int, int, int]
 
-#: RGB. X-ray pseudo-colour is orange, green and blue, so boxes keep to hues that it does not use; a white edge keeps them
-#: visible on dense material.
+#: RGB. X-ray pseudo-colour is orange, green and blue, so boxes keep to hues that it does not use; a white edge keeps
+#: them visible on dense material.
 TRUTH, DETECTION, IGNORED = (0, 0, 0), (226, 0, 116), (120, 120, 120)
 _WHITE: Colour = (255, 255, 255)
 _FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
@@ -30,11 +30,15 @@ _CELL, _STRIP, _GAP = 300, 34, 8
 
 @dataclass(frozen=True)
 class Label:
-    """A box to draw: pixels of the picture, what to write on it, and its RGB colour."""
+    """A box to draw: pixels of the picture, the text, its RGB colour, and whether the text stands below the box.
+
+    Ground truth is named below and detections above, so that neither hides the other on the same item.
+    """
 
     box_xyxy: tuple[float, float, float, float]
     text: str
     colour: Colour
+    below: bool = False
 
 
 def read_picture(path: Path) -> UInt8:
@@ -69,21 +73,21 @@ def draw(image: UInt8, labels: Sequence[Label], scale: float = 1.0) -> UInt8:
     """A copy of the picture, enlarged or shrunk by `scale`, with the labels' boxes in its own pixels before scaling."""
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    drawn = cv2.resize(image, size, interpolation=method)
+    drawn = cv2.resize(image, size, interpolation=method).astype(np.uint8, copy=False)
     corners = [tuple(round(value * scale) for value in label.box_xyxy) for label in labels]
     for thickness, edge in ((4, True), (2, False)):
         for (x1, y1, x2, y2), label in zip(corners, labels, strict=True):
             cv2.rectangle(drawn, (x1, y1), (x2, y2), _WHITE if edge else label.colour, thickness)
     for corner, label in zip(corners, labels, strict=True):
-        _write(drawn, label.text, corner[0], corner[1], label.colour)
-    return drawn.astype(np.uint8, copy=False)
+        _write(drawn, label, corner)
+    return drawn
 
 
 def truth_labels(scan: AnnotatedScan, class_names: Sequence[str]) -> list[Label]:
     """The ground truth as labels."""
     rows = zip(scan.boxes_xyxy.tolist(), scan.class_ids.tolist(), scan.ignore.tolist(), strict=True)
     return [
-        Label((box[0], box[1], box[2], box[3]), class_names[class_id], IGNORED if ignored else TRUTH)
+        Label((box[0], box[1], box[2], box[3]), class_names[class_id], IGNORED if ignored else TRUTH, below=True)
         for box, class_id, ignored in rows
     ]
 
@@ -159,12 +163,15 @@ def _sheet(cells: Sequence[UInt8]) -> UInt8:
     return sheet
 
 
-def _write(image: UInt8, text: str, left: int, top: int, colour: Colour) -> None:
-    """White text on a patch of the colour, above the point given, or below it at the picture's edge."""
-    if not text:
+def _write(image: UInt8, label: Label, corners: Sequence[int]) -> None:
+    """White text on a patch of the label's colour, outside its box; inside where the picture ends."""
+    if not label.text:
         return
-    (width, height), _ = cv2.getTextSize(text, _FONT, _FONT_SCALE, 1)
-    left = max(0, min(left, image.shape[1] - width - 4))
-    bottom = top if top >= height + 6 else top + height + 6
-    cv2.rectangle(image, (left, bottom - height - 6), (left + width + 4, bottom), colour, cv2.FILLED)
-    cv2.putText(image, text, (left + 2, bottom - 4), _FONT, _FONT_SCALE, _WHITE, 1, cv2.LINE_AA)
+    (width, height), _ = cv2.getTextSize(label.text, _FONT, _FONT_SCALE, 1)
+    left, patch = max(0, min(corners[0], image.shape[1] - width - 4)), height + 6
+    if label.below:
+        bottom = corners[3] + patch if corners[3] + patch <= image.shape[0] else corners[3]
+    else:
+        bottom = corners[1] if corners[1] >= patch else corners[1] + patch
+    cv2.rectangle(image, (left, bottom - patch), (left + width + 4, bottom), label.colour, cv2.FILLED)
+    cv2.putText(image, label.text, (left + 2, bottom - 4), _FONT, _FONT_SCALE, _WHITE, 1, cv2.LINE_AA)

@@ -19,7 +19,7 @@ _PERCENTILES = (5, 50, 95)
 
 @dataclass(frozen=True)
 class ClassCount:
-    """One class. scans: holding it. looked_for: scans whose source looked for it. clean: of these, without an item of it.
+    """One class. scans: holding it. looked_for: scans whose source looked for it. clean: of these, without the class.
 
     sides: 5th, 50th and 95th percentile of the square root of the box area, pixels; None without boxes.
     small, medium, large: boxes by COCO's size classes.
@@ -37,7 +37,7 @@ class ClassCount:
 
 @dataclass(frozen=True)
 class SourceCount:
-    """One source. empty: scans without any box. ignored: boxes marked iscrowd. not_looked_for: classes never checked."""
+    """One source. empty: scans without a box. ignored: boxes marked iscrowd. not_looked_for: classes never checked."""
 
     scans: int
     boxes: int

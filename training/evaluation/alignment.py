@@ -1,7 +1,7 @@
 """Brings predictions into the class ids of the ground truth, by name, and keeps to what the annotators looked for.
 
-A detection of a class that the scan's source did not look for is neither a hit nor a false alarm: the item may be there,
-unmarked. It is the rule of LVIS (Gupta et al. 2019, arXiv 1908.03195, section 3) for classes that were not checked.
+A detection of a class that the scan's source did not look for is neither a hit nor a false alarm: the item may be
+there, unmarked. It is the rule of LVIS (Gupta et al. 2019, arXiv 1908.03195, section 3) for unchecked classes.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def intersection_over_union(first: NDArray[np.float32], second: NDArray[np.float
     shared = shared_area(first, second)
     areas = [np.prod(boxes[:, 2:].astype(np.float64) - boxes[:, :2], axis=1) for boxes in (first, second)]
     union = areas[0][:, None] + areas[1][None, :] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    overlaps: NDArray[np.float64] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return overlaps
 
 
 def shared_area(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -108,8 +108,8 @@ def _result_rows(index: CocoIndex, aligned: Sequence[Detections]) -> list[dict[s
 
 
 def _counts(index: CocoIndex) -> list[int]:
-    classes = [truth_of(scan)[1] for scan in index.scans]
-    return np.bincount(np.concatenate([np.zeros(0, np.int64), *classes]), minlength=len(index.class_names)).tolist()
+    classes = np.concatenate([np.zeros(0, np.int64), *(truth_of(scan)[1] for scan in index.scans)])
+    return [int(count) for count in np.bincount(classes, minlength=len(index.class_names))]
 
 
 def _read(evaluated: dict[str, Any], position: int, count: int) -> ClassPrecision:

@@ -9,12 +9,17 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from training.evaluation.average_precision import LEAST_BOXES
 from training.evaluation.intervals import wilson
 from training.evaluation.metrics import Metrics
 from training.evaluation.operating_curve import ScanScores, full_curve
 
 _INK, _GRID, _ACCENT, _SECOND = "#1d2733", "#dde3ea", "#0b5fa5", "#d9660a"
-_STYLE = {
+#: Paul Tol's "muted" set (https://personal.sron.nl/~pault), which colour-blind readers can tell apart, and two greys.
+_COLOURS = (
+    ("#332288", "#cc6677", "#117733", "#88ccee", "#ddaa33", "#882255", "#44aa99", "#999933", "#aa4499", "#555555", "#bbbbbb")
+)
+_STYLE: dict[Any, Any] = {
     "font.size": 9.5,
     "axes.edgecolor": "#8a97a6",
     "axes.labelcolor": _INK,
@@ -61,21 +66,20 @@ def _figure(width: float, height: float) -> tuple[Figure, Any]:
 def _precision_recall(metrics: Metrics) -> Figure:
     figure, axes = _figure(6.6, 4.6)
     present = {name: found for name, found in metrics.matches.items() if found.boxes}
-    colours = matplotlib.colormaps["tab20"](np.linspace(0, 1, 20))[[0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 1, 3, 5, 7]]
     for number, (name, found) in enumerate(present.items()):
         precision, recall = found.precision_recall()
-        rare = found.boxes < 10
+        rare = found.boxes < LEAST_BOXES
         axes.step(
             np.concatenate([[0.0], recall]),
             np.concatenate([precision[:1], precision]),
             where="pre",
-            color=colours[number % len(colours)],
-            linewidth=1.0 if rare else 1.7,
+            color=_COLOURS[number % len(_COLOURS)],
+            linewidth=1.2 if rare else 1.7,
             linestyle=":" if rare else "-",
             label=f"{name}  AP50 {metrics.table.classes[name].AP50:.2f}  (n {found.boxes})",
         )
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="Recall", ylabel="Precision")
-    axes.set_title("Precision and recall at IoU 0.5 (dotted: fewer than 10 boxes)")
+    axes.set_title(f"Precision and recall at IoU 0.5 (dotted: fewer than {LEAST_BOXES} boxes)")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 

@@ -1,8 +1,8 @@
 """Which detection is which item at IoU .5: the matching behind curves, intervals, operating points and galleries.
 
-The rule is COCO's (Lin et al. 2014, arXiv 1405.0312; `cocoeval.evaluateImg`): by falling score, each detection takes the
-free item of its class that it overlaps most. A second box on the same item is a false alarm. One that fits only an
-ignored region is neither.
+The rule is COCO's (Lin et al. 2014, arXiv 1405.0312; `cocoeval.evaluateImg`): by falling score, each detection takes
+the free item of its class that it overlaps most. A second box on the same item is a false alarm. One that fits only
+an ignored region is neither.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def assign(overlaps: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _inside_ignored(boxes: NDArray[np.float32], ignored: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Whether at least half of each box lies in an ignored region: COCO's overlap for crowds is by the box's own area."""
+    """Whether half of each box or more is in an ignored region: COCO's overlap with crowds is by the box's own area."""
     areas = np.prod(boxes[:, 2:].astype(np.float64) - boxes[:, :2], axis=1)
     inside: NDArray[np.bool_] = (shared_area(boxes, ignored) >= LOCALISED_IOU * areas[:, None]).any(axis=1)
     return inside

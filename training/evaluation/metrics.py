@@ -73,7 +73,7 @@ class Metrics:
     errors: ErrorsFound
 
     def to_json(self) -> dict[str, Any]:
-        """The contents of metrics.json, without the set-up; rates and intervals unrounded, null where not measurable."""
+        """The contents of metrics.json, without the set-up; unrounded, null where not measurable."""
         return _document(self)
 
 

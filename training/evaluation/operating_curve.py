@@ -1,9 +1,11 @@
 """Pd at Pfa: how many of the scans that hold a threat alarm, when so many of the clean scans alarm by mistake.
 
-A scan's score is the highest score of any class considered. False alarms can be counted only on clean scans: all classes
-considered were looked for, and none is there. Which classes these are follows from the ground truth. Two Pd are reported.
-`scan` counts an alarm anywhere in a scan that holds an item, as an officer opening the bag would see it; it flatters a
-detector that alarms for the wrong reason. `localised` asks that an alarming box is on an item of its class (IoU >= .5).
+A scan's score is the highest score of any class considered. False alarms can be counted only on clean scans: all
+classes considered were looked for, and none is there. Which classes these are follows from the ground truth.
+
+Two Pd are reported. `scan` counts an alarm anywhere in a scan that holds an item, as an officer opening the bag would
+see it; it flatters a detector that alarms for the wrong reason. `localised` asks that an alarming box is on an item of
+its class (IoU >= .5).
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """The best point with pfa <= pfa_target; threshold and rates are None, with a reason, if too few scans are clean."""
+    """The best point with pfa <= pfa_target; if too few scans are clean, a reason in place of threshold and rates."""
 
     pfa_target: float
     threshold: float | None
@@ -109,7 +111,7 @@ def score_scans(
         highest=_highest(scaled, considered),
         localised=_highest(scaled, [wanted & hit for wanted, hit in zip(considered, on_item, strict=True)]),
         clean=np.array([is_clean(scan, class_ids) for scan in index.scans], bool),
-        positive=holds.any(axis=1),
+        positive=np.asarray(holds.any(axis=1)),
         holds=holds,
         sources=tuple(scan.source for scan in index.scans),
     )

@@ -17,33 +17,37 @@ from training.evaluation.operating_curve import CurvePoint, OperatingCurve
 _STYLE = """
 :root { --ink: #1d2733; --soft: #5b6878; --line: #dde3ea; --accent: #0b5fa5; --panel: #f5f7f9; }
 * { box-sizing: border-box; }
-body { margin: 0; color: var(--ink); background: #fff; font: 15px/1.5 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
+body { margin: 0; color: var(--ink); background: #fff; 
+  font: 15px/1.5 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
 header { background: #14202c; color: #fff; padding: 26px 0 24px; }
 header p { margin: 4px 0 0; color: #b9c6d3; overflow-wrap: anywhere; }
-.wrap { max-width: 1180px; margin: 0 auto; padding: 0 28px; }
+.wrap { max-width: 1340px; margin: 0 auto; padding: 0 28px; }
 h1 { margin: 0; font-size: 26px; font-weight: 650; }
 h2 { margin: 40px 0 6px; font-size: 19px; }
-.note { margin: 0 0 14px; color: var(--soft); max-width: 86ch; }
+.note { margin: 0 0 14px; color: var(--soft); max-width: 110ch; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: 14px; margin: 24px 0 0; }
 .tile { border: 1px solid var(--line); border-radius: 8px; padding: 14px 16px; background: var(--panel); }
 .tile b { display: block; font-size: 28px; line-height: 1.2; font-variant-numeric: tabular-nums; }
 .tile span { color: var(--soft); font-size: 13px; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; min-width: 60%; }
-th, td { padding: 5px 12px; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
+th, td { padding: 5px 9px; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
 th { color: var(--soft); font-weight: 600; border-bottom: 2px solid #b8c3cf; }
 th:first-child, td:first-child { text-align: left; padding-left: 2px; }
 tr.sum td { font-weight: 650; background: var(--panel); }
 tr.rare td { color: #8a95a3; }
 td small { color: var(--soft); }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(480px, 1fr)); gap: 22px; align-items: start; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(400px, 1fr)); gap: 18px; align-items: start; }
 .figures img { width: 100%; border: 1px solid var(--line); border-radius: 8px; padding: 8px; }
-.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(500px, 1fr)); gap: 20px; }
+.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(400px, 1fr)); gap: 18px; }
 figure { margin: 0; border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
-figure img { display: block; width: 100%; height: 232px; object-fit: contain; object-position: left; background: #fff; padding: 6px; }
-figcaption { padding: 8px 12px 10px; background: var(--panel); font-size: 13px; color: var(--soft); overflow-wrap: anywhere; }
+figure img { display: block; width: 100%; height: 220px; object-fit: contain; object-position: left;
+  background: #fff; padding: 6px; }
+figcaption { padding: 8px 12px 10px; background: var(--panel); font-size: 13px; color: var(--soft);
+  overflow-wrap: anywhere; }
 figcaption b { color: var(--ink); font-size: 14px; }
-.key i { display: inline-block; width: 22px; height: 12px; border: 3px solid; margin: 0 6px 0 14px; vertical-align: -1px; }
+.key i { display: inline-block; width: 22px; height: 12px; border: 3px solid; margin: 0 6px 0 14px;
+  vertical-align: -1px; }
 td.hit { background: #e3f1e6; } td.wrong { background: #fbe9e0; }
 footer { margin: 44px 0 30px; color: var(--soft); font-size: 13px; }
 """
@@ -144,7 +148,7 @@ def _classes(metrics: Metrics) -> str:
 
 
 def _precision_cells(row: ClassPrecision, interval: Interval | None) -> tuple[str, ...]:
-    between = f"{interval[0]:.2f}–{interval[1]:.2f}" if interval else ""
+    between = f"{interval[0]:.2f}-{interval[1]:.2f}" if interval else ""
     sizes = (row.AP75, row.AP_small, row.AP_medium, row.AP_large, row.AR)
     return (str(row.n), _figure(row.AP), _figure(row.AP50), between, *(_figure(value) for value in sizes))
 
@@ -173,13 +177,13 @@ def _operating(metrics: Metrics) -> str:
 def _operating_note(curve: OperatingCurve, metrics: Metrics) -> str:
     note = (
         f"One score for {', '.join(curve.classes)}; {curve.positive_scans} scans hold such an item, "
-        f"{curve.clean_scans} were checked for all of them and are clean. In brackets: counts and 95 % Wilson intervals."
+        f"{curve.clean_scans} were checked for all of them and are clean. In brackets: counts, 95 % Wilson intervals."
     )
     any_class = metrics.at_thresholds.any_class_on_clean
     if any_class and any_class.value is not None:
         note += (
-            f" Counting alarms of every class, {any_class.count} of {any_class.total} clean scans alarm at the thresholds "
-            "of the weights; items of the other classes may truly be there."
+            f" Counting alarms of every class, {any_class.count} of {any_class.total} clean scans alarm at the "
+            "thresholds of the weights; items of the other classes may truly be there."
         )
     return note
 
@@ -279,19 +283,19 @@ def _inline(path: Path) -> str:
 
 
 def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _percent(rate: Rate) -> str:
-    return "–" if rate.value is None else f"{rate.value:.1%}"
+    return "-" if rate.value is None else f"{rate.value:.1%}"
 
 
 def _rate(rate: Rate) -> str:
     if rate.value is None or rate.interval is None:
-        return "–"
+        return "-"
     low, high = rate.interval
-    return f"{rate.value:.1%} <small>({rate.count} of {rate.total}; {low:.1%}–{high:.1%})</small>"
+    return f"{rate.value:.1%} <small>({rate.count} of {rate.total}; {low:.1%}-{high:.1%})</small>"
 
 
 def _within(interval: Interval | None) -> str:
-    return f" ({interval[0]:.3f}–{interval[1]:.3f})" if interval else ""
+    return f" ({interval[0]:.3f}-{interval[1]:.3f})" if interval else ""

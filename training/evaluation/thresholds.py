@@ -1,8 +1,8 @@
 """Chooses the score at which each class alarms, on validation scans.
 
-Classes with clean scans share one budget of false alarms. Several shapes of thresholds are tried, from the same score for
-every class to the same share of false alarms for every class; each is scaled until it just meets the budget, and the one
-that finds most items stays. Classes without clean scans take the score with the best F1.
+Classes with clean scans share one budget of false alarms. Several shapes of thresholds are tried, from the same score
+for every class to the same share of false alarms for every class; each is scaled until it just meets the budget, and
+the one that finds most items stays. Classes without clean scans take the score with the best F1.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def _equal_share(scores: NDArray[np.float64], allowed: int) -> NDArray[np.float6
 
 def _each_class(scores: NDArray[np.float64], share: int) -> NDArray[np.float64]:
     each = np.array([threshold_for(column, share) for column in scores.T])
-    return np.clip(each, LEAST_THRESHOLD, MOST_THRESHOLD)
+    clipped: NDArray[np.float64] = np.clip(each, LEAST_THRESHOLD, MOST_THRESHOLD)
+    return clipped
 
 
 def _scaled(shape: NDArray[np.float64], scores: NDArray[np.float64], allowed: int) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from training.simulation.outlines import arc, rectangle, rounded_rectangle, smooth
-from training.simulation.solids import Pose, Solid
+from training.simulation.solids import Float32, Pose, Solid
 
 
 def handgun(generator: np.random.Generator, resolution: float) -> Solid:
@@ -31,10 +31,10 @@ def pistol(generator: np.random.Generator, resolution: float) -> Solid:
 
 def _slide(gun: Solid, muzzle: float) -> None:
     outline = [(-8.6, -4.9), (muzzle - 0.3, -4.9), (muzzle, -4.5), (muzzle, -2.5), (-8.2, -2.5), (-8.8, -3.2)]
-    gun.shell("steel", outline, depth=2.3, wall=0.34, edge=0.5)
+    gun.shell("steel", outline, depth=2.1, wall=0.24, edge=0.5)
     gun.carve(rectangle(-1.6, -4.75, 1.6, -3.5))
     gun.turned("steel", [(-1.5, 0.72), (2, 0.72), (2.1, 0.62), (muzzle + 0.2, 0.62)], y=-3.75, wall=0.26)
-    gun.slab("steel", rectangle(-5.6, -4.6, -1.9, -2.8), 0.75)
+    gun.slab("steel", rectangle(-5.6, -4.6, -1.9, -2.8), 0.5)
     for step in range(7):
         x = -8.2 + 0.34 * step
         gun.slab("steel", rectangle(x, -4.8, x + 0.16, -2.7), 0.22)
@@ -47,8 +47,8 @@ def _slide(gun: Solid, muzzle: float) -> None:
 
 def _frame(gun: Solid, muzzle: float, material: str) -> None:
     dust_cover = [(-7.6, -2.6), (muzzle - 0.8, -2.6), (muzzle - 1.0, -1.7), (1.8, -1.4), (1.2, -0.9), (-7.0, -0.7)]
-    gun.pillow(material, dust_cover, 2.0 if material == "abs" else 0.95, edge=0.5)
-    gun.slab("steel", rectangle(-7.2, -2.4, 1.5, -1.5), 0.45)
+    gun.pillow(material, dust_cover, 2.0 if material == "abs" else 0.6, edge=0.5)
+    gun.slab("steel", rectangle(-7.2, -2.4, 1.5, -1.5), 0.3)
     guard = [(1.6, -1.3), (2.2, 0.2), (1.4, 1.5), (-0.6, 1.9), (-2.6, 1.5), (-3.2, 0.4)]
     gun.wire(material, smooth(guard, closed=False), 0.5, thickness=1.1 if material == "abs" else 0.8)
     gun.wire("steel", smooth([(-0.9, -1.0), (-0.5, -0.1), (-0.8, 0.9)], closed=False), 0.42, thickness=0.7)
@@ -64,7 +64,7 @@ def _grip(gun: Solid, polymer: bool) -> None:
     if polymer:
         gun.shell("abs", outline, depth=3.0, wall=0.35, edge=0.8)
         return
-    gun.shell("steel", outline, depth=1.7, wall=0.22, edge=0.2)
+    gun.shell("steel", outline, depth=1.5, wall=0.16, edge=0.2)
     panel = [(0.88 * (x + 6.4) - 6.4, 0.8 * (y - 2.8) + 2.9) for x, y in outline]
     gun.pillow("wood", panel, 1.3, edge=0.6)
     for y in (0.6, 5.2):
@@ -129,12 +129,11 @@ def _cylinder(resolution: float) -> Solid:
     # Six chambers about the axis, seen from the side: pairs lie over one another at three heights.
     for height in (-1.05, 0.0, 1.05):
         for _ in range(2):
-            body.turned("steel", [(-1.9, 0.0), (-1.9, 0.47), (1.9, 0.47)], y=height)
-            body.maps["steel"] = np.maximum(body.maps["steel"] - 2 * _bore(body, height), 0)
+            body.add("steel", -_bore(body, height))
             body.attach(round_, Pose(-0.3, height))
     return body
 
 
-def _bore(body: Solid, height: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _bore(body: Solid, height: float) -> Float32:
     inside = np.maximum(0.47**2 - (body.y - height) ** 2, 0)
     return np.broadcast_to(2 * np.sqrt(inside), body.shape).astype(np.float32)

@@ -51,6 +51,16 @@ def smooth(points: Outline, closed: bool = True, steps: int = 8) -> list[Point]:
     return curve if closed else [*curve, (float(given[-1, 0]), float(given[-1, 1]))]
 
 
+def blob(generator: np.random.Generator, width: float, height: float, roughness: float, centre: Point = (0.0, 0.0)) -> list[Point]:
+    """A soft rectangle (a superellipse of order 5) whose outline wanders by `roughness` cm."""
+    angle = np.linspace(0, 2 * np.pi, 28, endpoint=False)
+    cosine, sine = np.cos(angle), np.sin(angle)
+    radius = (np.abs(cosine / (width / 2)) ** 5 + np.abs(sine / (height / 2)) ** 5) ** (-1 / 5)
+    radius = radius + roughness * generator.standard_normal(28)
+    x, y = centre[0] + radius * cosine, centre[1] + radius * sine
+    return smooth(list(zip(x.tolist(), y.tolist(), strict=True)))
+
+
 def arc(centre: Point, radius: float, start: float, stop: float) -> list[Point]:
     """17 points on a circle from `start` to `stop` degrees, clockwise on the screen."""
     angle = np.radians(np.linspace(start, stop, 17))

@@ -22,6 +22,9 @@ Float32 = NDArray[np.float32]
 Point = tuple[float, float]
 Outline = Sequence[Point]
 
+#: Rows and columns of a board.
+Window = tuple[slice, slice]
+EVERYWHERE: Window = (slice(None), slice(None))
 #: Fractional bits of cv2's fixed-point coordinates.
 SHIFT = 6
 #: Less than this many centimetres is rounding of the resampling, not material.
@@ -56,49 +59,55 @@ class Solid:
         self.y = ((np.arange(rows, dtype=np.float32) + 0.5 - rows / 2) / self.resolution)[:, None]
         self.x = ((np.arange(columns, dtype=np.float32) + 0.5 - columns / 2) / self.resolution)[None, :]
 
-    def add(self, material: str, thickness: Float32) -> None:
-        """Adds (H, W) cm of a material; negative thickness carves, down to nothing."""
-        present = self.maps.get(material)
-        total = thickness if present is None else present + thickness
-        self.maps[material] = np.maximum(total, 0, dtype=np.float32)
+    def add(self, material: str, thickness: Float32, where: Window = EVERYWHERE) -> None:
+        """Adds centimetres of a material in a window of the board; negative thickness carves, down to nothing."""
+        if material not in self.maps:
+            self.maps[material] = np.zeros(self.shape, np.float32)
+        part = self.maps[material][where]
+        np.maximum(part + thickness, 0, out=part)
 
     def carve(self, outline: Outline) -> None:
         """Removes everything inside an outline: a hole through the whole solid."""
-        left = 1 - self.cover(outline)
+        where = self._window(outline)
+        left = 1 - self._cover(outline, where)
         for thickness in self.maps.values():
-            thickness *= left
+            thickness[where] *= left
 
     def cover(self, outline: Outline) -> Float32:
         """(H, W) in 0..1: how much of each pixel lies inside a closed outline in cm."""
-        mask = np.zeros(self.shape, np.uint8)
-        cv2.fillPoly(mask, [self._pixels(outline)], 255, cv2.LINE_AA, SHIFT)
-        return mask.astype(np.float32) / 255
+        return self._cover(outline, self._window([(float(self.x[0, i]), float(self.y[i, 0])) for i in (0, -1)]))
 
     def slab(self, material: str, outline: Outline, thickness: float) -> None:
         """A plate of even thickness, cm."""
-        self.add(material, self.cover(outline) * np.float32(thickness))
+        where = self._window(outline)
+        self.add(material, self._cover(outline, where) * np.float32(thickness), where)
 
     def pillow(self, material: str, outline: Outline, thickness: float, edge: float) -> None:
         """A body that is `thickness` thick and rounded off (quarter ellipse) over `edge` cm from its outline."""
-        cover = self.cover(outline)
-        self.add(material, cover * _rounded(self._depth(cover), thickness, edge))
+        where = self._window(outline)
+        cover = self._cover(outline, where)
+        self.add(material, cover * _rounded(self._depth(cover), thickness, edge), where)
 
     def shell(self, material: str, outline: Outline, depth: float, wall: float, edge: float) -> None:
         """A hollow body, `depth` deep along the beam, with `wall` cm of wall: thin in the middle, dark at the rim."""
-        cover = self.cover(outline)
+        where = self._window(outline)
+        cover = self._cover(outline, where)
         distance = self._depth(cover)
         outer = _rounded(distance, depth, edge)
         inner = _rounded(np.maximum(distance - wall, 0), depth - 2 * wall, edge)
-        self.add(material, cover * np.maximum(outer - inner, 0))
+        self.add(material, cover * np.maximum(outer - inner, 0), where)
 
     def turned(self, material: str, profile: Outline, y: float = 0.0, wall: float | None = None) -> None:
         """A body of revolution about the line at height y: profile gives (x, radius), x rising. wall: hollow with it."""
         stations, radii = np.array(profile, np.float32).T
-        radius = np.interp(self.x, stations, radii, left=0, right=0).astype(np.float32)
-        chord = _chord(radius, self.y - np.float32(y))
+        widest = float(radii.max())
+        where = self._window([(float(stations[0]), y - widest), (float(stations[-1]), y + widest)])
+        radius = np.interp(self.x[:, where[1]], stations, radii, left=0, right=0).astype(np.float32)
+        offset = self.y[where[0]] - np.float32(y)
+        chord = _chord(radius, offset)
         if wall is not None:
-            chord = chord - _chord(np.maximum(radius - wall, 0), self.y - np.float32(y))
-        self.add(material, chord)
+            chord = chord - _chord(np.maximum(radius - wall, 0), offset)
+        self.add(material, chord, where)
 
     def ball(self, material: str, centre: Point, radii: tuple[float, float, float]) -> None:
         """An ellipsoid with semi-axes (x, y, along the beam) in cm."""
@@ -107,21 +116,39 @@ class Solid:
 
     def disc(self, material: str, centre: Point, radius: float, thickness: float) -> None:
         """A coin lying flat."""
-        self.add(material, np.float32(thickness) * self._disc(centre, radius))
+        self.ring(material, centre, (-1.0, radius), thickness)
 
     def ring(self, material: str, centre: Point, radii: tuple[float, float], thickness: float) -> None:
         """A washer lying flat; radii: inner, outer, cm."""
-        self.add(material, np.float32(thickness) * (self._disc(centre, radii[1]) - self._disc(centre, radii[0])))
+        reach = radii[1]
+        where = self._window([(centre[0] - reach, centre[1] - reach), (centre[0] + reach, centre[1] + reach)])
+        distance = np.hypot(self.x[:, where[1]] - centre[0], self.y[where[0]] - centre[1])
+        outer, inner = (np.clip((radius - distance) * self.resolution + 0.5, 0, 1) for radius in (radii[1], radii[0]))
+        self.add(material, ((outer - inner) * thickness).astype(np.float32), where)
 
     def wire(self, material: str, path: Outline, diameter: float, thickness: float | None = None) -> None:
         """A bent rod along an open path. thickness: along the beam, a round rod's mean chord when not given."""
         depth = np.pi / 4 * diameter if thickness is None else thickness
         width = diameter * self.resolution
         drawn = max(1, round(width))
-        mask = np.zeros(self.shape, np.uint8)
-        cv2.polylines(mask, [self._pixels(path)], False, 255, drawn, cv2.LINE_AA, SHIFT)
+        where = self._window(path, margin=diameter)
+        mask = np.zeros(_size(where), np.uint8)
+        cv2.polylines(mask, [self._pixels(path, where)], False, 255, drawn, cv2.LINE_AA, SHIFT)
         # A rod thinner than a pixel still absorbs in proportion to its width.
-        self.add(material, mask.astype(np.float32) * np.float32(depth * min(width / drawn, 1.5) / 255))
+        self.add(material, mask.astype(np.float32) * np.float32(depth * min(width / drawn, 1.5) / 255), where)
+
+    def trimmed(self) -> Solid:
+        """The same solid on the smallest board that holds it, centred on its outline instead of its origin."""
+        present = np.zeros(self.shape, bool)
+        for thickness in self.maps.values():
+            present |= thickness > THINNEST_CM
+        box = extent(present)
+        if box is None:
+            return self
+        left, top, right, bottom = (int(edge) for edge in box)
+        small = Solid((right - left) / self.resolution, (bottom - top) / self.resolution, self.resolution)
+        small.maps = {material: thickness[top:bottom, left:right] for material, thickness in self.maps.items()}
+        return small
 
     def attach(self, part: Solid, pose: Pose) -> NDArray[np.float32] | None:
         """Lays a part onto this board, adding thickness.
@@ -129,10 +156,10 @@ class Solid:
         Returns the box (4,) x1 y1 x2 y2, in pixels of this board, of the part's own projection; None if it lies outside.
         """
         transform = self._transform(part, pose)
-        window = self._window(part, transform)
-        if window is None:
+        reached = self._reached(part, transform)
+        if reached is None:
             return None
-        left, top, right, bottom = window
+        left, top, right, bottom = reached
         transform[:, 2] -= (left, top)
         stretch = np.float32(1 / max(np.cos(np.radians(pose.tilt)), 0.25))
         seen = np.zeros((bottom - top, right - left), bool)
@@ -160,25 +187,40 @@ class Solid:
         here = (np.array(self.shape[::-1]) - 1) / 2 + np.array([pose.x, pose.y]) * self.resolution
         return np.hstack([linear, (here - linear @ own)[:, None]])
 
-    def _window(self, part: Solid, transform: NDArray[np.float64]) -> tuple[int, int, int, int] | None:
+    def _reached(self, part: Solid, transform: NDArray[np.float64]) -> tuple[int, int, int, int] | None:
         rows, columns = part.shape
         corners = np.array([[0, 0, 1], [columns, 0, 1], [0, rows, 1], [columns, rows, 1]]) @ transform.T
         left, top = np.maximum(np.floor(corners.min(0)).astype(int) - 1, 0)
         right, bottom = np.minimum(np.ceil(corners.max(0)).astype(int) + 2, self.shape[::-1])
         return (int(left), int(top), int(right), int(bottom)) if right > left and bottom > top else None
 
-    def _pixels(self, outline: Outline) -> NDArray[np.int32]:
+    def _window(self, outline: Outline, margin: float = 0.0) -> Window:
+        """The part of the board that an outline touches, two pixels wider; at least one pixel."""
+        points = np.array(outline, np.float64) * self.resolution + np.array(self.shape[::-1]) / 2
+        reach = margin * self.resolution + 2
+        low, high = np.floor(points.min(0) - reach).astype(int), np.ceil(points.max(0) + reach).astype(int)
+        left, top = np.clip(low, 0, np.array(self.shape[::-1]) - 1).tolist()
+        right, bottom = np.clip(high, np.array([left, top]) + 1, self.shape[::-1]).tolist()
+        return slice(top, bottom), slice(left, right)
+
+    def _cover(self, outline: Outline, where: Window) -> Float32:
+        mask = np.zeros(_size(where), np.uint8)
+        cv2.fillPoly(mask, [self._pixels(outline, where)], 255, cv2.LINE_AA, SHIFT)
+        return mask.astype(np.float32) / 255
+
+    def _pixels(self, outline: Outline, where: Window) -> NDArray[np.int32]:
         points = np.array(outline, np.float64) * self.resolution + np.array(self.shape[::-1]) / 2 - 0.5
-        return np.rint(points * (1 << SHIFT)).astype(np.int32)
+        return np.rint((points - (where[1].start, where[0].start)) * (1 << SHIFT)).astype(np.int32)
 
     def _depth(self, cover: Float32) -> Float32:
         inside = np.pad((cover > 0.5).astype(np.uint8), 1)
         distance = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[1:-1, 1:-1]
         return cast(Float32, distance / np.float32(self.resolution))
 
-    def _disc(self, centre: Point, radius: float) -> Float32:
-        distance = np.hypot(self.x - centre[0], self.y - centre[1])
-        return np.clip((radius - distance) * self.resolution + 0.5, 0, 1).astype(np.float32)
+
+def _size(where: Window) -> tuple[int, int]:
+    rows, columns = where
+    return rows.stop - rows.start, columns.stop - columns.start
 
 
 def extent(mask: NDArray[np.bool_]) -> NDArray[np.float32] | None:

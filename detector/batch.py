@@ -1,0 +1,185 @@
+"""Many scans through the pipeline into the ledger, and from the ledger into the outputs.
+
+Reading and decoding the next scans goes on in threads while the network runs. A result is in the ledger, on the disk,
+before it counts as done; the output files are written from the ledger at the end, so a run that was cut off and started
+again gives the same files as one that was not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from detector.discovery import ScanSource
+from detector.errors import ScanUnreadable
+from detector.inspection import Decision, Inspection
+from detector.ledger import Key, Ledger, StoredResults, storable_text
+from detector.outputs import OUTPUTS, RunContext, remove_overlay, thumbnail, to_line, write_outputs, write_overlay
+from detector.pipeline import Detector, PreparedScan
+from detector.scan import Scan
+
+#: Scans being read ahead of the network, and threads that read them.
+AHEAD, READERS = 16, 2
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """batch: tiles collected before the network runs. overlays, report: whether these are written."""
+
+    batch: int = 8
+    overlays: bool = True
+    report: bool = True
+
+
+@dataclass(frozen=True)
+class BatchSummary:
+    """decisions: of all sources of this run, those done in earlier runs counted in. done: inspected by this run."""
+
+    decisions: Counter[Decision]
+    done: int
+    skipped: int
+    seconds: float
+
+
+Progress = Callable[[Inspection | None], None]
+
+
+def run_batch(
+    detector: Detector, sources: Sequence[ScanSource], folder: Path, options: BatchOptions, progress: Progress
+) -> BatchSummary:
+    """Inspects what the ledger in `folder` does not hold yet, then writes the outputs.
+
+    progress: called once a source, with its Inspection, or None for one that was done before. Raises OSError when the
+    folder cannot be written; what was recorded until then is kept.
+    """
+    started, begun = time.perf_counter(), datetime.now(UTC)
+    (folder / "overlays").mkdir(parents=True, exist_ok=True)
+    skipped = 0
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        for source, inspection, scan in _inspections(detector, sources, ledger, options.batch):
+            if inspection is None:
+                skipped += 1
+            else:
+                _record(detector, ledger, folder, options, (source, inspection, scan))
+            progress(inspection)
+        seconds = time.perf_counter() - started
+        with ledger.exclusively():
+            context = _context(detector, ledger, begun, seconds)
+            names = [name for name in OUTPUTS if options.report or name != "report.html"]
+            results = ledger.results(detector.weights.sha256, detector.fingerprint())
+            write_outputs(folder, results, context, names)
+        decisions = _decisions(results, sources)
+    return BatchSummary(decisions, len(sources) - skipped, skipped, time.perf_counter() - started)
+
+
+_Outcome = tuple[ScanSource, Inspection | None, Scan | None]
+
+
+def _inspections(
+    detector: Detector, sources: Sequence[ScanSource], ledger: Ledger, batch: int
+) -> Iterator[_Outcome]:
+    """Every source with its inspection and scan, tiles of neighbouring scans batched; None for one done before."""
+    waiting: list[tuple[ScanSource, PreparedScan]] = []
+    for source, prepared in _prepared(detector, sources, ledger):
+        if prepared is None or isinstance(prepared, Inspection):
+            yield source, prepared, None
+            continue
+        waiting.append((source, prepared))
+        if sum(len(scan.tiles) for _, scan in waiting) >= batch:
+            yield from _judged(detector, waiting)
+            waiting = []
+    if waiting:
+        yield from _judged(detector, waiting)
+
+
+def _judged(detector: Detector, waiting: list[tuple[ScanSource, PreparedScan]]) -> Iterator[_Outcome]:
+    inspections = detector.judge([prepared for _, prepared in waiting])
+    for (source, prepared), inspection in zip(waiting, inspections, strict=True):
+        yield source, inspection, prepared.scan
+
+
+def _prepared(
+    detector: Detector, sources: Sequence[ScanSource], ledger: Ledger
+) -> Iterator[tuple[ScanSource, PreparedScan | Inspection | None]]:
+    """Sources in order, read and decoded ahead; the ledger is asked here, in the thread that owns it."""
+    with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as pool:
+        reading: deque[tuple[ScanSource, Future[tuple[bytes, str] | OSError]]] = deque()
+        decoding: deque[tuple[ScanSource, Future[PreparedScan | Inspection] | None]] = deque()
+        remaining = iter(sources)
+        while True:
+            for source in remaining:
+                reading.append((source, pool.submit(_read, source.path)))
+                if len(reading) + len(decoding) >= AHEAD:
+                    break
+            if reading:
+                source, read = reading.popleft()
+                decoding.append((source, _decode(detector, source, read.result(), ledger, pool)))
+            if decoding and (len(decoding) > READERS or not reading):
+                source, decoded = decoding.popleft()
+                yield source, decoded.result() if decoded else None
+            elif not reading and not decoding:
+                return
+
+
+def _read(path: Path) -> tuple[bytes, str] | OSError:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return error
+    return data, hashlib.sha256(data).hexdigest()
+
+
+def _decode(
+    detector: Detector, source: ScanSource, read: tuple[bytes, str] | OSError, ledger: Ledger, pool: ThreadPoolExecutor
+) -> Future[PreparedScan | Inspection] | None:
+    if isinstance(read, OSError):
+        error = ScanUnreadable(f"{source.name}: {read.strerror or read}", remedy="check that the file can be read")
+        return pool.submit(detector.refused, source.name, "", error, 0.0)
+    data, digest = read
+    if ledger.has(_key(detector, source.name, digest)):
+        return None
+    return pool.submit(detector.prepare, data, source.name)
+
+
+def _key(detector: Detector, name: str, digest: str) -> Key:
+    return Key(name, digest, detector.weights.sha256, detector.fingerprint())
+
+
+def _record(detector: Detector, ledger: Ledger, folder: Path, options: BatchOptions, outcome: _Outcome) -> None:
+    source, inspection, scan = outcome
+    assert inspection is not None
+    small, overlays = b"", folder / "overlays"
+    if scan is not None:
+        small = thumbnail(scan, inspection, detector.thresholds)
+    if scan is not None and options.overlays and inspection.decision is not Decision.CLEAR:
+        write_overlay(scan, inspection, detector.thresholds, overlays)
+    else:
+        remove_overlay(inspection.scan, overlays)
+    ledger.record(_key(detector, source.name, inspection.sha256), to_line(inspection), small)
+
+
+def _context(detector: Detector, ledger: Ledger, begun: datetime, seconds: float) -> RunContext:
+    settings = {
+        "alarm": ", ".join(f"{name} {score:g}" for name, score in detector.thresholds.alarm.items()),
+        "refer": ", ".join(f"{name} {score:g}" for name, score in detector.thresholds.refer.items()) or "none",
+        "listed from": f"{detector.thresholds.min_score:g}",
+        "tile": f"{detector.tile_pixels} px" if detector.tile_pixels else "off",
+        "provider": detector.network.provider.value,
+    }
+    spec = detector.spec
+    return RunContext(
+        detector.weights.label, spec.class_names, spec.terms, settings, begun, seconds, ledger.head()
+    )
+
+
+def _decisions(results: StoredResults, sources: Sequence[ScanSource]) -> Counter[Decision]:
+    wanted = {storable_text(source.name) for source in sources}
+    records = (json.loads(stored.line) for stored in results)
+    return Counter(Decision(record["decision"]) for record in records if record["scan"] in wanted)

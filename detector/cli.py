@@ -1,0 +1,153 @@
+"""roentgate: the station's command line. See `roentgate --help`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from detector.batch import BatchOptions, run_batch
+from detector.console import print_summary, progress_of, stderr
+from detector.discovery import discover, in_shard
+from detector.doctor import doctor_report
+from detector.errors import ProviderUnavailable, RoentgateError, SettingsInvalid, WeightsRejected
+from detector.inspection import Decision
+from detector.ledger import Ledger
+from detector.network import Provider
+from detector.pipeline import Detector
+from detector.settings import Policy, load_policy
+from detector.weights import load_weights, read_manifest
+
+
+class Exit(IntEnum):
+    """Exit codes; scripts depend on them."""
+
+    DONE = 0
+    INTERNAL = 1
+    USAGE = 2
+    REFERRED = 3
+    WEIGHTS = 4
+    ALARM = 5
+
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+weights_app = typer.Typer(no_args_is_help=True, help="Look at the weights that are shipped.")
+app.add_typer(weights_app, name="weights")
+
+
+@app.callback()
+def _station() -> None:
+    """Finds prohibited items in X-ray scans. Whatever cannot be judged is referred to a person, never cleared."""
+
+
+@app.command()
+def scan(
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, folders, or - for a list on stdin.")],
+    output: Annotated[Path, typer.Option(help="Folder for results; a second run does only what is missing.")],
+    weights: Annotated[str, typer.Option(help="Name of shipped weights, or an .onnx file.")] = "",
+    policy: Annotated[Path | None, typer.Option(help="TOML file with the station's alarm scores.")] = None,
+    min_score: Annotated[float | None, typer.Option(help="List detections from this score.")] = None,
+    provider: Annotated[Provider, typer.Option(help="Where the network runs.")] = Provider.AUTO,
+    threads: Annotated[int, typer.Option(min=0, help="Threads of the network; 0 for one a core.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Tiles given to the network at once.")] = 8,
+    tile: Annotated[str, typer.Option(help="auto, off, or the side of a tile in pixels.")] = "auto",
+    overlay: Annotated[bool, typer.Option(help="Write pictures with boxes.")] = True,
+    report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
+    shard: Annotated[str, typer.Option(metavar="I/N", help="Do only part I of N.")] = "",
+    fail_on_alarm: Annotated[bool, typer.Option("--fail-on-alarm", help="Exit with 5 if any scan alarms.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
+) -> None:
+    """Inspects scans: one decision each, with boxes, reasons, pictures and a report."""
+    rules = load_policy(policy) if policy else Policy()
+    if min_score is not None:
+        rules = rules.with_min_score(min_score)
+    found = discover([Path(text) for text in inputs if text != "-"], _listed(inputs), output)
+    if found.left_out and not quiet:
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(found.left_out.items()))
+        stderr.print(f"left out, being no scans: {kinds}")
+    sources = in_shard(found.sources, shard) if shard else list(found.sources)
+    if not found.sources:
+        raise SettingsInvalid("no scans found", remedy="name files or folders that hold scans")
+    detector = Detector(weights, policy=rules, provider=provider, threads=threads, tile=tile)
+    options = BatchOptions(batch, overlay, report)
+    with progress_of(len(sources), quiet=quiet) as progress:
+        summary = run_batch(detector, sources, output, options, progress)
+    print_summary(summary, str(output / "report.html" if report else output), quiet=quiet)
+    if fail_on_alarm and summary.decisions[Decision.ALARM]:
+        raise typer.Exit(Exit.ALARM)
+    if summary.decisions[Decision.REFER]:
+        raise typer.Exit(Exit.REFERRED)
+
+
+def _listed(inputs: list[str]) -> Iterable[str]:
+    return (line.rstrip("\r\n") for line in sys.stdin if line.strip()) if "-" in inputs else ()
+
+
+@weights_app.command("list")
+def weights_list() -> None:
+    """Names, sizes and what was measured of each."""
+    manifest = read_manifest()
+    for name, entry in sorted(manifest.weights.items()):
+        measured = ", ".join(
+            f"{metric} {values['value']:.3f} (n {values['n']:.0f})" for metric, values in sorted(entry.metrics.items())
+        )
+        default = " (default)" if name == manifest.default else ""
+        typer.echo(f"{name}{default}: {entry.size / 1e6:.1f} MB, {measured}; {entry.terms}")
+
+
+@weights_app.command("show")
+def weights_show(name: Annotated[str, typer.Argument(help="Name, or an .onnx file; empty for the default.")] = "") -> None:
+    """All that a weights file says of itself, as JSON."""
+    weights = load_weights(name)
+    typer.echo(weights.spec.model_dump_json(indent=2))
+
+
+@weights_app.command("verify")
+def weights_verify() -> None:
+    """Checks every shipped file against the manifest: size, sha256, and that it loads."""
+    for name in sorted(read_manifest().weights):
+        typer.echo(f"{load_weights(name).label}  ok")
+
+
+@app.command()
+def audit(folder: Annotated[Path, typer.Argument(help="Output folder of a scan.")]) -> None:
+    """Checks the ledger's chain: finds results that were edited, deleted or put in another order."""
+    path = folder / "ledger.sqlite"
+    if not path.is_file():
+        raise SettingsInvalid(f"no ledger at {path}", remedy="give the --output folder of a scan")
+    with Ledger(path) as ledger:
+        findings, (rows, head) = ledger.verify(), ledger.head()
+    for finding in findings:
+        typer.echo(finding)
+    typer.echo(f"{rows} entries, last sha256 {head}: {'ALTERED' if findings else 'intact'}")
+    if findings:
+        raise typer.Exit(Exit.INTERNAL)
+
+
+@app.command()
+def doctor() -> None:
+    """Versions, execution providers, clashing OpenCV wheels, and the weights' digests."""
+    lines, sound = doctor_report()
+    for line in lines:
+        typer.echo(line)
+    if not sound:
+        raise typer.Exit(Exit.INTERNAL)
+
+
+def main() -> None:
+    """Entry point: every error of ours is one line on stderr and an exit code; nothing else is caught."""
+    try:
+        app()
+    except RoentgateError as error:
+        _end(error)
+
+
+def _end(error: RoentgateError) -> NoReturn:
+    stderr.print(f"{error.reason()}\n  what to do: {error.remedy}", style="red", markup=False, soft_wrap=True)
+    if isinstance(error, WeightsRejected):
+        sys.exit(Exit.WEIGHTS)
+    sys.exit(Exit.USAGE if isinstance(error, SettingsInvalid | ProviderUnavailable) else Exit.INTERNAL)

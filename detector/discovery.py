@@ -1,0 +1,108 @@
+"""Which scans a command line means, and what each is called in the results. Nothing is lost without a word.
+
+>>> found = discover([Path("scans")], listed=(), output=Path("out"))
+>>> [source.name for source in found.sources]
+['belt1/bag_0001.png', 'belt2/bag_0001.png']
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from detector.errors import SettingsInvalid
+from detector.readers import SCAN_SUFFIXES, looks_like_scan
+
+#: Enough of a file's beginning to tell its format.
+HEAD_BYTES = 64
+
+
+@dataclass(frozen=True)
+class ScanSource:
+    """A file to inspect, and its name in the results: relative to the input folder, '/' between the parts."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """sources: sorted by name within each input, no name twice. left_out: suffix -> files that are no scans."""
+
+    sources: tuple[ScanSource, ...]
+    left_out: Counter[str]
+
+
+def discover(inputs: Iterable[Path], listed: Iterable[str], output: Path) -> Discovery:
+    """The scans under `inputs` (files, or folders gone through whole) and those of `listed` (paths, one a line).
+
+    In a folder a file counts by its suffix or by its first bytes; everything else is counted in left_out. The folder
+    `output` is passed over, so that a run does not inspect its own pictures. A listed path that is not there stays in:
+    reading it gives REFER. Raises SettingsInvalid for an input that is not there.
+    """
+    left_out: Counter[str] = Counter()
+    found: list[ScanSource] = []
+    for path in inputs:
+        if not path.exists():
+            raise SettingsInvalid(f"no such file or folder: {path}", remedy="check the path")
+        found.extend(_in_folder(path, output, left_out) if path.is_dir() else [ScanSource(path.name, path)])
+    found.extend(ScanSource(Path(line).name, Path(line)) for line in listed)
+    return Discovery(tuple(_named_apart(found)), left_out)
+
+
+def in_shard(sources: Iterable[ScanSource], shard: str) -> list[ScanSource]:
+    """The sources of part I of N (`shard` is "I/N", I from 1), by a hash of the name: the same on every machine."""
+    part, separator, parts = shard.partition("/")
+    if not (separator and part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise SettingsInvalid(f"--shard {shard}: not of the form I/N", remedy="give for example 1/4")
+    return [source for source in sources if _hash(source.name) % int(parts) == int(part) - 1]
+
+
+def _hash(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:8])
+
+
+def _in_folder(folder: Path, output: Path, left_out: Counter[str]) -> Iterator[ScanSource]:
+    excluded = output.resolve()
+    unreadable: list[Path] = []
+    seen: set[Path] = set()
+    found: list[Path] = []
+    # A linked folder may hold the belt's scans, so links are followed; `seen` ends their loops.
+    walk = os.walk(folder, followlinks=True, onerror=lambda error: unreadable.append(Path(str(error.filename))))
+    for root, folders, files in walk:
+        here = Path(root).resolve()
+        if here in seen or here == excluded:
+            folders.clear()
+            continue
+        seen.add(here)
+        for path in (Path(root) / name for name in files):
+            if _is_scan(path):
+                found.append(path)
+            else:
+                left_out[path.suffix.lower() or "no suffix"] += 1
+    # A folder that cannot be listed stays in as one source: it becomes a REFER with the system's reason.
+    for path in sorted([*found, *unreadable]):
+        yield ScanSource(path.relative_to(folder).as_posix(), path)
+
+
+def _is_scan(path: Path) -> bool:
+    if path.suffix.lower() in SCAN_SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as file:
+            return looks_like_scan(file.read(HEAD_BYTES))
+    except OSError:
+        # It cannot be told, so it is taken; inspecting it says why it could not be read.
+        return True
+
+
+def _named_apart(found: list[ScanSource]) -> Iterator[ScanSource]:
+    """Each file once; where two files would share a name, both carry their path as given instead."""
+    once = list({source.path.absolute(): source for source in found}.values())
+    names = Counter(source.name for source in once)
+    for source in once:
+        yield source if names[source.name] == 1 else ScanSource(source.path.as_posix(), source.path)

@@ -1,0 +1,188 @@
+"""report.html: the whole run on one page that needs nothing else, alarms first.
+
+Every ALARM and REFER has its row; CLEAR scans fill up to LARGEST_TABLE rows, the rest stand in results.csv. Pictures
+are inside the page until PICTURE_BYTES are spent, in the order of the rows: a browser stays quick with such a page.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC
+from pathlib import Path
+from typing import TextIO
+from urllib.parse import quote
+
+from detector.inspection import Decision
+from detector.ledger import StoredResult
+from detector.outputs.atomic import text_written_whole
+from detector.outputs.record import Record, Results, RunContext, overlay_name, strongest
+from detector.outputs.report_page import CONTENT_SECURITY_POLICY, SCRIPT, STYLE
+
+#: Rows at most, unless there are more ALARM and REFER scans.
+LARGEST_TABLE = 5000
+#: Bytes of base64 pictures in the page at most.
+PICTURE_BYTES = 20_000_000
+ORDER = (Decision.ALARM, Decision.REFER, Decision.CLEAR)
+_SIGNS = {Decision.ALARM: "&#9650;", Decision.REFER: "?", Decision.CLEAR: "&#10003;"}
+#: (heading, whether it sorts as a number, or not at all)
+_HEADINGS = (
+    ("Picture", None), ("Decision", "text"), ("Scan", "text"), ("Reasons", "text"), ("Top score", "number"),
+    ("Items", "number"), ("Pixels", "number"), ("ms", "number"),
+)  # fmt: skip
+#: Control characters as the pictures that Unicode has for them.
+_CONTROLS = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}
+
+
+def write_html_report(path: Path, results: Results, context: RunContext) -> None:
+    """Writes the page; a row links its overlay where `overlays/` beside it holds one. Raises OSError."""
+    counts: Counter[str] = Counter()
+    alarms: list[tuple[float, StoredResult]] = []
+    for stored in results:
+        record = json.loads(stored.line)
+        counts[record["decision"]] += 1
+        if record["decision"] == Decision.ALARM:
+            alarms.append((_top_score(record), stored))
+    alarms.sort(key=lambda pair: -pair[0])
+    with text_written_whole(path) as file:
+        file.write(_head(counts, context))
+        table = _Table(file, path.parent / "overlays")
+        for _, stored in alarms:
+            table.add(stored)
+        for decision in (Decision.REFER, Decision.CLEAR):
+            for stored in _of_decision(results, decision):
+                if decision == Decision.REFER or table.rows < LARGEST_TABLE:
+                    table.add(stored)
+        file.write(_foot(counts.total() - table.rows, table.without_picture, context))
+
+
+class _Table:
+    """Writes rows, and keeps the account of rows and pictures."""
+
+    def __init__(self, file: TextIO, overlays: Path) -> None:
+        self.rows = 0
+        self.without_picture = 0
+        self._file, self._overlays, self._budget = file, overlays, PICTURE_BYTES
+
+    def add(self, stored: StoredResult) -> None:
+        """Writes one row."""
+        record = json.loads(stored.line)
+        picture = base64.b64encode(stored.thumbnail).decode("ascii")
+        if len(picture) > self._budget:
+            picture = ""
+            self.without_picture += 1
+        self._budget -= len(picture)
+        name = overlay_name(record["scan"])
+        link = f"overlays/{quote(name)}" if (self._overlays / name).is_file() else ""
+        self._file.write(_row(record, picture, link))
+        self.rows += 1
+
+
+def _of_decision(results: Results, decision: Decision) -> Iterator[StoredResult]:
+    return (stored for stored in results if json.loads(stored.line)["decision"] == decision)
+
+
+def _top_score(record: Record) -> float:
+    top = strongest(record)
+    return float(top["score"]) if top else 0.0
+
+
+def _text(value: object) -> str:
+    """Any text as HTML that shows it and does nothing else, inside attributes too."""
+    return html.escape(str(value).translate(_CONTROLS), quote=True)
+
+
+def _row(record: Record, picture: str, link: str) -> str:
+    decision = Decision(record["decision"])
+    top = strongest(record)
+    width, height = record["width"], record["height"]
+    score = f"{top['score']:.2f}" if top else "&ndash;"
+    views = f" &middot; {record['views']} views" if "views" in record else ""
+    # <bdi>: a name that switches the writing direction must not rearrange the row.
+    cells = (
+        f'<td class="picture">{_picture(record["scan"], picture, link)}',
+        f'<td data-value="{ORDER.index(decision)}"><span class="badge {decision}">{_SIGNS[decision]} {decision}</span>',
+        f'<td class="scan" data-value="{_text(record["scan"])}"><bdi>{_text(record["scan"])}</bdi>',
+        '<td class="reasons">' + "".join(f"<p>{_text(reason)}</p>" for reason in record["reasons"]),
+        f'<td class="number" data-value="{top["score"] if top else ""}">{score}',
+        f'<td class="number" data-value="{len(record["detections"])}">{len(record["detections"])}',
+        f'<td class="number" data-value="{width * height if width else ""}">'
+        + (f"{width} &times; {height}{views}" if width else "&ndash;"),
+        f'<td class="number" data-value="{record["elapsed_ms"]}">{record["elapsed_ms"]:.0f}',
+    )
+    return f'<tr class="{decision}">' + "</td>".join(cells) + "</td></tr>\n"
+
+
+def _picture(scan: str, picture: str, link: str) -> str:
+    name = f"Overlay of {_text(scan)}" if link else f"Picture of {_text(scan)}"
+    shown = f"<small>{'open overlay' if link else 'no picture'}</small>"
+    if picture:
+        source = f"data:image/jpeg;base64,{picture}"
+        shown = f'<img loading="lazy" decoding="async" width="132" height="88" alt="{name}" src="{source}">'
+    return f'<a href="{link}" target="_blank" rel="noopener">{shown}</a>' if link else shown
+
+
+def _head(counts: Counter[str], context: RunContext) -> str:
+    name, _, digest = context.weights.partition("@")
+    buttons = "".join(
+        f'<button type="button" class="{decision}" value="{decision}" aria-pressed="false">'
+        f"<b>{counts[decision]}</b>{_SIGNS[decision]} {decision}</button>"
+        for decision in ORDER
+    )
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Roentgate: {counts[Decision.ALARM]} alarms</title>
+<meta http-equiv="Content-Security-Policy" content="{CONTENT_SECURITY_POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head><body>
+<header><h1>Roentgate inspection report</h1>
+<p class="run"><b>{context.started.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC</b> &middot; took
+<b>{_duration(context.seconds)}</b> &middot; weights <b>{_text(name)}</b>
+<span title="{_text(digest)}">{_text(digest[:19])}</span></p>{_terms_banner(context.terms)}
+<div class="bar" role="group" aria-label="Show by decision">
+<button type="button" value="" aria-pressed="true"><b>{counts.total()}</b>All scans</button>{buttons}
+<div class="find"><label for="find">Find in names and reasons</label><input id="find" type="search"></div>
+<div class="shown" id="shown" role="status"></div></div></header>
+<main><div class="wide"><table><thead><tr>{"".join(_heading(*heading) for heading in _HEADINGS)}</tr></thead><tbody>
+"""
+
+
+def _heading(title: str, kind: str | None) -> str:
+    if kind is None:
+        return f'<th scope="col"><span>{title}</span></th>'
+    return f'<th scope="col" aria-sort="none" data-kind="{kind}"><button type="button">{title}</button></th>'
+
+
+def _foot(left_out: int, without_picture: int, context: RunContext) -> str:
+    notes = []
+    if left_out:
+        notes.append(f"{left_out} more CLEAR scans are listed in results.csv and results.jsonl.")
+    if without_picture:
+        notes.append(f"{without_picture} rows are without their picture to keep this page quick.")
+    sequence, sha256 = context.audit_head
+    facts = {
+        "weights": context.weights,
+        "terms": context.terms,
+        **context.settings,
+        "audit": f"{sequence} rows, last {sha256}",
+    }
+    listing = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in facts.items())
+    return f"""</tbody></table></div><p class="note">{" ".join(notes)}</p>
+<details><summary>Weights, settings and audit</summary><dl>{listing}</dl></details></main>
+<script>{SCRIPT}</script></body></html>
+"""
+
+
+def _terms_banner(terms: str) -> str:
+    if not any(word in terms.lower() for word in ("research", "non-commercial", "noncommercial", "academic")):
+        return ""
+    return f'<p class="terms" role="note"><strong>These weights are for research.</strong> {_text(terms)}</p>'
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{seconds:.1f} s"

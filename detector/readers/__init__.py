@@ -1,0 +1,102 @@
+"""Bytes -> Scan. The whole picture as stored, or an error: never pixels from a file that is cut short.
+
+>>> read_scan(b"not an image", "bag.png")
+Traceback (most recent call last):
+detector.errors.ScanUnreadable: bag.png: of no format that is read
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+
+from detector.errors import ScanUnreadable
+from detector.readers import bmp, jpeg, png, tiff, webp
+from detector.readers.limits import Limits, ViewHeader, check_bytes, check_views
+from detector.scan import Pixels, Scan
+
+__all__ = ["READERS", "SCAN_SUFFIXES", "Limits", "Reader", "looks_like_scan", "read_headers", "read_scan"]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One format. `inspect` reads the header alone; `decode` gives the views and checks the file whole."""
+
+    signature: re.Pattern[bytes]
+    suffixes: tuple[str, ...]
+    inspect: Callable[[bytes], tuple[ViewHeader, ...]]
+    decode: Callable[[bytes], tuple[Pixels, ...]]
+
+
+#: Two letters alone would take any text that starts with BM: the size of the second header must be one that exists.
+_BMP = re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.S)
+
+READERS: dict[str, Reader] = {
+    "PNG": Reader(re.compile(rb"\x89PNG\r\n\x1a\n"), (".png",), png.inspect, png.decode),
+    "JPEG": Reader(re.compile(rb"\xff\xd8\xff"), (".jpg", ".jpeg", ".jpe"), jpeg.inspect, jpeg.decode),
+    "TIFF": Reader(re.compile(rb"II[*+]\0|MM\0[*+]"), (".tif", ".tiff"), tiff.inspect, tiff.decode),
+    "BMP": Reader(_BMP, (".bmp", ".dib"), bmp.inspect, bmp.decode),
+    "WebP": Reader(re.compile(rb"RIFF....WEBP", re.S), (".webp",), webp.inspect, webp.decode),
+}
+#: Lower-case file name endings of the formats that are read.
+SCAN_SUFFIXES: frozenset[str] = frozenset(suffix for reader in READERS.values() for suffix in reader.suffixes)
+
+#: Formats that turn up at stations and are not read, so that the message can name them.
+_NOT_READ = {
+    "GIF": re.compile(rb"GIF8[79]a"),
+    "JPEG 2000": re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"),
+    "AVIF or HEIF": re.compile(rb".{4}ftyp", re.S),
+    "DICOM": re.compile(rb".{128}DICM", re.S),
+    "PDF": re.compile(rb"%PDF"),
+}
+#: What parsing and decoding raise on bytes that do not hold together. They all mean: this file cannot be read.
+_BROKEN_FILE = (ValueError, TypeError, LookupError, ArithmeticError, struct.error, zlib.error, cv2.error, MemoryError)
+
+
+def read_scan(data: bytes, source: str, limits: Limits = Limits()) -> Scan:  # noqa: B008 (frozen)
+    """Decode the bytes of one file; `source` names it in messages. The digest is of these very bytes.
+
+    Raises ScanTooLarge, from the header alone, for more than the limits allow; ScanUnreadable for anything that is
+    not a whole picture in a format that is read. No other exception, whatever the bytes.
+    """
+    try:
+        return Scan(_read_views(data, limits), source, hashlib.sha256(data).hexdigest())
+    except ScanUnreadable as error:
+        raise type(error)(f"{source}: {error.what}", remedy=error.remedy) from error
+    except _BROKEN_FILE as error:
+        raise ScanUnreadable(f"{source}: the file does not hold together ({error or type(error).__name__})") from error
+
+
+def read_headers(data: bytes, limits: Limits = Limits()) -> tuple[ViewHeader, ...]:  # noqa: B008 (frozen)
+    """What the header claims of each view, within the limits; nothing is decoded. Raises as `read_scan`, or a parser's
+    own error where the header does not hold together."""
+    check_bytes(len(data), limits)
+    headers = _reader_for(data).inspect(data)
+    check_views(headers, limits)
+    return headers
+
+
+def looks_like_scan(head: bytes) -> bool:
+    """Whether a file that starts with these bytes (32 suffice) is of a format that is read."""
+    return any(reader.signature.match(head) for reader in READERS.values())
+
+
+def _read_views(data: bytes, limits: Limits) -> tuple[Pixels, ...]:
+    read_headers(data, limits)
+    return _reader_for(data).decode(data)
+
+
+def _reader_for(data: bytes) -> Reader:
+    for reader in READERS.values():
+        if reader.signature.match(data):
+            return reader
+    for name, signature in _NOT_READ.items():
+        if signature.match(data):
+            raise ScanUnreadable(f"{name} is not read")
+    raise ScanUnreadable("of no format that is read")

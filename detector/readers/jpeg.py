@@ -1,0 +1,151 @@
+"""JPEG, 8 bits, grey and colour, sequential and progressive.
+
+A cut file has no end mark and is refused. A file that was cut and closed again, or lost bytes in the middle, decodes to
+a picture that is partly grey or shifted: libjpeg notices when a scan's codes run out early, are left over, or do not
+exist, and `libjpeg_warnings` hears it. What nobody can notice: a changed byte after which the codes fall into step
+again; JPEG carries no checksum.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+from detector.errors import ScanUnreadable
+from detector.readers.decoding import decode_with_opencv, refuse_trailing
+from detector.readers.libjpeg_warnings import can_hear, listen
+from detector.readers.limits import ViewHeader
+from detector.scan import Pixels
+
+_SOS, _EOI, _DQT, _DHT, _DRI, _COM, _PROGRESSIVE = 0xDA, 0xD9, 0xDB, 0xC4, 0xDD, 0xFE, 0xC2
+_READ_FRAMES = (0xC0, 0xC1, _PROGRESSIVE)
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {_DHT, 0xC8, 0xCC}
+_TABLES = frozenset({_DQT, _DHT, _DRI, _COM, *range(0xE0, 0xF0)})
+#: Where compressed data ends: a marker that is neither a stuffed 0xFF nor a restart.
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+#: Bits that no complete picture ever reads, long enough to change one that does.
+_SLACK = b"\x55" * 32
+#: Every scan costs a pass over the picture, however little it holds. Encoders write about ten.
+_MOST_SCANS = 32
+
+
+@dataclass(frozen=True)
+class _Segment:
+    marker: int
+    body: bytes
+    end: int
+
+
+@dataclass(frozen=True)
+class _Structure:
+    frame: _Segment
+    scans: tuple[_Segment, ...]
+    #: Where each scan's compressed data ends.
+    data_ends: tuple[int, ...]
+    end: int
+
+
+def inspect(data: bytes) -> tuple[ViewHeader, ...]:
+    """Size from the frame header. Raises ScanUnreadable for lossless, arithmetic, 12-bit and CMYK pictures."""
+    position = 2
+    while True:
+        segment = _segment(data, position)
+        if segment.marker in _FRAMES:
+            return (_frame_header(segment),)
+        if segment.marker not in _TABLES:
+            raise ScanUnreadable("the JPEG header is damaged: pixels before their size")
+        position = segment.end
+
+
+def decode(data: bytes) -> tuple[Pixels, ...]:
+    """The one view. Raises ScanUnreadable when the file is cut, scans are missing, or compressed data do not add up."""
+    structure = _walk(data)
+    refuse_trailing(data, structure.end)
+    _check_scans_complete(structure)
+    header = _frame_header(structure.frame)
+    if not can_hear():
+        return (_decode_twice(data, structure, header),)
+    image, warning = listen(lambda: decode_with_opencv(data, header))
+    if warning:
+        raise ScanUnreadable(f"the JPEG is damaged: {warning}")
+    return (image,)
+
+
+def _segment(data: bytes, position: int) -> _Segment:
+    while data[position : position + 2] == b"\xff\xff":
+        position += 1
+    head = data[position : position + 4]
+    if len(head) < 2 or head[0] != 0xFF:
+        raise ScanUnreadable("the JPEG is damaged or cut short between its segments")
+    if head[1] == _EOI:
+        return _Segment(_EOI, b"", position + 2)
+    end = position + 2 + int.from_bytes(head[2:], "big")
+    if len(head) < 4 or end < position + 4 or end > len(data):
+        raise ScanUnreadable("the JPEG is cut short inside a segment")
+    return _Segment(head[1], data[position + 4 : end], end)
+
+
+def _frame_header(frame: _Segment) -> ViewHeader:
+    bits, height, width, components = struct.unpack_from(">BHHB", frame.body)
+    if frame.marker not in _READ_FRAMES or bits != 8:
+        raise ScanUnreadable(f"a JPEG of kind {frame.marker - 0xC0} with {bits} bits is not read")
+    if components not in (1, 3) or len(frame.body) != 6 + 3 * components:
+        raise ScanUnreadable(f"a JPEG of {components} components (CMYK has 4) is not read")
+    return ViewHeader(width, height, components, 8)
+
+
+def _walk(data: bytes) -> _Structure:
+    position, frames, scans, data_ends = 2, [], [], []
+    while True:
+        segment = _segment(data, position)
+        position = segment.end
+        if segment.marker == _EOI:
+            break
+        if segment.marker == _SOS:
+            scans.append(segment)
+            position = _end_of_scan(data, position)
+            data_ends.append(position)
+        elif segment.marker in _FRAMES:
+            frames.append(segment)
+        elif segment.marker not in _TABLES:
+            raise ScanUnreadable(f"the JPEG is damaged: unexpected marker 0x{segment.marker:02x}")
+    if len(frames) != 1 or not 1 <= len(scans) <= _MOST_SCANS:
+        raise ScanUnreadable(f"the JPEG has {len(frames)} frames and {len(scans)} scans")
+    return _Structure(frames[0], tuple(scans), tuple(data_ends), position)
+
+
+def _end_of_scan(data: bytes, start: int) -> int:
+    found = _NEXT_MARKER.search(data, start)
+    if not found:
+        raise ScanUnreadable("the JPEG is cut short: its end mark is missing")
+    return found.start()
+
+
+def _check_scans_complete(structure: _Structure) -> None:
+    # Lowest bit still missing of each (component, coefficient); a progressive file that lost scans is merely blurred.
+    components = structure.frame.body[6::3]
+    missing = {component: np.full(64, 14) for component in components}
+    for scan in structure.scans:
+        count = scan.body[0]
+        first, last, approximation = scan.body[1 + 2 * count : 4 + 2 * count]
+        if structure.frame.marker != _PROGRESSIVE:
+            first, last, approximation = 0, 63, 0
+        for component in scan.body[1 : 1 + 2 * count : 2]:
+            missing[component][first : last + 1] = approximation & 0x0F
+    if any(bits.any() for bits in missing.values()):
+        raise ScanUnreadable("the JPEG is cut short: some of its scans are missing")
+
+
+def _decode_twice(data: bytes, structure: _Structure, header: ViewHeader) -> Pixels:
+    """For where libjpeg cannot be heard: extra bits after a scan change the picture exactly if the scan was short."""
+    pieces, position = [], 0
+    for end in structure.data_ends:
+        pieces += [data[position:end], _SLACK]
+        position = end
+    image = decode_with_opencv(data, header)
+    if not np.array_equal(image, decode_with_opencv(b"".join([*pieces, data[position:]]), header)):
+        raise ScanUnreadable("the JPEG is damaged: a scan's data end early")
+    return image

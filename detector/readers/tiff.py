@@ -1,0 +1,220 @@
+"""TIFF and BigTIFF, 8 and 16 bits: every page that is no thumbnail and no mask is a view.
+
+Strips and tiles are assembled here rather than by OpenCV, which reads one page, leaves MINISWHITE and alpha to chance,
+turns pages by their orientation tag, and goes on after errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from detector.errors import ScanUnreadable
+from detector.readers import jpeg
+from detector.readers import tiff_structure as tags
+from detector.readers.decoding import over_air
+from detector.readers.limits import ViewHeader
+from detector.readers.tiff_compression import UNPACKERS
+from detector.readers.tiff_structure import Directory, read_directories
+from detector.scan import Pixels
+
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
+#: Photometric interpretation -> samples a pixel without alpha.
+_COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _YCBCR: 3}
+_JPEG, _HORIZONTAL_DIFFERENCE = 7, 2
+_PREMULTIPLIED, _STRAIGHT = 1, 2
+_UNSIGNED, _UNDEFINED = 1, 4
+_EXPORT = "export the scan as 8 or 16 bit grey or RGB TIFF, uncompressed or with deflate"
+#: Tells libjpeg outright whether the three components are RGB (0) or YCbCr (1), instead of letting it guess.
+_ADOBE = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00"
+
+
+@dataclass(frozen=True)
+class _Page:
+    header: ViewHeader
+    directory: Directory
+    photometric: int
+    compression: int
+    alpha: int
+    planes: int
+    #: Rows and columns of a strip or tile; a strip is as wide as the page.
+    block_height: int
+    block_width: int
+    offsets: tags.Values
+    byte_counts: tags.Values
+
+    @property
+    def is_tiled(self) -> bool:
+        return bool(len(self.directory.many(tags.TILE_OFFSETS)))
+
+    @property
+    def samples(self) -> int:
+        """Samples a pixel within one block: all of them, or one where each has a plane of its own."""
+        return self.header.channels // self.planes
+
+
+@dataclass(frozen=True)
+class _Block:
+    plane: int
+    top: int
+    left: int
+    height: int
+    width: int
+    data: memoryview
+
+
+def inspect(data: bytes) -> tuple[ViewHeader, ...]:
+    """Size and depth of each view from the directories alone."""
+    return tuple(_claim(page) for page in read_directories(data))
+
+
+def decode(data: bytes) -> tuple[Pixels, ...]:
+    """All views, in file order. Raises ScanUnreadable for pixels of a kind that is not read and any damaged strip."""
+    return tuple(_decode_page(data, _plan(directory)) for directory in read_directories(data))
+
+
+def _claim(page: Directory) -> ViewHeader:
+    bits = int(max(page.many(tags.BITS), default=1))
+    return ViewHeader(page.one(tags.WIDTH), page.one(tags.HEIGHT), page.one(tags.SAMPLES, 1), bits)
+
+
+def _plan(directory: Directory) -> _Page:
+    width, height = directory.one(tags.WIDTH), directory.one(tags.HEIGHT)
+    channels, bits = directory.one(tags.SAMPLES, 1), _bits(directory)
+    photometric, compression = directory.one(tags.PHOTOMETRIC), directory.one(tags.COMPRESSION, 1)
+    tiled = bool(len(directory.many(tags.TILE_OFFSETS)))
+    block_width = directory.one(tags.TILE_WIDTH) if tiled else width
+    block_height = directory.one(tags.TILE_HEIGHT) if tiled else min(height, directory.one(tags.ROWS_PER_STRIP, height))
+    page = _Page(
+        header=ViewHeader(width, height, channels, bits),
+        directory=directory,
+        photometric=photometric,
+        compression=compression,
+        alpha=_alpha(directory, photometric, channels),
+        planes=channels if directory.one(tags.PLANAR, 1) == 2 else 1,
+        block_height=block_height,
+        block_width=block_width,
+        offsets=directory.many(tags.TILE_OFFSETS if tiled else tags.STRIP_OFFSETS),
+        byte_counts=directory.many(tags.TILE_BYTES if tiled else tags.STRIP_BYTES),
+    )
+    _check_kind(page)
+    return page
+
+
+def _bits(directory: Directory) -> int:
+    depths = set(directory.many(tags.BITS).tolist()) or {1}
+    formats = set(directory.many(tags.SAMPLE_FORMAT).tolist()) or {_UNSIGNED}
+    if not formats <= {_UNSIGNED, _UNDEFINED}:
+        raise ScanUnreadable("a TIFF of signed or floating-point pixels is not read", remedy=_EXPORT)
+    if len(depths) != 1 or not depths <= {8, 16}:
+        raise ScanUnreadable(f"a TIFF of {sorted(depths)} bits a sample is not read", remedy=_EXPORT)
+    return int(depths.pop())
+
+
+def _alpha(directory: Directory, photometric: int, channels: int) -> int:
+    """0 without alpha, else what the extra sample is. A fourth sample of RGB that is not declared is alpha."""
+    if photometric not in _COLOURS:
+        raise ScanUnreadable(f"a TIFF of photometric kind {photometric} (CMYK is 5) is not read", remedy=_EXPORT)
+    extra = directory.many(tags.EXTRA_SAMPLES).tolist()
+    surplus = channels - _COLOURS[photometric]
+    if surplus == 1 and photometric == _RGB and not extra:
+        return _STRAIGHT
+    if surplus == 1 and extra in ([_PREMULTIPLIED], [_STRAIGHT]) and photometric != _PALETTE:
+        return int(extra[0])
+    if surplus:
+        raise ScanUnreadable(
+            f"a TIFF of {channels} samples a pixel, {surplus} of them unexplained, is not read", remedy=_EXPORT
+        )
+    return 0
+
+
+def _check_kind(page: _Page) -> None:
+    directory = page.directory
+    lossless = page.compression in UNPACKERS and page.photometric != _YCBCR
+    as_jpeg = page.compression == _JPEG and page.header.bits == 8 and page.photometric != _PALETTE and not page.alpha
+    if not (lossless or as_jpeg):
+        what = f"compression {page.compression} with photometric kind {page.photometric}"
+        raise ScanUnreadable(f"a TIFF of {what} is not read", remedy=_EXPORT)
+    if directory.one(tags.PREDICTOR, 1) not in (1, _HORIZONTAL_DIFFERENCE) or directory.one(tags.FILL_ORDER, 1) != 1:
+        raise ScanUnreadable("a TIFF with this predictor or bit order is not read", remedy=_EXPORT)
+    if directory.one(tags.PLANAR, 1) not in (1, 2) or min(page.block_height, page.block_width) < 1:
+        raise ScanUnreadable("the TIFF header is damaged")
+    if page.block_height * page.block_width > 4 * page.header.pixels + 2**20:
+        raise ScanUnreadable("the TIFF header is damaged: a tile is far larger than the page")
+    if len(page.offsets) != len(page.byte_counts) or len(page.offsets) != page.planes * _grid(page)[0] * _grid(page)[1]:
+        raise ScanUnreadable("the TIFF is damaged: it does not list all its strips or tiles")
+
+
+def _grid(page: _Page) -> tuple[int, int]:
+    """Blocks down and across."""
+    return -(-page.header.height // page.block_height), -(-page.header.width // page.block_width)
+
+
+def _blocks(data: bytes, page: _Page) -> Iterator[_Block]:
+    down, across = _grid(page)
+    view = memoryview(data)
+    for index, (offset, size) in enumerate(zip(page.offsets.tolist(), page.byte_counts.tolist(), strict=True)):
+        if size == 0 or offset + size > len(data):
+            raise ScanUnreadable("the TIFF is cut short: a strip lies outside the file")
+        plane, within = divmod(index, down * across)
+        top, left = within // across * page.block_height, within % across * page.block_width
+        height = page.block_height if page.is_tiled else min(page.block_height, page.header.height - top)
+        yield _Block(plane, top, left, height, page.block_width, view[offset : offset + size])
+
+
+def _decode_page(data: bytes, page: _Page) -> Pixels:
+    header = page.header
+    image = np.empty((header.height, header.width, header.channels), np.uint8 if header.bits == 8 else np.uint16)
+    for block in _blocks(data, page):
+        pixels = _decode_jpeg(block, page) if page.compression == _JPEG else _unpack(block, page)
+        planes = slice(block.plane, block.plane + page.samples)
+        target = image[block.top : block.top + block.height, block.left : block.left + block.width, planes]
+        target[...] = pixels[: target.shape[0], : target.shape[1]]
+    return _interpret(image, page)
+
+
+def _unpack(block: _Block, page: _Page) -> Pixels:
+    """(height, width, samples) of a lossless block."""
+    shape = (block.height, block.width, page.samples)
+    kind = np.dtype(f"{page.directory.order}u{page.header.bits // 8}")
+    plain = UNPACKERS[page.compression](block.data, int(np.prod(shape)) * kind.itemsize)
+    pixels = np.frombuffer(plain, kind).reshape(shape).astype(kind.newbyteorder("="), copy=False)
+    if page.directory.one(tags.PREDICTOR, 1) == _HORIZONTAL_DIFFERENCE and page.compression != 1:
+        # Differences wrap around by design (TIFF 6.0, section 14).
+        return np.cumsum(pixels, axis=1, dtype=pixels.dtype)
+    return pixels
+
+
+def _decode_jpeg(block: _Block, page: _Page) -> Pixels:
+    """(height, width, samples) of a block that is a JPEG, its tables perhaps shared by the page."""
+    shared = page.directory.many(tags.JPEG_TABLES).astype(np.uint8).tobytes()
+    colour = _ADOBE + bytes([page.photometric == _YCBCR]) if page.samples == 3 else b""
+    stream = b"\xff\xd8" + shared[2:-2] + colour + bytes(block.data[2:])
+    expected = replace(page.header, width=block.width, height=block.height, channels=page.samples)
+    if jpeg.inspect(stream) != (expected,):
+        raise ScanUnreadable("a strip of the TIFF differs in size from what the header claims")
+    return jpeg.decode(stream)[0].reshape(block.height, block.width, page.samples)
+
+
+def _interpret(image: Pixels, page: _Page) -> Pixels:
+    """Samples as stored -> bright-is-air grey or RGB, alpha over air."""
+    if page.photometric == _PALETTE:
+        return _look_up(image[:, :, 0], page)
+    colours = _COLOURS[page.photometric]
+    colour = image[:, :, 0] if colours == 1 else image[:, :, :colours]
+    if page.photometric == _WHITE_IS_ZERO:
+        colour = np.iinfo(colour.dtype).max - colour
+    if page.alpha:
+        colour = over_air(colour, image[:, :, colours], premultiplied=page.alpha == _PREMULTIPLIED)
+    return np.ascontiguousarray(colour)
+
+
+def _look_up(indices: Pixels, page: _Page) -> Pixels:
+    table = page.directory.many(tags.COLOUR_MAP)
+    if page.header.bits != 8 or len(table) != 3 * 256 or int(table.max()) > 65_535:
+        raise ScanUnreadable("the TIFF's palette is damaged or not of 256 colours", remedy=_EXPORT)
+    # Some writers fill the 16-bit table with 8-bit values.
+    levels = table >> 8 if int(table.max()) > 255 else table
+    return levels.reshape(3, 256).T.astype(np.uint8)[indices]

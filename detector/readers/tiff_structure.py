@@ -1,0 +1,133 @@
+"""The directories of a TIFF, classic and BigTIFF, both byte orders: which pages there are and where their pixels lie.
+
+Everything that a header points at must lie inside the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.errors import ScanUnreadable
+
+#: Field type -> numpy kind and bytes; types that no needed tag uses are left out.
+_FIELD_TYPES = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
+#: More pages than any limit allows; a longer chain is a loop or nonsense.
+_MOST_PAGES = 10_000
+
+NEW_SUBFILE_TYPE, OLD_SUBFILE_TYPE = 254, 255
+WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
+STRIP_OFFSETS, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES, PLANAR = 273, 277, 278, 279, 284
+PREDICTOR, COLOUR_MAP, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES = 317, 320, 322, 323, 324, 325
+EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES = 338, 339, 347
+_NEEDED = frozenset(
+    (
+        *(NEW_SUBFILE_TYPE, OLD_SUBFILE_TYPE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER),
+        *(STRIP_OFFSETS, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES, PLANAR, PREDICTOR, COLOUR_MAP, TILE_WIDTH),
+        *(TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES, EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES),
+    )
+)
+_REDUCED, _MASK, _OLD_REDUCED, _PHOTOMETRIC_MASK = 1, 4, 2, 4
+
+Values = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Directory:
+    """The tags of one page. `order` is numpy's sign for the byte order of the file: `<` or `>`."""
+
+    order: str
+    tags: dict[int, Values]
+
+    def one(self, tag: int, default: int | None = None) -> int:
+        """A tag's first value. Raises ScanUnreadable when it is missing and there is no default."""
+        values = self.tags.get(tag)
+        if values is not None and len(values):
+            return int(values[0])
+        if default is None:
+            raise ScanUnreadable(f"the TIFF page lacks tag {tag}")
+        return default
+
+    def many(self, tag: int) -> Values:
+        """All values of a tag, none when it is missing."""
+        return self.tags.get(tag, np.zeros(0, np.int64))
+
+    @property
+    def is_view(self) -> bool:
+        """Whether this page is a picture of its own: no thumbnail of another and no mask."""
+        reduced = self.one(NEW_SUBFILE_TYPE, 0) & (_REDUCED | _MASK) or self.one(OLD_SUBFILE_TYPE, 0) == _OLD_REDUCED
+        return not reduced and self.one(PHOTOMETRIC, 1) != _PHOTOMETRIC_MASK
+
+
+@dataclass(frozen=True)
+class _Layout:
+    order: str
+    #: Bytes of an offset, of a directory's entry count, and of an entry.
+    offset: int
+    count: int
+    entry: int
+
+
+def read_directories(data: bytes) -> tuple[Directory, ...]:
+    """The pages that are views, in file order. Raises ScanUnreadable when the chain leaves the file or never ends."""
+    layout, position = _file_header(data)
+    pages: list[Directory] = []
+    seen: set[int] = set()
+    while position:
+        if position in seen or len(seen) >= _MOST_PAGES:
+            raise ScanUnreadable("the TIFF's chain of pages has no end")
+        seen.add(position)
+        directory, position = _read_directory(data, position, layout)
+        if directory.is_view:
+            pages.append(directory)
+    if not pages:
+        raise ScanUnreadable("the TIFF holds no page that is a scan")
+    return tuple(pages)
+
+
+def _file_header(data: bytes) -> tuple[_Layout, int]:
+    order = "<" if data[:2] == b"II" else ">"
+    if int(_numbers(data, 2, 1, order + "u2")[0]) == 42:
+        return _Layout(order, 4, 2, 12), int(_numbers(data, 4, 1, order + "u4")[0])
+    if _numbers(data, 4, 2, order + "u2").tolist() != [8, 0]:
+        raise ScanUnreadable("the BigTIFF header is damaged")
+    return _Layout(order, 8, 8, 20), _offset(data, 8, _Layout(order, 8, 8, 20))
+
+
+def _read_directory(data: bytes, position: int, layout: _Layout) -> tuple[Directory, int]:
+    count = int(_numbers(data, position, 1, f"{layout.order}u{layout.count}")[0])
+    start = position + layout.count
+    if start + count * layout.entry + layout.offset > len(data):
+        raise ScanUnreadable("the TIFF is cut short: a page's directory reaches past the end")
+    tags = dict(_entries(data, start, count, layout))
+    return Directory(layout.order, tags), _offset(data, start + count * layout.entry, layout)
+
+
+def _entries(data: bytes, start: int, count: int, layout: _Layout) -> Iterator[tuple[int, Values]]:
+    for at in range(start, start + count * layout.entry, layout.entry):
+        tag, kind = _numbers(data, at, 2, layout.order + "u2").tolist()
+        if tag not in _NEEDED:
+            continue
+        if kind not in _FIELD_TYPES:
+            raise ScanUnreadable(f"TIFF tag {tag} has the unexpected type {kind}")
+        length = _offset(data, at + 4, layout)
+        values_at = at + 4 + layout.offset
+        if length * int(_FIELD_TYPES[kind][1]) > layout.offset:
+            values_at = _offset(data, values_at, layout)
+        values = _numbers(data, values_at, length, layout.order + _FIELD_TYPES[kind]).astype(np.int64)
+        if (values < 0).any():
+            raise ScanUnreadable(f"TIFF tag {tag} is out of range")
+        yield tag, values
+
+
+def _offset(data: bytes, position: int, layout: _Layout) -> int:
+    return int(_numbers(data, position, 1, f"{layout.order}u{layout.offset}")[0])
+
+
+def _numbers(data: bytes, position: int, count: int, kind: str) -> NDArray[np.integer]:
+    if position + count * np.dtype(kind).itemsize > len(data):
+        raise ScanUnreadable("the TIFF is cut short: its header points past the end")
+    return np.frombuffer(data, kind, count, position)

@@ -1,0 +1,317 @@
+"""Average precision, matching, intervals, operating points and thresholds, on scans small enough to work out by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from faster_coco_eval import COCO, COCOeval_faster
+
+from detector.detections import Detections
+from detector.errors import SettingsInvalid
+from training.datasets.coco_index import AnnotatedScan, CocoIndex
+from training.evaluation.alignment import align, intersection_over_union, predict
+from training.evaluation.average_precision import average_precision
+from training.evaluation.errors_found import AlarmKind, find_errors
+from training.evaluation.intervals import bootstrap_ap50, wilson
+from training.evaluation.matching import average_precision_at_50, match_all, match_class
+from training.evaluation.metrics import evaluate
+from training.evaluation.operating_curve import (
+    classes_with_clean_scans,
+    operating_curve,
+    rates_at,
+    score_scans,
+    threshold_for,
+)
+from training.evaluation.thresholds import LEAST_THRESHOLD, choose_thresholds
+
+NAMES = ("gun", "knife", "lighter")
+BOX, ELSEWHERE = (10.0, 10.0, 50.0, 50.0), (100.0, 100.0, 140.0, 140.0)
+Row = tuple[str, tuple[float, float, float, float]]
+ScoredRow = tuple[str, float, tuple[float, float, float, float]]
+
+
+def scan_of(
+    *items: Row, annotated: Sequence[str] = NAMES, ignored: Sequence[int] = (), source: str = "bench"
+) -> AnnotatedScan:
+    return AnnotatedScan(
+        path=Path("scan.png"),
+        width=200,
+        height=200,
+        source=source,
+        boxes_xyxy=np.array([box for _, box in items], np.float32).reshape(-1, 4),
+        class_ids=np.array([NAMES.index(name) for name, _ in items], np.int64),
+        ignore=np.array([number in ignored for number in range(len(items))], bool),
+        annotated=np.array([name in annotated for name in NAMES], bool),
+    )
+
+
+def found_of(*rows: ScoredRow, names: tuple[str, ...] = NAMES) -> Detections:
+    return Detections(
+        np.array([box for _, _, box in rows], np.float32).reshape(-1, 4),
+        np.array([score for _, score, _ in rows], np.float32),
+        np.array([names.index(name) for name, _, _ in rows], np.int64),
+        np.zeros(len(rows), np.int64),
+        names,
+    )
+
+
+def index_of(*scans: AnnotatedScan) -> CocoIndex:
+    return CocoIndex(NAMES, scans)
+
+
+def random_case(scans: int = 40, seed: int = 5, ignored: float = 0.1) -> tuple[CocoIndex, list[Detections]]:
+    """Scans with crowds and second boxes, and predictions that are jittered truth plus false alarms."""
+    random = np.random.default_rng(seed)
+    truth, predictions = [], []
+    for _ in range(scans):
+        corners = random.uniform(0, 140, (random.integers(0, 5), 2))
+        boxes = np.hstack([corners, corners + random.uniform(8, 60, corners.shape)]).astype(np.float32)
+        classes = random.integers(0, 3, len(boxes))
+        rows = [(NAMES[c], tuple(box)) for c, box in zip(classes, boxes.tolist(), strict=True)]
+        truth.append(scan_of(*rows, ignored=np.flatnonzero(random.random(len(rows)) < ignored).tolist()))
+        jittered = np.repeat(boxes, 2, axis=0) + random.normal(0, 4, (2 * len(boxes), 4)).astype(np.float32)
+        jittered[:, 2:] = np.maximum(jittered[:, 2:], jittered[:, :2] + 2)
+        found = [(NAMES[c], float(random.random()), tuple(b)) for c, b in zip(classes.repeat(2), jittered, strict=True)]
+        found += [(NAMES[random.integers(3)], float(random.random()), ELSEWHERE) for _ in range(2)]
+        predictions.append(found_of(*found))
+    return index_of(*truth), predictions
+
+
+def plain_coco(index: CocoIndex, predictions: list[Detections]) -> np.ndarray:
+    """faster-coco-eval as its README has it, fed independently of the code under test: precision[T, R, K, A, M]."""
+    annotations, results = [], []
+    for number, (scan, found) in enumerate(zip(index.scans, predictions, strict=True)):
+        for (x1, y1, x2, y2), c, crowd in zip(scan.boxes_xyxy.tolist(), scan.class_ids, scan.ignore, strict=True):
+            box = {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1), "iscrowd": int(crowd)}
+            annotations.append({"id": len(annotations) + 1, "image_id": number, "category_id": int(c) + 1, **box})
+        for (x1, y1, x2, y2), c, score in zip(found.boxes_xyxy.tolist(), found.class_ids, found.scores, strict=True):
+            box = {"bbox": [x1, y1, x2 - x1, y2 - y1], "score": float(score)}
+            results.append({"image_id": number, "category_id": int(c) + 1, **box})
+    images = [{"id": number, "width": 200, "height": 200} for number in range(len(index))]
+    categories = [{"id": number + 1, "name": name} for number, name in enumerate(NAMES)]
+    truth = COCO({"images": images, "annotations": annotations, "categories": categories})
+    evaluation = COCOeval_faster(truth, truth.loadRes(results), "bbox")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    return evaluation.eval["precision"]
+
+
+def test_equals_plain_coco_where_everything_is_annotated() -> None:
+    index, predictions = random_case()
+    precision = plain_coco(index, predictions)
+    table = average_precision(index, align(index, predictions))
+    for class_id, name in enumerate(NAMES):
+        row = table.classes[name]
+        assert row.AP == pytest.approx(precision[:, :, class_id, 0, -1].mean(), abs=1e-12)
+        assert row.AP50 == pytest.approx(precision[0, :, class_id, 0, -1].mean(), abs=1e-12)
+        assert row.AP75 == pytest.approx(precision[5, :, class_id, 0, -1].mean(), abs=1e-12)
+        assert row.AP_medium == pytest.approx(precision[:, :, class_id, 2, -1].mean(), abs=1e-12)
+    assert 0.05 < table.mean.AP < table.mean.AP50 < 0.95
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_own_matching_gives_the_same_ap50(seed: int) -> None:
+    index, predictions = random_case(seed=seed)
+    aligned = align(index, predictions)
+    table = average_precision(index, aligned)
+    once = np.ones((1, len(index)), np.int64)
+    for name, matches in match_all(index, aligned).items():
+        assert average_precision_at_50(matches, once)[0] == pytest.approx(table.classes[name].AP50, abs=1e-9)
+        assert matches.boxes == table.classes[name].n
+
+
+def test_a_resample_equals_copies_of_the_scans() -> None:
+    index, predictions = random_case(scans=12)
+    rows = np.random.default_rng(1).integers(0, len(index), len(index))
+    copied = index_of(*(index.scans[row] for row in rows))
+    expected = average_precision(copied, align(copied, [predictions[row] for row in rows]))
+    weights = np.bincount(rows, minlength=len(index))[None]
+    for class_id, name in enumerate(NAMES):
+        matches = match_class(index, align(index, predictions), class_id)
+        assert average_precision_at_50(matches, weights)[0] == pytest.approx(expected.classes[name].AP50, abs=1e-9)
+
+
+def test_a_class_that_was_not_looked_for_is_no_false_alarm() -> None:
+    # One gun, found at .5; a gun box at .9 on another scan. Looked for there, it halves the precision.
+    found = [found_of(("gun", 0.5, BOX)), found_of(("gun", 0.9, BOX))]
+    looked_for = index_of(scan_of(("gun", BOX)), scan_of())
+    not_looked_for = index_of(scan_of(("gun", BOX)), scan_of(annotated=("knife",)))
+    assert average_precision(looked_for, align(looked_for, found)).classes["gun"].AP50 == pytest.approx(0.5)
+    masked = average_precision(not_looked_for, align(not_looked_for, found))
+    assert masked.classes["gun"].AP50 == pytest.approx(1.0)
+    assert masked.classes["knife"].AP50 is None
+
+
+def test_classes_go_by_name_whatever_their_ids() -> None:
+    index = index_of(scan_of(("knife", BOX)))
+    other_order = found_of(("knife", 0.9, BOX), ("axe", 0.95, BOX), names=("axe", "lighter", "knife"))
+    aligned = align(index, [other_order])
+    assert [one.class_name for one in aligned[0]] == ["knife"]
+    assert average_precision(index, aligned).classes["knife"].AP == pytest.approx(1.0)
+
+
+def test_an_ignored_region_is_neither_hit_nor_false_alarm() -> None:
+    index = index_of(scan_of(("gun", BOX), ("gun", ELSEWHERE), ignored=[1]))
+    aligned = align(index, [found_of(("gun", 0.9, ELSEWHERE), ("gun", 0.5, BOX))])
+    assert average_precision(index, aligned).classes["gun"].AP50 == pytest.approx(1.0)
+    matches = match_class(index, aligned, 0)
+    assert matches.hits.tolist() == [True] and matches.boxes == 1
+    assert find_errors(index, aligned, dict.fromkeys(NAMES, 0.3)).false_alarms == ()
+
+
+def test_no_detections_at_all_score_zero() -> None:
+    index = index_of(scan_of(("gun", BOX)))
+    row = average_precision(index, align(index, [found_of()])).classes["gun"]
+    assert (row.AP, row.AP50, row.AR) == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_refuses_predictions_that_are_not_finite(value: float) -> None:
+    with pytest.raises(SettingsInvalid, match="not finite"):
+        align(index_of(scan_of()), [found_of(("gun", value, BOX))])
+
+
+def test_refuses_a_missing_prediction_and_a_second_view() -> None:
+    index = index_of(scan_of(), scan_of())
+    with pytest.raises(SettingsInvalid, match="1 predictions for 2 scans"):
+        predict(index, lambda paths: iter([found_of() for _ in paths[:1]]))
+    second_view = found_of(("gun", 0.9, BOX))
+    second_view.views[:] = 1
+    with pytest.raises(SettingsInvalid, match="view 1"):
+        align(index, [found_of(), second_view])
+
+
+def test_overlap_by_hand() -> None:
+    boxes = np.array([[0, 0, 10, 10]], np.float32)
+    others = np.array([[0, 0, 10, 5], [5, 5, 15, 15], [20, 20, 30, 30]], np.float32)
+    assert intersection_over_union(boxes, others)[0] == pytest.approx([0.5, 25 / 175, 0.0])
+
+
+def test_wilson_interval_of_the_literature() -> None:
+    # Newcombe 1998, table I: 15 of 148 -> .0624 to .1605; 0 of 20 -> 0 to .1611.
+    assert wilson(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
+    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+
+
+def test_bootstrap_encloses_the_figure_and_repeats_with_its_seed() -> None:
+    index, predictions = random_case(scans=60)
+    aligned = align(index, predictions)
+    matches = match_all(index, aligned)
+    first, again = (bootstrap_ap50(matches, NAMES, resamples=100, seed=7) for _ in range(2))
+    assert first == again != bootstrap_ap50(matches, NAMES, resamples=100, seed=8)
+    low, high = first.mean_AP50 or (1.0, 0.0)
+    assert low < (average_precision(index, aligned).mean.AP50 or 0.0) < high < low + 0.4
+
+
+def clean_case() -> tuple[CocoIndex, list[Detections]]:
+    """20 clean scans with gun scores .01 to .20, one scan with a gun, one with a knife, and one of another source."""
+    scans = [scan_of(annotated=("gun", "knife")) for _ in range(20)]
+    found = [found_of(("gun", 0.01 * (row + 1), BOX)) for row in range(20)]
+    scans += [scan_of(("gun", BOX), annotated=("gun",)), scan_of(("knife", BOX), annotated=("knife",))]
+    found += [found_of(("gun", 0.195, BOX)), found_of(("gun", 0.9, ELSEWHERE), ("knife", 0.05, BOX))]
+    scans.append(scan_of(("lighter", BOX), annotated=("lighter",), source="other"))
+    found.append(found_of(("gun", 0.99, BOX), ("lighter", 0.8, BOX)))
+    return index_of(*scans), found
+
+
+def test_classes_judged_on_clean_scans_come_from_the_data() -> None:
+    index, _ = clean_case()
+    assert [NAMES[class_id] for class_id in classes_with_clean_scans(index)] == ["gun", "knife"]
+    assert classes_with_clean_scans(index_of(scan_of(("gun", BOX)))) == ()
+
+
+def test_pd_at_pfa_by_hand() -> None:
+    index, found = clean_case()
+    scores = score_scans(index, align(index, found), classes_with_clean_scans(index))
+    curve = operating_curve(scores, targets=(0.01, 0.05, 0.10))
+    too_few, one, two = curve.points
+    assert (curve.clean_scans, curve.positive_scans) == (20, 2)
+    assert too_few.rates is None and too_few.reason == "not measurable: needs >= 100 clean scans, has 20"
+    # One false alarm allowed: the threshold lies just above .19, so both scans with an item alarm; the gun box on the
+    # knife's scan is not on the knife.
+    assert one.threshold == pytest.approx(0.19, abs=1e-6) and one.rates is not None and two.rates is not None
+    assert (one.rates.pfa.count, one.rates.pfa.total) == (1, 20)
+    assert (one.rates.pd_scan.value, one.rates.pd_localised.value) == (1.0, 0.5)
+    assert one.rates.pd_localised_by_class["knife"].value == 0.0
+    assert two.rates.pfa.count == 2
+
+
+def test_equal_clean_scores_never_exceed_the_false_alarms_allowed() -> None:
+    clean = np.array([0.5, 0.5, 0.5, 0.1])
+    assert (clean >= threshold_for(clean, 2)).sum() == 0
+    assert (clean >= threshold_for(clean, 3)).sum() == 3
+
+
+def test_thresholds_keep_to_the_budget_and_cover_every_class() -> None:
+    index, found = clean_case()
+    chosen = choose_thresholds(index, found, pfa=0.10)
+    assert set(chosen.thresholds) == set(NAMES)
+    assert all(LEAST_THRESHOLD <= value <= 1 for value in chosen.thresholds.values())
+    scores = score_scans(index, align(index, found), (0, 1), chosen.thresholds)
+    assert rates_at(scores, 1.0).pfa.count <= 2
+    assert chosen.thresholds["gun"] < 0.195, "the budget must be used: the gun can be found within it"
+    assert "at most 2 of 20 clean validation scans" in chosen.operating_point
+    assert "lighter: median of the other classes, having fewer than 10 boxes" in chosen.operating_point
+
+
+def test_without_clean_scans_the_threshold_maximises_f1() -> None:
+    # Ten lighters found at .6, and ten false alarms at .4: F1 is best between the two.
+    index = index_of(*(scan_of(("lighter", BOX), annotated=("lighter",)) for _ in range(10)))
+    found = [found_of(("lighter", 0.6, BOX), ("lighter", 0.4, ELSEWHERE)) for _ in range(10)]
+    chosen = choose_thresholds(index, found)
+    assert chosen.thresholds["lighter"] == pytest.approx(0.5, abs=2e-4)
+    assert chosen.thresholds["gun"] == chosen.thresholds["lighter"], "no box of it: the median of the others"
+
+
+def test_without_any_box_there_is_still_a_threshold() -> None:
+    index = index_of(scan_of(annotated=()), scan_of(("gun", BOX), annotated=("gun",)))
+    assert set(choose_thresholds(index, [found_of(), found_of()]).thresholds) == set(NAMES)
+
+
+def test_errors_are_told_apart() -> None:
+    index = index_of(scan_of(("gun", BOX), ("knife", ELSEWHERE), annotated=("gun", "knife")), scan_of())
+    near = (10.0, 10.0, 30.0, 30.0)
+    first = found_of(
+        ("gun", 0.9, BOX),
+        ("gun", 0.8, (11.0, 10.0, 50.0, 50.0)),
+        ("gun", 0.7, ELSEWHERE),
+        ("gun", 0.6, near),
+        ("lighter", 0.95, BOX),
+        ("knife", 0.2, ELSEWHERE),
+    )
+    errors = find_errors(index, align(index, [first, found_of(("lighter", 0.5, BOX))]), dict.fromkeys(NAMES, 0.4))
+    kinds = [(alarm.class_name, alarm.kind) for alarm in errors.false_alarms]
+    assert kinds == [
+        ("gun", AlarmKind.DUPLICATE),
+        ("gun", AlarmKind.CLASS),
+        ("gun", AlarmKind.POOR_BOX),
+        ("lighter", AlarmKind.BACKGROUND),
+    ]
+    assert errors.false_alarms[-1].on_clean and not errors.false_alarms[0].on_clean
+    assert [(miss.class_name, round(miss.best_score, 3)) for miss in errors.misses] == [("knife", 0.2)]
+    # Truth by row, alarms by column; the last row is nothing there, the last column missed.
+    assert errors.confusion.tolist() == [[1, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [2, 0, 1, 0]]
+
+
+def test_evaluate_puts_it_together() -> None:
+    index, found = clean_case()
+    metrics = evaluate(index, found, {"gun": 0.1, "knife": 0.04, "lighter": 0.5})
+    assert metrics.scans == 23 and metrics.boxes == 3
+    assert metrics.at_thresholds.classes["gun"].found.count == 1
+    assert metrics.at_thresholds.classes["gun"].false_alarms == 11
+    assert metrics.at_thresholds.rates is not None and metrics.at_thresholds.rates.pfa.count == 11
+    assert set(metrics.sources) == {"bench", "other"} and metrics.sources["other"][0] == 1
+    document = metrics.to_json()
+    assert set(document["classes"]["gun"]) >= {"n", "AP", "AP50"}
+    assert {"AP", "AP50", "classes", "pd_at_pfa"} <= document.keys()
+
+
+def test_evaluate_refuses_what_it_cannot_judge() -> None:
+    index, found = clean_case()
+    with pytest.raises(SettingsInvalid, match="no threshold for knife, lighter"):
+        evaluate(index, found, {"gun": 0.5})
+    with pytest.raises(SettingsInvalid, match="no scans"):
+        evaluate(index_of(), [], dict.fromkeys(NAMES, 0.5))

@@ -1,0 +1,86 @@
+"""The files that an evaluation leaves: metrics.json, curves, gallery and a report that needs nothing beside it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from detector.detections import Detections
+from training.datasets.coco_index import AnnotatedScan, CocoIndex
+from training.evaluation.metrics import evaluate
+from training.evaluation.report import EvaluationSetup, write_evaluation
+
+NAMES = ("gun", "<knife>")
+SETUP = EvaluationSetup("bench & co", "ab" * 32, "data", "val", "CPUExecutionProvider")
+BOX = [20.0, 20.0, 60.0, 50.0]
+
+
+def make_split(folder: Path, clean: int) -> tuple[CocoIndex, list[Detections]]:
+    """`clean` empty scans, one scan with a gun found, one with a knife missed; a false alarm on the first scan."""
+    random = np.random.default_rng(0)
+    scans, found = [], []
+    for number in range(clean + 2):
+        path = folder / f"scan_{number}.png"
+        cv2.imwrite(str(path), random.integers(0, 255, (90, 120, 3), np.uint8))
+        item = number - clean
+        boxes = np.array([BOX] if item >= 0 else [], np.float32).reshape(-1, 4)
+        classes = np.array([item] if item >= 0 else [], np.int64)
+        both = np.ones(2, bool)
+        scans.append(AnnotatedScan(path, 120, 90, "bench", boxes, classes, np.zeros(len(boxes), bool), both))
+        score = {0: 0.9, clean: 0.95}.get(number, 0.05)
+        predicted = np.array([BOX], np.float32) if item != 1 else np.array([[80.0, 60.0, 119.0, 89.0]], np.float32)
+        scores = np.array([score], np.float32)
+        found.append(Detections(predicted, scores, np.zeros(1, np.int64), np.zeros(1, np.int64), NAMES))
+    return CocoIndex(NAMES, tuple(scans)), found
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluation")
+    index, found = make_split(folder, clean=20)
+    metrics = evaluate(index, found, dict.fromkeys(NAMES, 0.5))
+    assert write_evaluation(folder / "EVAL", index, found, metrics, SETUP) == folder / "EVAL" / "metrics.json"
+    return folder / "EVAL"
+
+
+def test_metrics_json_keeps_its_contract(written: Path) -> None:
+    document = json.loads((written / "metrics.json").read_text())
+    assert document["AP50"] == pytest.approx(0.5) and document["AP"] == pytest.approx(0.5)
+    assert document["classes"]["gun"]["n"] == 1 and document["classes"]["gun"]["AP50"] == pytest.approx(1.0)
+    assert document["classes"]["<knife>"]["AP"] == 0.0
+    points = {point["pfa_target"]: point for point in document["pd_at_pfa"]["points"]}
+    assert points[0.01]["reason"] == "not measurable: needs >= 100 clean scans, has 20"
+    assert points[0.05]["rates"]["pd_scan"]["value"] == 1.0 and points[0.05]["rates"]["pd_localised"]["value"] == 0.5
+    assert document["at_thresholds"]["rates"]["pfa"]["count"] == 1
+    assert document["setup"]["weights_sha256"] == "ab" * 32 and document["setup"]["scans"] == 22
+    assert document["setup"]["versions"]["numpy"] == np.__version__
+
+
+def test_pictures_can_be_opened(written: Path) -> None:
+    curves = ("pd_at_pfa.png", "precision_recall.png", "classes.png")
+    gallery = ("gallery/miss_01.jpg", "gallery/false_alarm_01.jpg")
+    for name in curves + gallery:
+        image = cv2.imdecode(np.frombuffer((written / name).read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+        assert image is not None and image.std() > 5, name
+    assert len(list((written / "gallery").iterdir())) == 2
+
+
+def test_report_stands_alone_and_escapes_names(written: Path) -> None:
+    text = (written / "report.html").read_text()
+    assert "bench &amp; co" in text and "&lt;knife&gt;" in text and "<knife>" not in text
+    assert "<script" not in text and not re.search(r'(src|href)="(?!data:)', text)
+    assert text.count("data:image/jpeg;base64,") == 2 and text.count("data:image/png;base64,") == 3
+    assert not list(written.glob("*.partial"))
+
+
+def test_without_clean_scans_it_says_so(tmp_path: Path) -> None:
+    index, found = make_split(tmp_path, clean=0)
+    metrics = evaluate(index, found, dict.fromkeys(NAMES, 0.5))
+    document = json.loads(write_evaluation(tmp_path / "EVAL", index, found, metrics, SETUP).read_text())
+    assert document["pd_at_pfa"] is None
+    assert "Not measurable: no scan of this split is known to be clean." in (tmp_path / "EVAL/report.html").read_text()

@@ -1,0 +1,135 @@
+"""From a run's checkpoint to one ONNX file that a station can use without knowing where it came from."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from detector.errors import SettingsInvalid
+from detector.weights_spec import BOXES_NAME, INPUT_NAME, METADATA_KEY, SCORES_NAME, WeightsSpec
+from training.models.interface import DetectionNetwork
+from training.models.table import build
+from training.recipe import Recipe
+
+OPSET = 18
+#: A bag scan up to this many pixels long is looked at whole: networks here learn from whole bags.
+TILE_PIXELS = 1280
+#: Threshold of suppression that YOLOX was tuned with; detectors that suppress nothing are not harmed by it.
+MERGE_IOU = 0.65
+
+
+class ExportedGraph(nn.Module):
+    """The network behind the station's input: uint8 RGB squares, height x width x channel, straight from the decoder."""
+
+    def __init__(self, network: DetectionNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, scans: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, S, S, 3) uint8 -> boxes (N, Q, 4) in pixels of the square, scores (N, Q, C)."""
+        candidates = self.network(scans.permute(0, 3, 1, 2).float())
+        return candidates.boxes_xyxy, candidates.scores
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished or running training, as its folder tells. data: the folder it was trained on, as it was named then."""
+
+    recipe: Recipe
+    class_names: tuple[str, ...]
+    start: str
+    data: str
+    sources: dict[str, int]
+
+
+def read_run(run: Path) -> Run:
+    """What `fit` wrote beside its checkpoints. Raises SettingsInvalid when `run` is no run folder."""
+    path = run / "run.json"
+    if not path.is_file():
+        raise SettingsInvalid(f"{run} is no run folder: no run.json", remedy="give the --output of a fit")
+    values = json.loads(path.read_text(encoding="utf-8"))
+    return Run(
+        Recipe.model_validate(values["recipe"]),
+        tuple(values["class_names"]),
+        values["start"],
+        values["data"],
+        values["sources"],
+    )
+
+
+def load_checkpoint(run: Path, checkpoint: str) -> DetectionNetwork:
+    """The averaged network of `run/checkpoints/<checkpoint>.ckpt`, in evaluation mode."""
+    path = run / "checkpoints" / f"{checkpoint}.ckpt"
+    if not path.is_file():
+        raise SettingsInvalid(f"no checkpoint {path}", remedy="let fit reach its first validation, or name another")
+    described = read_run(run)
+    network = build(described.recipe.model, described.class_names)
+    # The averaging callback stores the averaged weights as the checkpoint's own, the raw ones beside them.
+    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    network.load_state_dict({key.removeprefix("network."): value for key, value in state.items()})
+    return network.eval()
+
+
+def unchosen_spec(recipe: Recipe, class_names: tuple[str, ...], input_size: int = 0) -> WeightsSpec:
+    """The description of a network whose thresholds have not been chosen yet. input_size: 0 takes the recipe's."""
+    return WeightsSpec(
+        name="unnamed",
+        family=recipe.model,
+        class_names=class_names,
+        input_size=input_size or recipe.input_size,
+        tile_pixels=TILE_PIXELS,
+        merge_iou=MERGE_IOU,
+        thresholds=dict.fromkeys(class_names, 0.3),
+        operating_point="none chosen: 0.30 for every class",
+        pretrained="not stated",
+        training_data=(),
+        terms="not stated",
+    )
+
+
+def export_network(network: DetectionNetwork, spec: WeightsSpec, path: Path) -> None:
+    """Writes `network` as ONNX with `spec` inside. Scaling and channel order are in the graph; the batch is free."""
+    was_training = network.training
+    graph = ExportedGraph(network).eval().float().cpu()
+    example = torch.zeros(2, spec.input_size, spec.input_size, 3, dtype=torch.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings(), torch.no_grad():
+        # dynamo=False is deliberate: the newer exporter fails on D-FINE. Its notes on traced shapes are about sizes
+        # that are fixed here on purpose; the parity gate proves the file either way.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            graph,
+            (example,),
+            str(path),
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=[INPUT_NAME],
+            output_names=[BOXES_NAME, SCORES_NAME],
+            dynamic_axes={name: {0: "batch"} for name in (INPUT_NAME, BOXES_NAME, SCORES_NAME)},
+        )
+    network.train(was_training)
+    write_spec(path, spec)
+
+
+def write_spec(path: Path, spec: WeightsSpec) -> None:
+    """Puts `spec` into the ONNX file, replacing what was there, and checks the whole file."""
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.helper.set_model_props(
+        model,
+        {
+            METADATA_KEY: spec.model_dump_json(),
+            # Plain keys that other tools know.
+            "names": json.dumps(dict(enumerate(spec.class_names))),
+            "imgsz": json.dumps([spec.input_size, spec.input_size]),
+        },
+    )
+    temporary = path.with_suffix(".partial")
+    onnx.save(model, temporary)
+    temporary.replace(path)

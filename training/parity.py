@@ -1,0 +1,80 @@
+"""The gate between torch and ONNX: the same scans must give the same boxes, or there is no export.
+
+Random noise proves nothing: it excites no detection. The gate runs on real or simulated scans, and on candidates that
+matter: those whose best score reaches LEAST_SCORE on either side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from detector.errors import RoentgateError
+from detector.network import Network
+from training.export import ExportedGraph
+from training.models.interface import DetectionNetwork
+
+Float32 = NDArray[np.float32]
+
+#: Fewest scans that prove anything, largest differences, and the score from which a candidate matters.
+LEAST_SCANS, BOX_TOLERANCE, SCORE_TOLERANCE, LEAST_SCORE = 100, 0.5, 1e-3, 0.02
+
+
+class ParityFailed(RoentgateError):
+    """The exported network does not give what the trained one gives."""
+
+    default_remedy = "do not ship this file; look for an operator that exports differently"
+
+
+@dataclass(frozen=True)
+class Parity:
+    """What was compared. box_difference in pixels of the input square, score_difference in 0..1: the largest seen."""
+
+    scans: int
+    candidates: int
+    box_difference: float
+    score_difference: float
+
+
+def require_parity(network: DetectionNetwork, exported: Network, squares: Iterable[NDArray[np.uint8]]) -> Parity:
+    """Runs both on every (S, S, 3) uint8 square; raises ParityFailed on the first difference beyond tolerance, on fewer
+    than LEAST_SCANS scans, or if no candidate reached LEAST_SCORE anywhere (nothing was compared then)."""
+    graph = ExportedGraph(network).eval()
+    scans = candidates = 0
+    box_difference = score_difference = 0.0
+    for square in squares:
+        with torch.no_grad():
+            boxes, scores = (value.numpy()[0] for value in graph(torch.from_numpy(square)[None]))
+        own_boxes, own_scores = (value[0] for value in exported.infer(square[None]))
+        for pair in ((boxes, scores, own_boxes, own_scores), (own_boxes, own_scores, boxes, scores)):
+            compared = _largest_differences(*pair)
+            candidates += compared[0]
+            box_difference = max(box_difference, compared[1])
+            score_difference = max(score_difference, compared[2])
+        scans += 1
+        if box_difference > BOX_TOLERANCE or score_difference > SCORE_TOLERANCE:
+            raise ParityFailed(f"scan {scans}: boxes differ by {box_difference:.3f} px, scores by {score_difference:.5f}")
+    if scans < LEAST_SCANS or candidates == 0:
+        raise ParityFailed(f"{scans} scans and {candidates} candidates prove nothing; {LEAST_SCANS} scans are needed")
+    return Parity(scans, candidates, box_difference, score_difference)
+
+
+def _largest_differences(
+    boxes: Float32, scores: Float32, other_boxes: Float32, other_scores: Float32
+) -> tuple[int, float, float]:
+    """Candidates that matter, and how far each is at most from its best counterpart on the other side.
+
+    Counterparts are found by nearness, not by rank: near ties may change places in a top-k without any harm.
+    """
+    matter = scores.max(axis=1) >= LEAST_SCORE
+    if not matter.any():
+        return 0, 0.0, 0.0
+    apart = np.abs(boxes[matter, None] - other_boxes[None]).max(axis=2)
+    differ = np.abs(scores[matter, None] - other_scores[None]).max(axis=2)
+    best = (apart / BOX_TOLERANCE + differ / SCORE_TOLERANCE).argmin(axis=1)
+    rows = np.arange(len(best))
+    return len(best), float(apart[rows, best].max()), float(differ[rows, best].max())

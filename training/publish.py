@@ -1,0 +1,147 @@
+"""Puts a measured ONNX file into `weights/`: the file, its line in the manifest, and its model card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from detector.errors import SettingsInvalid
+from detector.weights import MANIFEST, Manifest, ManifestEntry, manifest_json, read_manifest, read_spec
+from detector.weights_spec import WeightsSpec
+
+#: Cards stand one after another in weights/README.md, each between its own two marks.
+CARD_BEGIN, CARD_END = "<!-- card {name} -->", "<!-- end {name} -->"
+
+
+def publish(file: Path, name: str, folder: Path, evaluation: Path, *, default: bool) -> ManifestEntry:
+    """Copies `file` into `folder` as NAME.onnx and describes it by `evaluation`, the metrics.json of `evaluate`.
+
+    Raises SettingsInvalid when the evaluation is of another file: a card must never carry another network's numbers.
+    """
+    data = file.read_bytes()
+    spec, digest = read_spec(name, data), hashlib.sha256(data).hexdigest()
+    metrics = _metrics_of(evaluation, digest)
+    if spec.terms == "not stated":
+        raise SettingsInvalid(f"{file} does not state its terms", remedy="export it with --terms")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.onnx").write_bytes(data)
+    entry = ManifestEntry(
+        file=f"{name}.onnx",
+        sha256=digest,
+        size=len(data),
+        metrics=_headline(metrics),
+        data=tuple(f"{source.name}: {source.scans} scans; {source.terms}" for source in spec.training_data),
+        terms=spec.terms,
+    )
+    _write_manifest(folder, name, entry, default=default)
+    _write_card(folder / "README.md", name, card(name, spec, entry, metrics))
+    return entry
+
+
+def _metrics_of(path: Path, digest: str) -> dict[str, Any]:
+    try:
+        metrics: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise SettingsInvalid(f"{path}: no evaluation: {error}", remedy="run roentgate-train evaluate first") from None
+    measured = str(metrics["setup"]["weights_sha256"])
+    if measured != digest:
+        raise SettingsInvalid(
+            f"{path} measured {measured[:12]}..., this file is {digest[:12]}...", remedy="evaluate this very file"
+        )
+    return metrics
+
+
+def _headline(metrics: dict[str, Any]) -> dict[str, dict[str, float]]:
+    frequent = metrics["classes_with_10_boxes"]
+    shown = {
+        f"{metrics['setup']['split']} AP50": {"value": frequent["AP50"], "n": frequent["n"]},
+        f"{metrics['setup']['split']} AP": {"value": frequent["AP"], "n": frequent["n"]},
+    }
+    return {
+        metric: {"value": round(float(values["value"]), 4), "n": float(values["n"])} for metric, values in shown.items()
+    }
+
+
+def _write_manifest(folder: Path, name: str, entry: ManifestEntry, *, default: bool) -> None:
+    known = read_manifest(folder) if (folder / MANIFEST).is_file() else None
+    weights = {**(known.weights if known else {}), name: entry}
+    chosen = name if default or known is None else known.default
+    (folder / MANIFEST).write_text(manifest_json(Manifest(default=chosen, weights=weights)), encoding="utf-8")
+
+
+def _write_card(path: Path, name: str, text: str) -> None:
+    begin, end = CARD_BEGIN.format(name=name), CARD_END.format(name=name)
+    block = f"{begin}\n{text}\n{end}"
+    page = path.read_text(encoding="utf-8") if path.is_file() else "# Weights\n"
+    marked = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    page = marked.sub(lambda _: block, page) if marked.search(page) else f"{page.rstrip()}\n\n{block}\n"
+    path.write_text(page, encoding="utf-8")
+
+
+def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, Any]) -> str:
+    """The model card in Markdown, made from what was measured and from what the file says of itself."""
+    setup = metrics["setup"]
+    frequent = metrics["classes_with_10_boxes"]
+    parts = [
+        f"## {name}",
+        f"{spec.family}, {spec.input_size} x {spec.input_size} px, {entry.size / 1e6:.1f} MB, sha256 `{entry.sha256}`.",
+        f"**Terms.** {spec.terms}",
+        f"**Started from.** {spec.pretrained}",
+        "**Trained on.** " + "; ".join(entry.data) + ".",
+        f"**Alarm scores.** {spec.operating_point}",
+        f"**Measured** on `{setup['split']}` ({setup['scans']} scans, {setup['boxes']} boxes), the ONNX file through the "
+        f"station's pipeline on {setup['provider']}. Classes that a scan's source did not look for count neither way. "
+        "Brackets hold 95 % intervals (bootstrap over scans).",
+        _class_table(spec, metrics),
+        f"Mean over the classes with at least 10 boxes ({len(frequent['classes'])}): AP50 {frequent['AP50']:.3f} "
+        f"{_interval(frequent['AP50_interval'])}, AP {frequent['AP']:.3f}.",
+        _pd_table(metrics["pd_at_pfa"]),
+        _LIMITS.format(classes=", ".join(spec.class_names)),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+_LIMITS = """**Limits.** It looks for {classes}, and for nothing else: a CLEAR says nothing about explosives, narcotics, \
+ammunition or any other item. Classes with few boxes are hardly measured, let alone reliable. It has seen luggage only, \
+from a few scanner models; on other scanners, and on parcels, vehicles and containers, expect less until it is trained \
+on scans of that kind. It assists an officer and replaces none."""
+
+
+def _class_table(spec: WeightsSpec, metrics: dict[str, Any]) -> str:
+    rows = ["| class | boxes | AP50 | AP | alarm score |", "|---|---|---|---|---|"]
+    for name in spec.class_names:
+        row = metrics["classes"].get(name)
+        if row and row["n"]:
+            interval = _interval(row["AP50_interval"])
+            rows.append(
+                f"| {name} | {row['n']} | {row['AP50']:.3f} {interval} | {row['AP']:.3f} | {spec.thresholds[name]:.2f} |"
+            )
+    return "\n".join(rows)
+
+
+def _pd_table(curve: dict[str, Any] | None) -> str:
+    if not curve:
+        return ""
+    rows = [
+        f"Detection at a fixed false-alarm rate, scan by scan, for {', '.join(curve['classes'])}: "
+        f"{curve['clean_scans']} clean scans, {curve['positive_scans']} scans with an item.",
+        "",
+        "| Pfa at most | Pd, any alarm in the scan | Pd, a box on the item |",
+        "|---|---|---|",
+    ]
+    for point in curve["points"]:
+        rates = point["rates"]
+        shown = f"{_rate(rates['pd_scan'])} | {_rate(rates['pd_localised'])}" if rates else f"{point['reason']} | "
+        rows.append(f"| {point['pfa_target']:.1%} | {shown} |")
+    return "\n".join(rows)
+
+
+def _rate(rate: dict[str, Any]) -> str:
+    return f"{rate['value']:.3f} {_interval(rate['interval'])}"
+
+
+def _interval(interval: list[float] | None) -> str:
+    return f"[{interval[0]:.2f}, {interval[1]:.2f}]" if interval else ""

@@ -1,0 +1,109 @@
+"""The export stage: checkpoint -> ONNX -> parity gate -> alarm scores chosen on validation -> the finished file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.network import Network, Provider
+from detector.normalise import letterbox
+from detector.weights import load_weights
+from detector.weights_spec import TrainingSource, WeightsSpec
+from training.datasets.coco_index import CocoIndex
+from training.evaluation.average_precision import average_precision
+from training.evaluation.alignment import align
+from training.evaluation.thresholds import choose_thresholds
+from training.export import Run, export_network, load_checkpoint, read_run, unchosen_spec, write_spec
+from training.parity import LEAST_SCANS, Parity, require_parity
+from training.scoring import predict_onnx
+from training.simulation import simulate_luggage
+from training.training_stream import read_letterboxed
+
+UInt8 = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Release:
+    """What the exported file shall be called and say. source_terms: source -> terms of its scans.
+
+    checkpoint: name of the file in the run's checkpoints. input_size: 0 takes the recipe's. pfa: share of clean
+    validation scans that may alarm.
+    """
+
+    name: str
+    terms: str
+    source_terms: dict[str, str]
+    checkpoint: str = "best"
+    input_size: int = 0
+    pfa: float = 0.05
+
+
+def export_release(run: Path, output: Path, release: Release, validation: CocoIndex | None) -> tuple[WeightsSpec, Parity]:
+    """Writes `output`, or raises and leaves no file there: ParityFailed when ONNX and torch differ.
+
+    validation: scans to prove parity on and to choose alarm scores on; None proves it on simulated scans and leaves the
+    scores unchosen, which the file then says.
+    """
+    described = read_run(run)
+    network = load_checkpoint(run, release.checkpoint)
+    spec = _spec(described, release)
+    with tempfile.TemporaryDirectory(dir=_made(output.parent)) as folder:
+        draft = Path(folder) / "draft.onnx"
+        export_network(network, spec, draft)
+        parity = require_parity(
+            network, Network(load_weights(draft), Provider.CPU), _squares(validation, spec.input_size)
+        )
+        if validation is not None:
+            spec = _with_operating_point(spec, draft, validation, release.pfa)
+            write_spec(draft, spec)
+        draft.replace(output)
+    return spec, parity
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _spec(run: Run, release: Release) -> WeightsSpec:
+    sources = tuple(
+        TrainingSource(name=source, scans=scans, terms=release.source_terms.get(source, "terms not stated"))
+        for source, scans in sorted(run.sources.items())
+    )
+    unchosen = unchosen_spec(run.recipe, run.class_names, release.input_size)
+    return unchosen.model_copy(
+        update={
+            "name": release.name,
+            "pretrained": run.start,
+            "training_data": sources,
+            "terms": release.terms,
+        }
+    )
+
+
+def _squares(validation: CocoIndex | None, size: int) -> Iterator[UInt8]:
+    if validation is not None and len(validation) >= LEAST_SCANS:
+        for scan in validation.scans:
+            yield read_letterboxed(scan, size)[0]
+        return
+    for seed in range(LEAST_SCANS):
+        yield letterbox(simulate_luggage(seed, ("gun", "knife")).rgb, size)[0]
+
+
+def _with_operating_point(spec: WeightsSpec, draft: Path, validation: CocoIndex, pfa: float) -> WeightsSpec:
+    predictions = predict_onnx(validation, draft)
+    chosen = choose_thresholds(validation, predictions, pfa)
+    mean = average_precision(validation, align(validation, predictions)).mean_of_frequent
+    return WeightsSpec.model_validate(
+        {
+            **spec.model_dump(),
+            "thresholds": chosen.thresholds,
+            "operating_point": chosen.operating_point,
+            "metrics": {"validation AP50": {"value": mean.AP50, "n": mean.n}},
+        }
+    )

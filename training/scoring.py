@@ -1,0 +1,41 @@
+"""Runs an exported network over a split, through the station's own pipeline and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from detector.detections import Detections
+from detector.errors import InferenceFailed
+from detector.merging import SCORE_FLOOR
+from detector.pipeline import Detector
+from detector.settings import Policy
+from training.datasets.coco_index import CocoIndex
+from training.evaluation.alignment import predict
+
+
+def predict_onnx(index: CocoIndex, weights: Path | str) -> list[Detections]:
+    """All detections down to the pipeline's floor, for every scan of `index`, in its order.
+
+    Raises InferenceFailed when a scan could not be judged: a measurement must not leave scans out.
+    """
+    return predict_with(detector_for(weights), index)
+
+
+def detector_for(weights: Path | str) -> Detector:
+    """A detector that lists everything down to the pipeline's floor."""
+    return Detector(weights, policy=Policy(min_score=SCORE_FLOOR))
+
+
+def predict_with(detector: Detector, index: CocoIndex) -> list[Detections]:
+    """The same with a detector at hand."""
+    return predict(index, lambda paths: _run(detector, paths))
+
+
+def _run(detector: Detector, paths: Sequence[Path]) -> Iterator[Detections]:
+    for path in paths:
+        inspection = detector.inspect(path)
+        if not inspection.view_sizes:
+            raise InferenceFailed(f"{path.name}: {inspection.reasons[0]}")
+        # Of a scan of several views the first is annotated.
+        yield inspection.detections[inspection.detections.views == 0]
