@@ -1,8 +1,8 @@
 """Roentgate's station side: finds prohibited items in X-ray scans.
 
-    >>> from detector import Detector
-    >>> Detector("luggage").inspect("scan.png").decision
-    <Decision.ALARM: 'ALARM'>
+>>> from detector import Detector
+>>> Detector("luggage").inspect("scan.png").decision
+<Decision.ALARM: 'ALARM'>
 """
 
 from detector.detections import Detection, Detections

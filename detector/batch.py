@@ -82,9 +82,7 @@ def run_batch(
 _Outcome = tuple[ScanSource, Inspection | None, Scan | None]
 
 
-def _inspections(
-    detector: Detector, sources: Sequence[ScanSource], ledger: Ledger, batch: int
-) -> Iterator[_Outcome]:
+def _inspections(detector: Detector, sources: Sequence[ScanSource], ledger: Ledger, batch: int) -> Iterator[_Outcome]:
     """Every source with its inspection and scan, tiles of neighbouring scans batched; None for one done before."""
     waiting: list[tuple[ScanSource, PreparedScan]] = []
     for source, prepared in _prepared(detector, sources, ledger):
@@ -174,9 +172,7 @@ def _context(detector: Detector, ledger: Ledger, begun: datetime, seconds: float
         "provider": detector.network.provider.value,
     }
     spec = detector.spec
-    return RunContext(
-        detector.weights.label, spec.class_names, spec.terms, settings, begun, seconds, ledger.head()
-    )
+    return RunContext(detector.weights.label, spec.class_names, spec.terms, settings, begun, seconds, ledger.head())
 
 
 def _decisions(results: StoredResults, sources: Sequence[ScanSource]) -> Counter[Decision]:

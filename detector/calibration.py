@@ -1,4 +1,4 @@
-"""Score -> probability, per class, by the logistic map that the weights carry (Platt 1999). Identity where they carry none."""
+"""Score -> probability, per class, by the logistic map that the weights carry (Platt 1999); identity without one."""
 
 from __future__ import annotations
 

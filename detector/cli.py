@@ -100,7 +100,9 @@ def weights_list() -> None:
 
 
 @weights_app.command("show")
-def weights_show(name: Annotated[str, typer.Argument(help="Name, or an .onnx file; empty for the default.")] = "") -> None:
+def weights_show(
+    name: Annotated[str, typer.Argument(help="Name, or an .onnx file; empty for the default.")] = "",
+) -> None:
     """All that a weights file says of itself, as JSON."""
     weights = load_weights(name)
     typer.echo(weights.spec.model_dump_json(indent=2))

@@ -1,4 +1,4 @@
-"""What a person at the terminal sees while a batch runs: a bar on a terminal, plain lines elsewhere, always on stderr."""
+"""What a person sees while a batch runs: a bar on a terminal, plain lines elsewhere, always on standard error."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What was found in a scan, as a struct of arrays.
 
-    >>> found = Detections.empty(("gun", "knife"))
-    >>> len(found)
-    0
+>>> found = Detections.empty(("gun", "knife"))
+>>> len(found)
+0
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Every error that Roentgate raises on purpose, in one tree, each with a line that says what to do.
 
-    >>> raise ScanTooLarge("bag.png: 90000 x 90000 pixels", remedy="raise limits.max_pixels")
-    Traceback (most recent call last):
-    detector.errors.ScanTooLarge: bag.png: 90000 x 90000 pixels
+>>> raise ScanTooLarge("bag.png: 90000 x 90000 pixels", remedy="raise limits.max_pixels")
+Traceback (most recent call last):
+detector.errors.ScanTooLarge: bag.png: 90000 x 90000 pixels
 """
 
 from __future__ import annotations

@@ -20,10 +20,10 @@ class Decision(StrEnum):
 class Inspection:
     """What was decided of one scan, and on what grounds.
 
-    scan: path relative to the input folder, '/' between parts (the file's name for a single file). sha256: of the file's
-    bytes, empty if they could not be read. view_sizes: (width, height) in pixels of each view, empty if the scan could
-    not be decoded. reasons: sentences an officer reads; never empty. weights: NAME@sha256:HEX, empty if none was loaded.
-    elapsed_ms: wall clock from bytes to decision.
+    scan: path relative to the input folder, '/' between parts (the file's name for a single file). sha256: of the
+    file's bytes, empty if they could not be read. view_sizes: (width, height) in pixels of each view, empty if the scan
+    could not be decoded. reasons: sentences an officer reads; never empty. weights: NAME@sha256:HEX, empty if none
+    was loaded. elapsed_ms: wall clock from bytes to decision.
     """
 
     scan: str

@@ -1,8 +1,9 @@
 """From the candidates of a view's tiles to its boxes: one item, one box. Time and memory grow linearly with the boxes.
 
-Two things are merged. A fragment, a box cut by the inner edge of its tile, gives way to the whole item that a
-neighbouring tile saw, which keeps the higher score of the two. Then boxes of one class that overlap are reduced to the
-highest, looking only at boxes near enough in place and size to overlap that much.
+Within a tile, OpenCV reduces overlapping boxes of one class to the highest. Across tiles two things are merged. A
+fragment, a box cut by the inner edge of its tile, gives way to the whole item that a neighbouring tile saw, which keeps
+the higher score of the two. Then boxes of one class that overlap are reduced again, looking only at boxes near enough
+in place and size to overlap that much.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from itertools import product
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,13 +49,14 @@ def merge_tiles(tiles: list[Tile], boxes: list[Float32], scores: list[Float32], 
     boxes: for each tile (Q, 4) in pixels of the view. scores: for each tile (Q, C). iou: boxes of one class that
     overlap more than this are one item. Returns boxes clipped to the view, highest score first.
     """
-    found = _gather(tiles, boxes, scores)
-    if len(tiles) > 1:
-        found = _join_fragments(found, tiles)
+    found = _gather(tiles, boxes, scores, iou)
+    if len(tiles) == 1:
+        return found
+    found = _join_fragments(found, tiles)
     return found[suppress(found.xyxy, found.scores, found.class_ids, iou)]
 
 
-def _gather(tiles: list[Tile], boxes: list[Float32], scores: list[Float32]) -> Boxes:
+def _gather(tiles: list[Tile], boxes: list[Float32], scores: list[Float32], iou: float) -> Boxes:
     parts = []
     for number, (tile, tile_boxes, tile_scores) in enumerate(zip(tiles, boxes, scores, strict=True)):
         rows, class_ids = np.nonzero(tile_scores >= SCORE_FLOOR)
@@ -62,13 +65,24 @@ def _gather(tiles: list[Tile], boxes: list[Float32], scores: list[Float32]) -> B
         # A box wholly in the padding leaves nothing behind once clipped.
         real = (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
         rows, class_ids, clipped = rows[real], class_ids[real], clipped[real]
-        parts.append(Boxes(clipped, tile_scores[rows, class_ids], class_ids, np.full(len(rows), number)))
+        own_scores = tile_scores[rows, class_ids]
+        kept = _suppress_in_tile(clipped, own_scores, class_ids, iou)
+        parts.append(Boxes(clipped[kept], own_scores[kept], class_ids[kept], np.full(len(kept), number)))
     return Boxes(
         np.concatenate([part.xyxy for part in parts]),
         np.concatenate([part.scores for part in parts]),
         np.concatenate([part.class_ids for part in parts]),
         np.concatenate([part.tiles for part in parts]),
     )
+
+
+def _suppress_in_tile(xyxy: Float32, scores: Float32, class_ids: Int64, iou: float) -> Int64:
+    """Indices that stay of one tile's boxes, highest score first."""
+    if not len(scores):
+        return np.zeros(0, np.int64)
+    xywh = np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], axis=1).astype(np.float64)
+    kept = cv2.dnn.NMSBoxesBatched(xywh, scores, class_ids.astype(np.int32), 0.0, iou)  # type: ignore[call-overload]
+    return np.asarray(kept, np.int64).reshape(-1)
 
 
 def _join_fragments(found: Boxes, tiles: list[Tile]) -> Boxes:

@@ -1,7 +1,7 @@
 """Runs the network in onnxruntime, on the provider that was asked for and on no other.
 
-    >>> network = Network(load_weights(), provider="cpu")
-    >>> boxes, scores = network.infer(np.zeros((1, 416, 416, 3), np.uint8))
+>>> network = Network(load_weights(), provider="cpu")
+>>> boxes, scores = network.infer(np.zeros((1, 416, 416, 3), np.uint8))
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def _refuse_blank(image: UInt8) -> None:
 
 
 def letterbox(image: UInt8, size: int) -> tuple[UInt8, Placement]:
-    """(H, W, 3) uint8 -> (size, size, 3): scaled by one factor until the longer side fits, air below and to the right."""
+    """(H, W, 3) uint8 -> (size, size, 3): scaled until the longer side fits, air below and right of it."""
     height, width = image.shape[:2]
     scale = size / max(height, width)
     target = (max(1, round(width * scale)), max(1, round(height * scale)))

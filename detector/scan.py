@@ -1,9 +1,9 @@
 """A scan as it came from the scanner: one or more views of one bag, parcel, vehicle or container.
 
-    >>> import numpy as np
-    >>> scan = Scan(views=(np.zeros((480, 640), np.uint16),), source="bag.tif", sha256="0" * 64)
-    >>> scan.width, scan.height, scan.bit_depth
-    (640, 480, 16)
+>>> import numpy as np
+>>> scan = Scan(views=(np.zeros((480, 640), np.uint16),), source="bag.tif", sha256="0" * 64)
+>>> scan.width, scan.height, scan.bit_depth
+(640, 480, 16)
 """
 
 from __future__ import annotations

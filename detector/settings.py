@@ -14,18 +14,17 @@ gun = 0.20              # from here up to the alarm score a person must look
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from detector.errors import SettingsInvalid
+from detector.toml_settings import nearest, read_toml, validated
 
 # Strict: `gun = "0.4"` and `gun = true` are mistakes, not scores.
 Threshold = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False, strict=True)]
@@ -54,7 +53,7 @@ class EffectiveThresholds:
 
 
 class Policy(BaseModel):
-    """One station's policy. Raises pydantic's ValidationError; `load_policy` turns that into SettingsInvalid."""
+    """One station's policy. Raises pydantic's ValidationError where `load_policy` raises SettingsInvalid."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -64,10 +63,7 @@ class Policy(BaseModel):
 
     def with_min_score(self, min_score: float) -> Policy:
         """The same policy with another floor. Raises SettingsInvalid outside 0..1."""
-        try:
-            return Policy(alarm=self.alarm, refer=self.refer, min_score=min_score)
-        except ValidationError as error:
-            raise _refusal("--min-score", error) from None
+        return validated(Policy, self.model_dump() | {"min_score": min_score}, "--min-score")
 
     def check_classes(self, class_names: Iterable[str]) -> None:
         """Raises SettingsInvalid, with the nearest name, when a class is none of the weights'."""
@@ -77,7 +73,7 @@ class Policy(BaseModel):
                 if name not in known:
                     raise SettingsInvalid(
                         f"policy: [{table}] names the class {name!r}, which the weights do not know"
-                        f"{_nearest(name, known)}",
+                        f"{nearest(name, known)}",
                         remedy=f"the weights' classes are: {', '.join(known)}",
                     )
 
@@ -108,38 +104,5 @@ class Policy(BaseModel):
 
 
 def load_policy(path: Path) -> Policy:
-    """The policy in a TOML file. Raises SettingsInvalid, in one line, for anything that cannot be taken as it stands."""
-    try:
-        values = tomllib.loads(path.read_bytes().decode("utf-8"))
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise SettingsInvalid(f"{path}: cannot be read ({reason})", remedy="name a policy file in TOML") from None
-    except ValueError as error:
-        raise SettingsInvalid(f"{path}: not TOML ({error})", remedy="correct that line of the file") from None
-    try:
-        return Policy.model_validate(values)
-    except ValidationError as error:
-        raise _refusal(str(path), error) from None
-
-
-def _refusal(source: str, error: ValidationError) -> SettingsInvalid:
-    first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        names = tuple(Policy.model_fields)
-        return SettingsInvalid(
-            f"{source}: unknown key {key!r}{_nearest(key, names)}", remedy=f"the keys are: {', '.join(names)}"
-        )
-    return SettingsInvalid(f"{source}: {key} = {_short(first['input'])}: {first['msg'].lower()}")
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _nearest(name: str, known: tuple[str, ...]) -> str:
-    """` (nearest: 'gun')`, or nothing where no name comes near."""
-    by_folded = {candidate.casefold(): candidate for candidate in known}
-    found = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.5)
-    return f"; did you mean {by_folded[found[0]]!r}?" if found else ""
+    """The policy in a TOML file. Raises SettingsInvalid for anything that cannot be taken as it stands."""
+    return validated(Policy, read_toml(path), str(path))

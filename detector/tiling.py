@@ -1,9 +1,9 @@
 """Plans the tiles of a scan: every pixel covered, neighbours overlapping, nothing stretched.
 
-    >>> plan_tiles(width=640, height=480, side=1280)
-    [Tile(x1=0, y1=0, x2=640, y2=480)]
-    >>> len(plan_tiles(width=3000, height=700, side=1280))
-    3
+>>> plan_tiles(width=640, height=480, side=1280)
+[Tile(x1=0, y1=0, x2=640, y2=480)]
+>>> len(plan_tiles(width=3000, height=700, side=1280))
+3
 """
 
 from __future__ import annotations

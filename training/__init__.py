@@ -1,0 +1,1 @@
+"""Roentgate's retraining side: data, recipes, fit, export, evaluation. Needs the extra `train`."""

@@ -17,7 +17,7 @@ from training.recipe import AugmentationSettings
 
 # Without this the import asks the network for a newer release.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-import albumentations as A  # noqa: E402, N812
+import albumentations as A  # noqa: N812
 
 UInt8 = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
@@ -36,7 +36,7 @@ class Augmentation:
         self._compose = A.Compose(steps, bbox_params=boxes)
 
     def __call__(self, image: UInt8, boxes: Boxes, class_ids: Ids, seed: int) -> tuple[UInt8, Boxes, Ids]:
-        """image: (S, S, 3) RGB. boxes: (n, 4) pixels of it. Returns the same kinds, with boxes that left the image gone."""
+        """image: (S, S, 3) RGB. boxes: (n, 4) pixels of it. Returns the same, without the boxes that left the image."""
         self._compose.set_random_seed(seed)
         out: dict[str, Any] = self._compose(image=image, bboxes=boxes, class_ids=class_ids)
         kept = np.asarray(out["bboxes"], np.float32).reshape(-1, 4)
@@ -53,7 +53,7 @@ def _geometry(settings: AugmentationSettings) -> list[Any]:
             translate_percent=(-settings.shift, settings.shift),
             keep_ratio=True,
             fill=AIR,
-            p=0.8,
+            p=0.8 if settings.shift or settings.zoom != (1, 1) else 0.0,
         ),
     ]
 

@@ -31,13 +31,14 @@ def _retraining() -> None:
 @data_app.command("check")
 def data_check(data: Annotated[Path, typer.Argument(help="COCO folder.")]) -> None:
     """Reads every scan and says all that is wrong: missing, damaged, mislabelled, in two splits."""
-    from training.datasets.check import check
+    from training.datasets.check import Severity, check, summarise
 
     findings = check(data)
     for finding in findings:
-        console.print(str(finding), markup=False)
-    console.print(f"{len(findings)} findings")
-    if findings:
+        line = f"{finding.severity.value}: {finding.kind}: {finding.subject}: {finding.message}"
+        console.print(line, markup=False, soft_wrap=True)
+    console.print(summarise(findings))
+    if any(finding.severity is Severity.ERROR for finding in findings):
         raise typer.Exit(1)
 
 
@@ -61,7 +62,7 @@ def data_preview(
     """A contact sheet of scans with their boxes."""
     from training.datasets.preview import preview
 
-    preview(data, split, output, scans=scans, seed=seed)
+    preview(data, split, output, count=scans, seed=seed)
     console.print(f"wrote {output}")
 
 
@@ -78,14 +79,16 @@ def fit(
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
 ) -> None:
     """Trains by a recipe; stop it at any time and go on with --resume."""
-    from training.fit import TrainingData, fit, overfit_check
     from training.datasets.coco_index import read_coco
+    from training.fit import TrainingData, fit
+    from training.overfit import overfit_check
     from training.recipe import resolve_recipe
 
     resolved = resolve_recipe(recipe, [*(changes or []), *([f"seed={seed}"] if seed is not None else [])])
     train = read_coco(data, "train", resolved.classes or None)
     if overfit:
-        console.print(overfit_check(train, resolved, output, overfit))
+        learned = overfit_check(train, resolved, output, overfit)
+        console.print(f"AP50 {learned.ap50:.2f} on {learned.scans} scans after {learned.steps} steps: it learns")
         return
     has_validation = (data / "annotations" / "val.json").is_file()
     validation = read_coco(data, "val", train.class_names) if has_validation else None

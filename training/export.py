@@ -25,7 +25,7 @@ MERGE_IOU = 0.65
 
 
 class ExportedGraph(nn.Module):
-    """The network behind the station's input: uint8 RGB squares, height x width x channel, straight from the decoder."""
+    """The network behind the station's input: uint8 RGB squares, height x width x channel."""
 
     def __init__(self, network: DetectionNetwork) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """Runs one training: Lightning's loop over a recipe, resumable to the step.
 
-A run folder holds `run.json` (the recipe as resolved, classes, data, start), `checkpoints/` (last.ckpt, and best.ckpt by
-AP50 on validation), `metrics.jsonl` and TensorBoard events.
+A run folder holds `run.json` (the recipe as resolved, classes, data, start), `checkpoints/` (last.ckpt, and best.ckpt
+by AP50 on validation), `metrics.jsonl` and TensorBoard events.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from training.metrics_log import JsonLinesLogger
 from training.models.table import build
 from training.module import DetectionModule
 from training.recipe import Recipe
-from training.training_stream import Batch, ResumingBatches, TrainingStream, collate
+from training.training_stream import ResumingBatches, TrainingStream, collate
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,8 @@ def _trainer(recipe: Recipe, run: Path, *, validates: bool) -> lightning.Trainer
 
 def _checkpoints(recipe: Recipe, run: Path, *, validates: bool) -> list[Callback]:
     folder = run / "checkpoints"
-    last = ModelCheckpoint(folder, filename="last", every_n_train_steps=recipe.validate_every, enable_version_counter=False)
+    every = recipe.validate_every
+    last = ModelCheckpoint(folder, filename="last", every_n_train_steps=every, enable_version_counter=False)
     best = ModelCheckpoint(folder, monitor="val/AP50", mode="max", filename="best", enable_version_counter=False)
     return [last, best] if validates else [last]
 

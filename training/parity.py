@@ -57,7 +57,9 @@ def require_parity(network: DetectionNetwork, exported: Network, squares: Iterab
             score_difference = max(score_difference, compared[2])
         scans += 1
         if box_difference > BOX_TOLERANCE or score_difference > SCORE_TOLERANCE:
-            raise ParityFailed(f"scan {scans}: boxes differ by {box_difference:.3f} px, scores by {score_difference:.5f}")
+            raise ParityFailed(
+                f"scan {scans}: boxes differ by {box_difference:.3f} px, scores by {score_difference:.5f}"
+            )
     if scans < LEAST_SCANS or candidates == 0:
         raise ParityFailed(f"{scans} scans and {candidates} candidates prove nothing; {LEAST_SCANS} scans are needed")
     return Parity(scans, candidates, box_difference, score_difference)

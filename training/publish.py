@@ -92,8 +92,8 @@ def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, 
         f"**Started from.** {spec.pretrained}",
         "**Trained on.** " + "; ".join(entry.data) + ".",
         f"**Alarm scores.** {spec.operating_point}",
-        f"**Measured** on `{setup['split']}` ({setup['scans']} scans, {setup['boxes']} boxes), the ONNX file through the "
-        f"station's pipeline on {setup['provider']}. Classes that a scan's source did not look for count neither way. "
+        f"**Measured** on `{setup['split']}` ({setup['scans']} scans, {setup['boxes']} boxes), the ONNX file through "
+        f"the station's pipeline on {setup['provider']}. Classes that a scan's source did not look for count neither way. "
         "Brackets hold 95 % intervals (bootstrap over scans).",
         _class_table(spec, metrics),
         f"Mean over the classes with at least 10 boxes ({len(frequent['classes'])}): AP50 {frequent['AP50']:.3f} "
@@ -104,10 +104,10 @@ def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, 
     return "\n\n".join(part for part in parts if part)
 
 
-_LIMITS = """**Limits.** It looks for {classes}, and for nothing else: a CLEAR says nothing about explosives, narcotics, \
-ammunition or any other item. Classes with few boxes are hardly measured, let alone reliable. It has seen luggage only, \
-from a few scanner models; on other scanners, and on parcels, vehicles and containers, expect less until it is trained \
-on scans of that kind. It assists an officer and replaces none."""
+_LIMITS = """**Limits.** It looks for {classes}, and for nothing else: a CLEAR says nothing about explosives, \
+narcotics, ammunition or any other item. Classes with few boxes are hardly measured, let alone reliable. It has seen \
+luggage only, from a few scanner models; on other scanners, and on parcels, vehicles and containers, expect less until \
+it is trained on scans of that kind. It assists an officer and replaces none."""
 
 
 def _class_table(spec: WeightsSpec, metrics: dict[str, Any]) -> str:
@@ -115,10 +115,8 @@ def _class_table(spec: WeightsSpec, metrics: dict[str, Any]) -> str:
     for name in spec.class_names:
         row = metrics["classes"].get(name)
         if row and row["n"]:
-            interval = _interval(row["AP50_interval"])
-            rows.append(
-                f"| {name} | {row['n']} | {row['AP50']:.3f} {interval} | {row['AP']:.3f} | {spec.thresholds[name]:.2f} |"
-            )
+            found = f"{row['AP50']:.3f} {_interval(row['AP50_interval'])} | {row['AP']:.3f}"
+            rows.append(f"| {name} | {row['n']} | {found} | {spec.thresholds[name]:.2f} |")
     return "\n".join(rows)
 
 

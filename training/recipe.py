@@ -1,7 +1,7 @@
 """A recipe: everything that decides what a training gives, typed, in one TOML file.
 
-`resolve_recipe` reads one by file or by the name of a shipped recipe and applies `key=value` changes; the run keeps what
-came out beside its checkpoints. Unknown keys are refused with the nearest name.
+`resolve_recipe` reads one by file or by the name of a shipped recipe and applies `key=value` changes; the run keeps
+what came out beside its checkpoints. Unknown keys are refused with the nearest name.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from detector.errors import SettingsInvalid
-from detector.settings import nearest_name_line
+from detector.toml_settings import read_toml, validated
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -84,16 +84,10 @@ def resolve_recipe(recipe: str, changes: list[str]) -> Recipe:
     if not path.is_file():
         shipped = ", ".join(sorted(entry.stem for entry in RECIPES.glob("*.toml")))
         raise SettingsInvalid(f"no recipe {recipe}", remedy=f"give a TOML file, or one of: {shipped}")
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsInvalid(f"{path} is not TOML: {error}") from None
+    values = read_toml(path)
     for change in changes:
         _apply(values, change)
-    try:
-        return Recipe.model_validate(values)
-    except ValidationError as error:
-        raise SettingsInvalid(f"{path}: {nearest_name_line(error, Recipe)}") from None
+    return validated(Recipe, values, str(path))
 
 
 def _apply(values: dict[str, Any], change: str) -> None:

@@ -15,8 +15,8 @@ from detector.normalise import letterbox
 from detector.weights import load_weights
 from detector.weights_spec import TrainingSource, WeightsSpec
 from training.datasets.coco_index import CocoIndex
-from training.evaluation.average_precision import average_precision
 from training.evaluation.alignment import align
+from training.evaluation.average_precision import average_precision
 from training.evaluation.thresholds import choose_thresholds
 from training.export import Run, export_network, load_checkpoint, read_run, unchosen_spec, write_spec
 from training.parity import LEAST_SCANS, Parity, require_parity
@@ -43,7 +43,9 @@ class Release:
     pfa: float = 0.05
 
 
-def export_release(run: Path, output: Path, release: Release, validation: CocoIndex | None) -> tuple[WeightsSpec, Parity]:
+def export_release(
+    run: Path, output: Path, release: Release, validation: CocoIndex | None
+) -> tuple[WeightsSpec, Parity]:
     """Writes `output`, or raises and leaves no file there: ParityFailed when ONNX and torch differ.
 
     validation: scans to prove parity on and to choose alarm scores on; None proves it on simulated scans and leaves the

@@ -27,11 +27,13 @@ from detector.scan import Pixels, Scan
 from detector.settings import EffectiveThresholds
 
 Colour = tuple[int, int, int]
+#: (line and label, letters and outline)
+ColourPair = tuple[Colour, Colour]
 Rectangle = tuple[int, int, int, int]
 
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
-#: (line, text and outline) in RGB, by class id, repeated when there are more classes. Contrast of the pair >= 4.5 : 1.
-PALETTE: tuple[tuple[Colour, Colour], ...] = (
+#: RGB by class id, repeated when there are more classes. Contrast of the pair >= 4.5 : 1.
+PALETTE: tuple[ColourPair, ...] = (
     ((200, 0, 120), _WHITE),  # magenta
     ((255, 235, 0), _BLACK),  # yellow
     ((205, 0, 0), _WHITE),  # red
@@ -40,7 +42,6 @@ PALETTE: tuple[tuple[Colour, Colour], ...] = (
     ((190, 255, 0), _BLACK),  # lime
     ((255, 150, 215), _BLACK),  # pink
     ((30, 30, 30), _WHITE),  # black
-    ((225, 215, 255), _BLACK),  # lilac
     ((110, 45, 45), _WHITE),  # maroon
 )
 #: Longest side in pixels of an overlay: browsers and JPEG take this much, and a container stays legible.
@@ -99,15 +100,15 @@ def thumbnail(scan: Scan, inspection: Inspection, thresholds: EffectiveThreshold
     picture = _picture(scan.views[view])
     scale = min(THUMBNAIL_BOX[0] / picture.shape[1], THUMBNAIL_BOX[1] / picture.shape[0], 1.0)
     small = _resize(picture, scale)
-    for one, rectangle, (line, outline) in _boxes(found[found.views == view], small, scale):
+    for _, rectangle, (line, outline) in _boxes(found[found.views == view], small, scale):
         _frame(small, rectangle, line, outline, 2)
     return _jpeg(small, quality=72)
 
 
 def _overlay_scale(scan: Scan) -> float:
     """One factor for all views, so that the same item has the same size in each."""
-    across = max(view.shape[1] for view in scan.views)
-    down = sum(view.shape[0] for view in scan.views) + _GAP * (len(scan.views) - 1)
+    across = max(int(view.shape[1]) for view in scan.views)
+    down = sum(int(view.shape[0]) for view in scan.views) + _GAP * (len(scan.views) - 1)
     longest = max(across, down)
     return min(1.0, LARGEST_OVERLAY / longest) if longest > SMALLEST_OVERLAY else SMALLEST_OVERLAY / longest
 
@@ -144,9 +145,7 @@ def _resize(picture: UInt8, scale: float) -> UInt8:
     return np.asarray(cv2.resize(picture, size, interpolation=method), np.uint8)
 
 
-def _boxes(
-    found: Detections, canvas: UInt8, scale: float
-) -> Iterator[tuple[Detection, Rectangle, tuple[Colour, Colour]]]:
+def _boxes(found: Detections, canvas: UInt8, scale: float) -> Iterator[tuple[Detection, Rectangle, ColourPair]]:
     """Each detection, the strongest first, with its box inside the canvas and its colours."""
     limits = np.array([canvas.shape[1], canvas.shape[0]] * 2) - 1
     ranked = found.sorted_by_score()
@@ -162,7 +161,7 @@ def _frame(canvas: UInt8, rectangle: Rectangle, line: Colour, outline: Colour, w
 
 
 def _label(
-    canvas: UInt8, text: str, box: Rectangle, colours: tuple[Colour, Colour], pen: _Pen, taken: list[Rectangle]
+    canvas: UInt8, text: str, box: Rectangle, colours: ColourPair, pen: _Pen, taken: list[Rectangle]
 ) -> Rectangle:
     """Writes `text` by its box, inside the canvas, off the labels in `taken` where there is room. Returns its place."""
     pen, width, height, ascent = _fit(text, pen, canvas.shape[1], canvas.shape[0])
@@ -175,7 +174,7 @@ def _label(
 
 
 def _fit(text: str, pen: _Pen, width: int, height: int) -> tuple[_Pen, int, int, int]:
-    """The pen, with smaller letters where the label would not fit; the label's width and height; the letters' ascent."""
+    """The pen, with smaller letters where the label would not fit; the label's width and height; the ascent."""
     while True:
         (across, ascent), descent = cv2.getTextSize(text, _FONT, pen.font_scale, pen.stroke)
         label = (across + 2 * pen.padding, ascent + descent + 2 * pen.padding)

@@ -30,11 +30,12 @@ h1 { margin: 0; font-size: 22px; letter-spacing: .01em; }
 .find input { width: 100%; padding: 9px 12px; border: 1px solid #8a94a3; border-radius: 6px; font: inherit; }
 .shown { align-self: end; padding-bottom: 9px; color: var(--dim); white-space: nowrap; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 1px; }
-.wide { overflow-x: auto; overflow-x: clip; }
+@media (max-width: 1200px) { .wide { overflow-x: auto; } .wide th { position: static; } }
 table { width: 100%; border-collapse: collapse; background: var(--paper); }
 th { position: sticky; top: 0; z-index: 1; padding: 0; background: #e6eaf0; text-align: left; }
 th button, th span { display: block; width: 100%; padding: 9px 10px; border: 0; background: none; color: inherit;
   font: inherit; font-weight: 600; text-align: left; white-space: nowrap; }
+th[data-kind=number] button { text-align: right; }
 th button { cursor: pointer; }
 th button::after { content: " \\2195"; color: var(--dim); }
 th[aria-sort=ascending] button::after { content: " \\25B2"; color: var(--accent); }
@@ -48,7 +49,7 @@ td.picture { width: 152px; text-align: center; }
 td.picture img { display: block; width: 132px; height: 88px; margin: auto; object-fit: contain; background: #fff;
   border: 1px solid var(--line); }
 td.picture small { color: var(--dim); }
-td.scan { min-width: 150px; max-width: 340px; overflow-wrap: anywhere; font-weight: 600; }
+td.scan { min-width: 220px; max-width: 340px; overflow-wrap: anywhere; font-weight: 600; }
 td.reasons { min-width: 220px; overflow-wrap: anywhere; }
 td.reasons p { margin: 0 0 2px; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }

@@ -24,10 +24,10 @@ _SOS, _EOI, _DQT, _DHT, _DRI, _COM, _PROGRESSIVE = 0xDA, 0xD9, 0xDB, 0xC4, 0xDD,
 _READ_FRAMES = (0xC0, 0xC1, _PROGRESSIVE)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {_DHT, 0xC8, 0xCC}
 _TABLES = frozenset({_DQT, _DHT, _DRI, _COM, *range(0xE0, 0xF0)})
-#: Where compressed data ends: a marker that is neither a stuffed 0xFF nor a restart.
-_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-#: Bits that no complete picture ever reads, long enough to change one that does.
-_SLACK = b"\x55" * 32
+#: Where compressed data ends: a marker, fill bytes before it included, that is neither a stuffed 0xFF nor a restart.
+_NEXT_MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
+#: Bits that no complete picture ever reads: irregular and long enough to fill blocks, since libjpeg drops half a block.
+_SLACK = bytes(range(1, 255)) * 2
 #: Every scan costs a pass over the picture, however little it holds. Encoders write about ten.
 _MOST_SCANS = 32
 

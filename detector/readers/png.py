@@ -122,7 +122,8 @@ def _decode_palette(data: bytes, png: _Png) -> Pixels:
     alpha = np.full(len(palette), 255, np.uint8)
     given = np.frombuffer(png.transparency, np.uint8)[: len(palette)]
     alpha[: len(given)] = given
-    return over_air(palette[None], alpha[None])[0][indices]
+    colours: Pixels = over_air(palette[None], alpha[None])[0]
+    return colours[indices]
 
 
 def _decode_keyed_grey(data: bytes, png: _Png) -> Pixels:
@@ -131,4 +132,6 @@ def _decode_keyed_grey(data: bytes, png: _Png) -> Pixels:
     empty = levels == struct.unpack(">H", png.transparency)[0]
     white = 2**png.header.bits - 1
     levels[empty] = white
-    return levels * (255 // white) if png.header.bits < 8 else levels
+    if png.header.bits < 8:
+        levels *= 255 // white
+    return levels

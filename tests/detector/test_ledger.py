@@ -200,7 +200,8 @@ from detector.ledger import Key, Ledger
 with Ledger(Path(sys.argv[1])) as ledger:
     for number in range(int(sys.argv[3])):
         scan = f"{sys.argv[2]}_{number}.png"
-        ledger.record(Key(scan, "a", "weights", "settings"), json.dumps({"scan": scan, "decision": "CLEAR", "reasons": []}))
+        result = {"scan": scan, "decision": "CLEAR", "reasons": []}
+        ledger.record(Key(scan, "a", "weights", "settings"), json.dumps(result))
         print(scan, flush=True)
 """
 

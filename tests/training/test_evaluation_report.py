@@ -32,7 +32,7 @@ def make_split(folder: Path, clean: int) -> tuple[CocoIndex, list[Detections]]:
         classes = np.array([item] if item >= 0 else [], np.int64)
         both = np.ones(2, bool)
         scans.append(AnnotatedScan(path, 120, 90, "bench", boxes, classes, np.zeros(len(boxes), bool), both))
-        score = {0: 0.9, clean: 0.95}.get(number, 0.05)
+        score = {0: 0.9, clean: 0.95, clean + 1: 0.3}.get(number, 0.05)
         predicted = np.array([BOX], np.float32) if item != 1 else np.array([[80.0, 60.0, 119.0, 89.0]], np.float32)
         scores = np.array([score], np.float32)
         found.append(Detections(predicted, scores, np.zeros(1, np.int64), np.zeros(1, np.int64), NAMES))

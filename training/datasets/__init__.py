@@ -1,0 +1,1 @@
+"""Annotated scans: reading, counting, checking, showing."""

@@ -1,9 +1,9 @@
 """Reads annotated scans in COCO layout. The only place where class ids are made.
 
-A data folder holds `annotations/<split>.json` and `images/<split>/` (or `images/`). Class ids are 0-based positions in a
-list of class names that the caller holds; the ids in the file are looked up by *name*, whatever they start from.
-Beyond plain COCO, every image may carry `source` and `annotated_category_ids`: the classes its source looked for. A class
-not listed may be in the scan unmarked. Without the key, all classes of the file count as looked for.
+A data folder holds `annotations/<split>.json` and `images/<split>/` (or `images/`). Class ids are 0-based positions in
+a list of class names that the caller holds; the ids in the file are looked up by *name*, whatever they start from.
+Beyond plain COCO, every image may carry `source` and `annotated_category_ids`: the classes its source looked for. A
+class not listed may be in the scan unmarked. Without the key, all classes of the file count as looked for.
 """
 
 from __future__ import annotations
@@ -57,16 +57,18 @@ class CocoIndex:
 def read_coco(data: Path, split: str, class_names: tuple[str, ...] | None = None) -> CocoIndex:
     """Reads `data/annotations/<split>.json`.
 
-    class_names: the ids to use; None takes the file's own names in the order of their ids. A class of the file that is
-    not among class_names is left out. Raises SettingsInvalid for a missing or malformed file, an unknown category id, a
-    box without area, or an image that is not there.
+    class_names: the ids to use; None takes the file's own names in the order of their ids. A class of the file that
+    is not among class_names is left out. Raises SettingsInvalid for a missing or malformed file, an unknown category
+    id, a box without area, or an image that is not there.
     """
     path = data / "annotations" / f"{split}.json"
     document = _load(path)
     try:
         return _build(document, _image_folder(data, split), class_names)
     except KeyError as error:
-        raise SettingsInvalid(f"{path}: an entry lacks or does not know {error}", remedy="check the COCO file") from None
+        raise SettingsInvalid(
+            f"{path}: an entry lacks or does not know {error}", remedy="check the COCO file"
+        ) from None
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -58,8 +58,9 @@ def write_picture(image: UInt8, path: Path) -> None:
 
 def encode_picture(image: UInt8, ending: str) -> bytes:
     """(H, W, 3) RGB -> the bytes of a .png or .jpg. Raises SettingsInvalid for an ending that cannot be written."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 88] if ending in (".jpg", ".jpeg") else []
     try:
-        written, encoded = cv2.imencode(ending, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])
+        written, encoded = cv2.imencode(ending, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)
     except cv2.error:
         written = False
     if not written:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rich.markup import escape
 from rich.table import Table
 
 from detector.errors import SettingsInvalid
@@ -125,23 +126,41 @@ def _count_source(index: CocoIndex, scans: Sequence[AnnotatedScan]) -> SourceCou
 def _class_table(split: SplitStatistics) -> Table:
     table = Table(title=f"{split.split}: {split.scans:,} scans", title_justify="left", title_style="bold")
     table.add_column("class")
-    heads = ("boxes", "scans with it", "looked for", "clean of it", "small", "medium", "large", "side 5/50/95 % [px]")
+    heads = (
+        "boxes",
+        "scans with it",
+        "looked for",
+        "clean of it",
+        "small",
+        "medium",
+        "large",
+        "side 5/50/95 %, pixels",
+    )
     for head in heads:
         table.add_column(head, justify="right")
     for name, count in split.classes.items():
         numbers = (count.boxes, count.scans, count.looked_for, count.clean, count.small, count.medium, count.large)
         sides = " / ".join(f"{side:.0f}" for side in count.sides) if count.sides else "-"
-        table.add_row(name, *(f"{number:,}" for number in numbers), sides)
+        table.add_row(escape(name), *(f"{number:,}" for number in numbers), sides)
     return table
 
 
 def _source_table(split: SplitStatistics) -> Table:
-    table = Table(title=f"{split.split}: sources (boxes by class; '?' not looked for)", title_justify="left")
-    table.add_column("source")
-    for head in ("scans", "empty", "width", "height", *split.classes):
-        table.add_column(head, justify="right")
-    for name, source in split.sources.items():
-        boxes = ("?" if c in source.not_looked_for else str(n) for c, n in source.boxes_by_class.items())
-        sizes = (f"{low}-{high}" for low, high in (source.widths, source.heights))
-        table.add_row(name, f"{source.scans:,}", f"{source.empty:,}", *sizes, *boxes)
+    """Sources side by side: there are few of them, and many classes."""
+    table = Table(
+        title=f"{split.split}: boxes by source ('?': not looked for)", title_justify="left", title_style="bold"
+    )
+    table.add_column("class")
+    for name in split.sources:
+        table.add_column(escape(name), justify="right")
+    sources = split.sources.values()
+    for name in split.classes:
+        table.add_row(
+            escape(name), *("?" if name in s.not_looked_for else f"{s.boxes_by_class[name]:,}" for s in sources)
+        )
+    table.add_section()
+    for title in ("scans", "empty", "ignored"):
+        table.add_row(f"[bold]{title}", *(f"{getattr(source, title):,}" for source in sources))
+    table.add_row("[bold]width", *(f"{s.widths[0]}-{s.widths[1]}" for s in sources))
+    table.add_row("[bold]height", *(f"{s.heights[0]}-{s.heights[1]}" for s in sources))
     return table

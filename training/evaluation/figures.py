@@ -16,9 +16,19 @@ from training.evaluation.operating_curve import ScanScores, full_curve
 
 _INK, _GRID, _ACCENT, _SECOND = "#1d2733", "#dde3ea", "#0b5fa5", "#d9660a"
 #: Paul Tol's "muted" set (https://personal.sron.nl/~pault), which colour-blind readers can tell apart, and two greys.
-_COLOURS = (
-    ("#332288", "#cc6677", "#117733", "#88ccee", "#ddaa33", "#882255", "#44aa99", "#999933", "#aa4499", "#555555", "#bbbbbb")
-)
+_COLOURS = [
+    "#332288",
+    "#cc6677",
+    "#117733",
+    "#88ccee",
+    "#ddaa33",
+    "#882255",
+    "#44aa99",
+    "#999933",
+    "#aa4499",
+    "#555555",
+    "#bbbbbb",
+]
 _STYLE: dict[Any, Any] = {
     "font.size": 9.5,
     "axes.edgecolor": "#8a97a6",
@@ -71,7 +81,7 @@ def _precision_recall(metrics: Metrics) -> Figure:
         rare = found.boxes < LEAST_BOXES
         axes.step(
             np.concatenate([[0.0], recall]),
-            np.concatenate([precision[:1], precision]),
+            np.concatenate([precision[:1] if len(precision) else [0.0], precision]),
             where="pre",
             color=_COLOURS[number % len(_COLOURS)],
             linewidth=1.2 if rare else 1.7,

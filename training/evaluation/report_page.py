@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,10 @@ figcaption b { color: var(--ink); font-size: 14px; }
 td.hit { background: #e3f1e6; } td.wrong { background: #fbe9e0; }
 footer { margin: 44px 0 30px; color: var(--soft); font-size: 13px; }
 """
+
+
+class _Html(str):
+    """Text that is HTML already."""
 
 
 def page(metrics: Metrics, setup: Mapping[str, Any], figures: Mapping[str, Path], gallery: Gallery) -> str:
@@ -202,25 +206,21 @@ def _figures(figures: Mapping[str, Path]) -> str:
 
 
 def _sources(metrics: Metrics) -> str:
-    names = [name for name, row in metrics.table.classes.items() if row.n]
-    head = ("source", "scans", "boxes", "AP", "AP50", *names)
-    rows = [
-        (
-            "",
-            (source, str(scans), str(part.mean.n), _figure(part.mean.AP), _figure(part.mean.AP50), *_ap50(part, names)),
-        )
-        for source, (scans, part) in metrics.sources.items()
+    parts = list(metrics.sources.values())
+    rows: list[tuple[str, Sequence[str]]] = [
+        ("", ("scans", *(f"{scans:,}" for scans, _ in parts))),
+        ("", ("boxes", *(f"{table.mean.n:,}" for _, table in parts))),
+        ("sum", ("mean AP", *(_figure(table.mean.AP) for _, table in parts))),
+        ("sum", ("mean AP50", *(_figure(table.mean.AP50) for _, table in parts))),
+        *(("", (name, *(_ap50(table, name) for _, table in parts))) for name in metrics.table.classes),
     ]
-    return _section(
-        "Sources", "AP50 of each class by where the scans come from, with the number of boxes.", _table(head, rows)
-    )
+    note = "AP50 of each class by where the scans come from, with the number of boxes."
+    return _section("Sources", note, _table(("", *metrics.sources), rows))
 
 
-def _ap50(table: PrecisionTable, names: Iterable[str]) -> list[str]:
-    return [
-        f"{_figure(table.classes[name].AP50)} <small>{table.classes[name].n}</small>" if table.classes[name].n else ""
-        for name in names
-    ]
+def _ap50(table: PrecisionTable, name: str) -> str:
+    row = table.classes[name]
+    return _Html(f"{_figure(row.AP50)} <small>{row.n}</small>") if row.n else ""
 
 
 def _confusion(metrics: Metrics) -> str:
@@ -271,10 +271,14 @@ def _section(title: str, note: str, content: str) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
-    """rows: (CSS class, cells); cells are HTML."""
+    """rows: (CSS class, cells); text is escaped unless it is _Html."""
     top = "".join(f"<th>{escape(name)}</th>" for name in head)
-    lines = (f'<tr class="{kind}">{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>' for kind, cells in rows)
+    lines = (f'<tr class="{kind}">{"".join(map(_cell, cells))}</tr>' for kind, cells in rows)
     return f'<div class="scroll"><table><tr>{top}</tr>{"".join(lines)}</table></div>'
+
+
+def _cell(content: str) -> str:
+    return f"<td>{content if isinstance(content, _Html) else escape(content)}</td>"
 
 
 def _inline(path: Path) -> str:
@@ -294,7 +298,7 @@ def _rate(rate: Rate) -> str:
     if rate.value is None or rate.interval is None:
         return "-"
     low, high = rate.interval
-    return f"{rate.value:.1%} <small>({rate.count} of {rate.total}; {low:.1%}-{high:.1%})</small>"
+    return _Html(f"{rate.value:.1%} <small>({rate.count} of {rate.total}; {low:.1%}-{high:.1%})</small>")
 
 
 def _within(interval: Interval | None) -> str:

@@ -117,6 +117,7 @@ class Dfine(DetectionNetwork):
         self.shape, self.backbone = shape, backbone
         config = dfine_config(shape, backbone, len(class_names))
         self.detector = DFineForObjectDetection(config)
+        _initialise_as_released(self.detector)
         self.criterion = MaskedDfineLoss(config)
         self._pretrained: set[str] = set()
 
@@ -196,6 +197,24 @@ class Dfine(DetectionNetwork):
 
     def pretrained_parameters(self) -> set[str]:
         return self._pretrained
+
+
+def _initialise_as_released(detector: DFineForObjectDetection) -> None:
+    """Fresh layers as the authors start them; transformers draws them all from N(0, 0.01).
+
+    Where only the backbone is pretrained this matters: overfitting two scans for 60 steps ends at a loss of 20 instead
+    of 22.
+    """
+    for name, layer in detector.model.named_modules():
+        if name.startswith("backbone.") or not isinstance(layer, nn.Linear | nn.Conv2d):
+            continue
+        # Layers with a purpose of their own (offsets, gates, last layers, class priors) are zero, or have a bias.
+        if bool(layer.weight.any()) and (layer.bias is None or not bool(layer.bias.any())):
+            layer.reset_parameters()
+    for head in (detector.model.enc_bbox_head, detector.model.decoder.pre_bbox_head):
+        # The first boxes are then the anchors themselves.
+        nn.init.zeros_(head.layers[-1].weight)
+        nn.init.zeros_(head.layers[-1].bias)
 
 
 def _read(start: str) -> dict[str, Tensor]:

@@ -58,7 +58,7 @@ class DetectionNetwork(nn.Module, ABC):
 
     @abstractmethod
     def load_pretrained(self, start: str) -> str:
-        """Starts from a local file or a hub name; returns one line that says what was loaded and what was left fresh."""
+        """Starts from a local file or a hub name; returns one line on what was loaded and what was left fresh."""
 
     @abstractmethod
     def pretrained_parameters(self) -> set[str]:

@@ -1,6 +1,6 @@
 """The networks that a recipe can name. To add one, add a line to MODELS.
 
-    network = build("yolox-nano", ("gun", "knife"))
+network = build("yolox-nano", ("gun", "knife"))
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ MAX_LOG_SIZE = 6.0
 
 @dataclass(frozen=True)
 class YoloxShape:
-    """Width and depth multipliers of the family (Table 3 of the paper), and whether 3 x 3 convolutions are depthwise."""
+    """Width and depth multipliers of the family, and whether 3 x 3 convolutions are depthwise (section 3.1)."""
 
     depth: float
     width: float

@@ -9,6 +9,15 @@ Needs numpy and OpenCV only. `python -m training.simulation OUTPUT` writes the r
 
 from __future__ import annotations
 
+from training.simulation.container import simulate_container
+from training.simulation.dataset import simulate_dataset
 from training.simulation.luggage import THREATS, SimulatedScan, simulate_luggage, simulate_luggage_views
 
-__all__ = ["THREATS", "SimulatedScan", "simulate_luggage", "simulate_luggage_views"]
+__all__ = [
+    "THREATS",
+    "SimulatedScan",
+    "simulate_container",
+    "simulate_dataset",
+    "simulate_luggage",
+    "simulate_luggage_views",
+]

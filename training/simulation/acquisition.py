@@ -1,6 +1,6 @@
-"""From thickness to what the detector reports: Beer-Lambert attenuation, blur, photon and read noise, flat-field residue.
+"""From thickness to what the detector reports: attenuation, blur, photon and read noise, flat-field residue.
 
-    I = I0 * exp(-sum over materials of (mu/rho) * rho * t)        (Beer-Lambert, one effective energy a channel)
+I = I0 * exp(-sum over materials of (mu/rho) * rho * t)        (Beer-Lambert, one effective energy a channel)
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class DetectorArray:
     """A line detector: one row of the picture is one element, the belt moves along x.
 
     photons: mean count a pixel in air. blur: deviation of the line spread, pixels. scatter: share of the signal that
-    arrives as a broad veil. read_noise: deviation in photons. residue: relative deviation of each element's gain that the
-    flat-field correction leaves behind, as stripes along x.
+    arrives as a broad veil. read_noise: deviation in photons. residue: relative deviation of each element's gain that
+    the flat-field correction leaves behind, as stripes along x.
     """
 
     photons: float = 12_000.0
@@ -42,7 +42,9 @@ class Transmission:
     high: Float32
 
 
-def expose(scene: Solid, beam: Beam, array: DetectorArray, supersample: int, generator: np.random.Generator) -> Transmission:
+def expose(
+    scene: Solid, beam: Beam, array: DetectorArray, supersample: int, generator: np.random.Generator
+) -> Transmission:
     """Scans a scene whose board has supersample x supersample points for each pixel of the picture."""
     low, high = (
         _measure(transmitted(scene, energy), array, supersample, generator) for energy in (beam.low_mev, beam.high_mev)

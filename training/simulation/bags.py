@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.simulation.outlines import Point, arc, blob, ellipse, rectangle, rounded_rectangle, smooth
-from training.simulation.solids import Solid
+from training.simulation.outlines import arc, blob, ellipse, rectangle, rounded_rectangle, smooth
+from training.simulation.solids import Point, Solid
 from training.simulation.textures import clouds, creases
 
 
@@ -82,7 +82,7 @@ def rucksack(generator: np.random.Generator, resolution: float) -> Bag:
     """A soft bag: crumpled fabric in two layers, padded straps, zips with sliders, plastic and steel buckles."""
     width, height = float(generator.uniform(44, 50)), float(generator.uniform(30, 36))
     body = Solid(width + 18, height + 16, resolution)
-    outline = blob(generator, width, height, 0.5)
+    outline = blob(generator, width, height, 0.3)
     body.shell("polyester", outline, depth=16.0, wall=0.07, edge=5.0)
     folds = creases(generator, body.shape, 7 * resolution, 16) + creases(generator, body.shape, 3.5 * resolution, 16)
     weave = 0.10 + 0.03 * clouds(generator, body.shape, 2 * resolution) + 0.16 * folds
@@ -98,7 +98,12 @@ def rucksack(generator: np.random.Generator, resolution: float) -> Bag:
 def _straps(body: Solid, generator: np.random.Generator, width: float, height: float) -> None:
     for side in (-1, 1):
         bulge = float(generator.uniform(1, 6))
-        path = [(-0.42 * width, side * 4), (-0.2 * width, side * (height / 2 + bulge)), (0.25 * width, side * (height / 2 + bulge - 2)), (0.46 * width, side * 7)]
+        path = [
+            (-0.42 * width, side * 4),
+            (-0.2 * width, side * (height / 2 + bulge)),
+            (0.25 * width, side * (height / 2 + bulge - 2)),
+            (0.46 * width, side * 7),
+        ]
         curve = smooth(path, closed=False)
         body.wire("polyester", curve, 4.5, thickness=0.16)
         body.wire("polyester", curve, 0.9, thickness=0.2)
@@ -120,7 +125,12 @@ def tray(generator: np.random.Generator, resolution: float) -> Bag:
     body.slab("polyethylene", wall, 0.9)
     body.wire("polyethylene", [wall[0], wall[1]], 0.3, thickness=2.5)
     for side in (-1, 1):
-        flank = [(side * (width / 2 - 1), -height / 2 + 2), (side * (width / 2 - 3.2), -height / 2 + 3), (side * (width / 2 - 3.2), bottom), (side * (width / 2 - 2.4), bottom)]
+        flank = [
+            (side * (width / 2 - 1), -height / 2 + 2),
+            (side * (width / 2 - 3.2), -height / 2 + 3),
+            (side * (width / 2 - 3.2), bottom),
+            (side * (width / 2 - 2.4), bottom),
+        ]
         body.slab("polyethylene", flank, 0.8)
     rim = rounded_rectangle(width, height, 4)
     body.wire("polyethylene", [*rim, rim[0]], 1.6, thickness=0.5)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.simulation.outlines import Point, arc, ellipse, rectangle, rounded_rectangle, smooth
-from training.simulation.solids import Outline, Pose, Solid
+from training.simulation.outlines import arc, ellipse, rectangle, rounded_rectangle, smooth
+from training.simulation.solids import Outline, Point, Pose, Solid
 
 
 def knife(generator: np.random.Generator, resolution: float) -> Solid:
@@ -58,7 +58,9 @@ def folding_knife(generator: np.random.Generator, resolution: float) -> Solid:
     outline = smooth([(-0.9, -0.8), (0.6 * length, -0.9), (length, 0.3), (0.7 * length, 1.1), (0.5, 1.0), (-0.9, 0.8)])
     _wedge(blade, outline, 0.3, -0.9, 1.1)
     body = Solid(2 * length + 8, 2 * length + 6, resolution)
-    handle = smooth([(0.8, -1.2), (-0.5 * length, -1.35), (-length - 1.6, -0.9), (-length - 1.9, 0.9), (-4, 1.2), (0.6, 1.3)])
+    handle = smooth(
+        [(0.8, -1.2), (-0.5 * length, -1.35), (-length - 1.6, -0.9), (-length - 1.9, 0.9), (-4, 1.2), (0.6, 1.3)]
+    )
     body.shell("stainless", handle, depth=1.2, wall=0.16, edge=0.05)
     body.pillow(str(generator.choice(["abs", "aluminium"])), handle, 0.7, edge=0.25)
     closed = generator.random() < 0.3
@@ -122,7 +124,16 @@ def wrench(generator: np.random.Generator, resolution: float) -> Solid:
     size = 0.055 * length + 0.5
     body = Solid(length + 4 * size, 5 * size, resolution)
     end = length / 2 - size
-    shaft = smooth([(-end, -0.45 * size), (0, -0.36 * size), (end, -0.5 * size), (end, 0.5 * size), (0, 0.36 * size), (-end, 0.45 * size)])
+    shaft = smooth(
+        [
+            (-end, -0.45 * size),
+            (0, -0.36 * size),
+            (end, -0.5 * size),
+            (end, 0.5 * size),
+            (0, 0.36 * size),
+            (-end, 0.45 * size),
+        ]
+    )
     body.pillow("steel", shaft, 0.34 * size, edge=0.15)
     groove = rectangle(-0.7 * end, -0.16 * size, 0.7 * end, 0.16 * size)
     body.add("steel", -body.cover(groove) * np.float32(0.12 * size))
@@ -143,7 +154,11 @@ def _open_jaw(size: float, adjustable: bool, resolution: float) -> Solid:
     if adjustable:
         jaw.slab("steel", rectangle(0.2 * size, 0.2 * size, 1.2 * size, 0.9 * size), 0.5 * size)
         for step in range(6):
-            jaw.slab("steel", rectangle((-0.7 + 0.14 * step) * size, -0.2 * size, (-0.63 + 0.14 * step) * size, 0.6 * size), 0.4 * size)
+            jaw.slab(
+                "steel",
+                rectangle((-0.7 + 0.14 * step) * size, -0.2 * size, (-0.63 + 0.14 * step) * size, 0.6 * size),
+                0.4 * size,
+            )
     return jaw
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.simulation.outlines import Point, coil, rectangle, rounded_rectangle, smooth
-from training.simulation.solids import Pose, Solid
+from training.simulation.outlines import coil, rectangle, rounded_rectangle, smooth
+from training.simulation.solids import Point, Pose, Solid
 
 
 def laptop(generator: np.random.Generator, resolution: float) -> Solid:
@@ -24,9 +24,14 @@ def laptop(generator: np.random.Generator, resolution: float) -> Solid:
     notch = float(generator.uniform(-6, 6))
     board += [(notch, board_bottom), (notch - 2, board_bottom - 2.5), (-width / 2 + 1, board_bottom - 2.5)]
     body.slab("circuit_board", board, 0.17)
-    scatter_parts(body, generator, (-width / 2 + 1.5, -height / 2 + 1.5, width / 2 - 1.5, board_bottom - 2.6), 300)
+    scatter_parts(body, generator, (-width / 2 + 1.5, -height / 2 + 1.5, width / 2 - 1.5, board_bottom - 2.6), 220)
     body.attach(_fan(resolution), Pose(-width / 2 + 5, -height / 2 + 4.4))
-    body.wire("copper", smooth([(-width / 2 + 6, -height / 2 + 2.4), (-4, -height / 2 + 3), (3, -height / 2 + 4.6)], closed=False), 0.8, 0.14)
+    body.wire(
+        "copper",
+        smooth([(-width / 2 + 6, -height / 2 + 2.4), (-4, -height / 2 + 3), (3, -height / 2 + 4.6)], closed=False),
+        0.8,
+        0.14,
+    )
     _cells(body, generator, width, board_bottom, height / 2 - 1.0)
     _keyboard(body, width, board_bottom)
     for x in (-0.36 * width, 0.36 * width):
@@ -69,7 +74,9 @@ def _keyboard(body: Solid, width: float, board_bottom: float) -> None:
     body.slab("steel", rectangle(-0.44 * width, board_bottom - 7.9, 0.44 * width, board_bottom + 2.0), 0.03)
 
 
-def scatter_parts(body: Solid, generator: np.random.Generator, area: tuple[float, float, float, float], count: int) -> None:
+def scatter_parts(
+    body: Solid, generator: np.random.Generator, area: tuple[float, float, float, float], count: int
+) -> None:
     """Chips, capacitors, coils and sockets soldered at random into area (x1, y1, x2, y2) in cm."""
     left, top, right, bottom = area
     for _ in range(count):
@@ -139,7 +146,9 @@ def _lead(body: Solid, path: list[Point]) -> None:
 def headphones(generator: np.random.Generator, resolution: float) -> Solid:
     """Two padded cups with magnets, on a spring-steel band."""
     body = Solid(22, 22, resolution)
-    body.wire("steel", smooth([(-8, 3), (-8, -4), (-4, -9), (4, -9), (8, -4), (8, 3)], closed=False), 0.9, thickness=0.12)
+    body.wire(
+        "steel", smooth([(-8, 3), (-8, -4), (-4, -9), (4, -9), (8, -4), (8, 3)], closed=False), 0.9, thickness=0.05
+    )
     body.wire("abs", smooth([(-8, 3), (-8, -4), (-4, -9), (4, -9), (8, -4), (8, 3)], closed=False), 1.6, thickness=0.6)
     for x in (-7.4, 7.4):
         body.shell("abs", rounded_rectangle(5, 8, 2.4, (x, 4.5)), depth=3.0, wall=0.18, edge=1.0)

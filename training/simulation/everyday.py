@@ -24,7 +24,10 @@ def garment(generator: np.random.Generator, resolution: float) -> Solid:
     thickness = float(generator.uniform(0.7, 1.9)) * (1.0 if material == "cotton" else 0.12)
     for _ in range(int(generator.integers(2, 5))):
         extent = (width * generator.uniform(0.6, 1.0), height * generator.uniform(0.6, 1.0))
-        offset = ((width - extent[0]) * generator.uniform(-0.5, 0.5), (height - extent[1]) * generator.uniform(-0.5, 0.5))
+        offset = (
+            (width - extent[0]) * generator.uniform(-0.5, 0.5),
+            (height - extent[1]) * generator.uniform(-0.5, 0.5),
+        )
         outline = blob(generator, float(extent[0]), float(extent[1]), 0.3, (float(offset[0]), float(offset[1])))
         cover = body.cover(outline)
         body.add(material, (cover * unevenness * thickness).astype(np.float32))
@@ -41,7 +44,8 @@ def bottle(generator: np.random.Generator, resolution: float) -> Solid:
     left, neck = -length / 2, length / 2
     waist = 0.9 if generator.random() < 0.5 else 1.0
     profile = [
-        (left, 0.85 * radius), (left + 0.6, radius), (left + 0.4 * length, waist * radius), (left + 0.62 * length, radius),
+        (left, 0.85 * radius), (left + 0.6, radius), (left + 0.4 * length, waist * radius),
+        (left + 0.62 * length, radius),
         (left + 0.78 * length, 0.75 * radius), (left + 0.88 * length, 1.3), (neck - 0.5, 1.2), (neck, 1.2),
     ]  # fmt: skip
     glass = generator.random() < 0.25
@@ -57,7 +61,21 @@ def bottle(generator: np.random.Generator, resolution: float) -> Solid:
 def shoe(generator: np.random.Generator, resolution: float) -> Solid:
     """Profiled rubber sole with a steel shank, leather or fabric upper, eyelets."""
     body = Solid(33, 13, resolution)
-    outline = smooth([(-14, -2.6), (-10, -3.4), (-3, -2.6), (5, -4.2), (11, -3.8), (14, -0.8), (12, 2.6), (5, 3.9), (-4, 2.5), (-10, 3.2), (-13.8, 2.2)])
+    outline = smooth(
+        [
+            (-14, -2.6),
+            (-10, -3.4),
+            (-3, -2.6),
+            (5, -4.2),
+            (11, -3.8),
+            (14, -0.8),
+            (12, 2.6),
+            (5, 3.9),
+            (-4, 2.5),
+            (-10, 3.2),
+            (-13.8, 2.2),
+        ]
+    )
     body.pillow("rubber", outline, float(generator.uniform(0.9, 1.5)), edge=0.4)
     for x in np.arange(-13, 14, 1.1).tolist():
         groove = body.cover(rectangle(x, -3.0, x + 0.35, 3.0))
@@ -101,7 +119,10 @@ def keys(generator: np.random.Generator, resolution: float) -> Solid:
     """Two to five keys and a fob on a split ring."""
     body = Solid(18, 18, resolution)
     for angle in generator.uniform(0, 300, int(generator.integers(2, 6))).tolist():
-        body.attach(_key(generator, resolution), Pose(3.5 * np.cos(np.radians(angle)), -3.5 * np.sin(np.radians(angle)), angle=angle, scale=0.8))
+        body.attach(
+            _key(generator, resolution),
+            Pose(3.5 * np.cos(np.radians(angle)), -3.5 * np.sin(np.radians(angle)), angle=angle, scale=0.8),
+        )
     ring = arc((0, 0), 1.4, 0, 360)
     body.wire("steel", ring, 0.3)
     body.pillow("abs", rounded_rectangle(5.5, 3.2, 1.2, (0, 4.2)), 1.1, edge=0.4)
@@ -127,7 +148,9 @@ def coins(generator: np.random.Generator, resolution: float) -> Solid:
     body = Solid(12, 12, resolution)
     for _ in range(int(generator.integers(4, 11))):
         centre = (float(generator.normal(0, 2.2)), float(generator.normal(0, 2.2)))
-        body.disc(str(generator.choice(["brass", "copper", "stainless"])), centre, float(generator.uniform(0.8, 1.3)), 0.19)
+        body.disc(
+            str(generator.choice(["brass", "copper", "stainless"])), centre, float(generator.uniform(0.8, 1.3)), 0.19
+        )
     return body
 
 
@@ -135,7 +158,11 @@ def book(generator: np.random.Generator, resolution: float) -> Solid:
     """A block of paper between boards."""
     width, height = float(generator.uniform(17, 23)), float(generator.uniform(12, 16))
     body = Solid(width + 1, height + 1, resolution)
-    body.slab("paper", rectangle(-width / 2 + 0.3, -height / 2 + 0.3, width / 2 - 0.4, height / 2 - 0.3), float(generator.uniform(1, 3)))
+    body.slab(
+        "paper",
+        rectangle(-width / 2 + 0.3, -height / 2 + 0.3, width / 2 - 0.4, height / 2 - 0.3),
+        float(generator.uniform(1, 3)),
+    )
     body.slab("paper", rectangle(-width / 2, -height / 2, width / 2, height / 2), 0.5)
     return body
 
@@ -156,7 +183,13 @@ def glasses(generator: np.random.Generator, resolution: float) -> Solid:
 def toiletries(generator: np.random.Generator, resolution: float) -> Solid:
     """A bag of tubes and small bottles."""
     body = Solid(26, 18, resolution)
-    body.shell("polyester", smooth([(-11, -6), (0, -7), (11, -6), (12, 0), (11, 6), (0, 7), (-11, 6), (-12, 0)]), 6.0, 0.05, 3.0)
+    body.shell(
+        "polyester",
+        smooth([(-11, -6), (0, -7), (11, -6), (12, 0), (11, 6), (0, 7), (-11, 6), (-12, 0)]),
+        6.0,
+        0.05,
+        3.0,
+    )
     for _ in range(int(generator.integers(3, 6))):
         part = Solid(16, 6, resolution)
         length, radius = float(generator.uniform(5, 12)), float(generator.uniform(1.0, 2.2))
@@ -175,7 +208,12 @@ def belt(generator: np.random.Generator, resolution: float) -> Solid:
     body = Solid(16, 16, resolution)
     angle = np.linspace(0, float(generator.uniform(4, 7)) * np.pi, 70)
     radius = 2.0 + 0.22 * angle
-    body.wire("leather", list(zip((radius * np.cos(angle)).tolist(), (radius * np.sin(angle)).tolist(), strict=True)), 0.4, 3.2)
+    body.wire(
+        "leather",
+        list(zip((radius * np.cos(angle)).tolist(), (radius * np.sin(angle)).tolist(), strict=True)),
+        0.4,
+        3.2,
+    )
     x = float(radius[-1] * np.cos(angle[-1]))
     y = float(radius[-1] * np.sin(angle[-1]))
     frame = rounded_rectangle(3.0, 4.0, 0.6, (x, y))
@@ -205,5 +243,10 @@ def pens(generator: np.random.Generator, resolution: float) -> Solid:
         turns = np.arange(3.8, 5.6, 0.14).tolist()
         pen.wire("steel", [(x, 0.22 * (-1) ** i) for i, x in enumerate(turns)], 0.08)
         pen.wire("steel", [(-6.4, -0.5), (-3.0, -0.5)], 0.2, thickness=0.15)
-        body.attach(pen, Pose(float(generator.normal(0, 0.8)), float(generator.uniform(-2, 2)), angle=float(generator.normal(0, 14))))
+        body.attach(
+            pen,
+            Pose(
+                float(generator.normal(0, 0.8)), float(generator.uniform(-2, 2)), angle=float(generator.normal(0, 14))
+            ),
+        )
     return body

@@ -1,8 +1,8 @@
 """A packed bag on the belt: clutter and threats at random poses, their thicknesses added, scanned at two energies.
 
-    >>> scan = simulate_luggage(7, ("gun",))
-    >>> scan.class_names, scan.rgb.shape
-    (('gun',), (448, 640, 3))
+>>> scan = simulate_luggage(7, ("gun",))
+>>> scan.class_names, scan.rgb.shape
+(('gun',), (448, 640, 3))
 """
 
 from __future__ import annotations
@@ -143,12 +143,12 @@ def _lay(solid: Solid, room: Point, generator: np.random.Generator) -> Packed:
     free = np.maximum(np.array(room) - 0.9 * spread, 0) / 2
     x, y = generator.uniform(-free, free)
     tilt = float(min(abs(generator.normal(0, 18)), 50))
-    return Packed(solid, Pose(float(x), float(y), angle, tilt, bool(generator.random() < 0.5)), float(generator.uniform(4, 16)))
+    return Packed(
+        solid, Pose(float(x), float(y), angle, tilt, bool(generator.random() < 0.5)), float(generator.uniform(4, 16))
+    )
 
 
-def _hide(
-    solid: Solid, name: str, contents: list[Packed], room: Point, generator: np.random.Generator
-) -> Packed:
+def _hide(solid: Solid, name: str, contents: list[Packed], room: Point, generator: np.random.Generator) -> Packed:
     """The roomiest of three places: a threat seldom lies flat on top of the densest thing."""
     tries = [_lay(solid, room, generator) for _ in range(3)]
     taken = np.array([(packed.pose.x, packed.pose.y) for packed in contents[1:]])
@@ -166,7 +166,7 @@ def _scan(contents: list[Packed], angle: float, resolution: float, generator: np
         seen = Pose(pose.x, pose.y + shift, pose.angle, pose.tilt, pose.flip)
         box = scene.attach(packed.solid, seen)
         if packed.class_name is not None and box is not None:
-            boxes.append(box / SUPERSAMPLE)
+            boxes.append(box / np.float32(SUPERSAMPLE))
             names.append(packed.class_name)
     for thickness in scene.maps.values():
         thickness /= np.float32(np.cos(np.radians(angle)))

@@ -66,7 +66,13 @@ def pressure_can(generator: np.random.Generator, resolution: float) -> Solid:
     length, radius = float(generator.uniform(11, 19)), float(generator.uniform(1.8, 2.8))
     body = Solid(length + 7, 2 * radius + 2, resolution)
     left, right = -length / 2, length / 2
-    shell = [(left, 0.93 * radius), (left + 0.3, radius), (right - 1.4, radius), (right - 0.5, 0.75 * radius), (right, 0.45 * radius)]
+    shell = [
+        (left, 0.93 * radius),
+        (left + 0.3, radius),
+        (right - 1.4, radius),
+        (right - 0.5, 0.75 * radius),
+        (right, 0.45 * radius),
+    ]
     metal, wall = ("steel", 0.03) if generator.random() < 0.5 else ("aluminium", 0.06)
     body.turned(metal, shell, wall=wall)
     fill = float(generator.uniform(0.35, 0.7))
@@ -79,7 +85,9 @@ def pressure_can(generator: np.random.Generator, resolution: float) -> Solid:
         body.slab("steel", rectangle(x - 0.1, -ratio * radius, x + 0.1, ratio * radius), 0.22)
     body.turned("steel", [(right - 0.5, 0.3), (right + 0.4, 0.3)], wall=0.1)
     body.wire("polyethylene", smooth([(right, 0.1), (0, 0.3), (left + 0.8, -0.6 * radius)], closed=False), 0.3)
-    body.turned("polyethylene", [(right - 0.2, 0.9 * radius), (right + 2.4, 0.85 * radius), (right + 2.6, 0.6)], wall=0.12)
+    body.turned(
+        "polyethylene", [(right - 0.2, 0.9 * radius), (right + 2.4, 0.85 * radius), (right + 2.6, 0.6)], wall=0.12
+    )
     return body
 
 

@@ -51,7 +51,9 @@ def smooth(points: Outline, closed: bool = True, steps: int = 8) -> list[Point]:
     return curve if closed else [*curve, (float(given[-1, 0]), float(given[-1, 1]))]
 
 
-def blob(generator: np.random.Generator, width: float, height: float, roughness: float, centre: Point = (0.0, 0.0)) -> list[Point]:
+def blob(
+    generator: np.random.Generator, width: float, height: float, roughness: float, centre: Point = (0.0, 0.0)
+) -> list[Point]:
     """A soft rectangle (a superellipse of order 5) whose outline wanders by `roughness` cm."""
     angle = np.linspace(0, 2 * np.pi, 28, endpoint=False)
     cosine, sine = np.cos(angle), np.sin(angle)

@@ -35,8 +35,8 @@ THINNEST_CM = 1e-4
 class Pose:
     """Where a solid lies on a larger board.
 
-    x, y: its centre, cm. angle: degrees, counter-clockwise on the screen. tilt: degrees out of the image plane about the
-    solid's own x axis: it looks shorter and the rays cross more of it. flip: seen from below. scale: of its outline.
+    x, y: its centre, cm. angle: degrees, counter-clockwise on the screen. tilt: degrees out of the image plane about
+    the solid's own x axis: it looks shorter and rays cross more of it. flip: seen from below. scale: of its outline.
     """
 
     x: float
@@ -48,16 +48,20 @@ class Pose:
 
 
 class Solid:
-    """A board of width x height cm at `resolution` pixels a cm. maps: material -> (H, W) float32 thickness in cm."""
+    """A board of width x height cm at `resolution` pixels a cm. maps: material -> (H, W) float32 thickness in cm.
 
-    def __init__(self, width: float, height: float, resolution: float) -> None:
+    origin: where the origin lies, in cm from the board's middle.
+    """
+
+    def __init__(self, width: float, height: float, resolution: float, origin: Point = (0.0, 0.0)) -> None:
         self.resolution = float(resolution)
         self.shape = (max(2, round(height * resolution)), max(2, round(width * resolution)))
         self.maps: dict[str, Float32] = {}
         rows, columns = self.shape
         # (H, 1) and (1, W): pixel centres in cm; they broadcast.
-        self.y = ((np.arange(rows, dtype=np.float32) + 0.5 - rows / 2) / self.resolution)[:, None]
-        self.x = ((np.arange(columns, dtype=np.float32) + 0.5 - columns / 2) / self.resolution)[None, :]
+        self.origin = np.array([columns, rows]) / 2 + np.array(origin) * self.resolution
+        self.y = ((np.arange(rows) + 0.5 - self.origin[1]) / self.resolution).astype(np.float32)[:, None]
+        self.x = ((np.arange(columns) + 0.5 - self.origin[0]) / self.resolution).astype(np.float32)[None, :]
 
     def add(self, material: str, thickness: Float32, where: Window = EVERYWHERE) -> None:
         """Adds centimetres of a material in a window of the board; negative thickness carves, down to nothing."""
@@ -98,7 +102,7 @@ class Solid:
         self.add(material, cover * np.maximum(outer - inner, 0), where)
 
     def turned(self, material: str, profile: Outline, y: float = 0.0, wall: float | None = None) -> None:
-        """A body of revolution about the line at height y: profile gives (x, radius), x rising. wall: hollow with it."""
+        """A body of revolution about the line at height y: profile gives (x, radius), x rising. wall: if hollow."""
         stations, radii = np.array(profile, np.float32).T
         widest = float(radii.max())
         where = self._window([(float(stations[0]), y - widest), (float(stations[-1]), y + widest)])
@@ -153,7 +157,7 @@ class Solid:
     def attach(self, part: Solid, pose: Pose) -> NDArray[np.float32] | None:
         """Lays a part onto this board, adding thickness.
 
-        Returns the box (4,) x1 y1 x2 y2, in pixels of this board, of the part's own projection; None if it lies outside.
+        Returns the box (4,) x1 y1 x2 y2, in pixels of this board, of the part's own projection; None if outside.
         """
         transform = self._transform(part, pose)
         reached = self._reached(part, transform)
@@ -183,8 +187,8 @@ class Solid:
         cosine, sine = np.cos(np.radians(pose.angle)), np.sin(np.radians(pose.angle))
         squeeze = max(np.cos(np.radians(pose.tilt)), 0.25) * (-1 if pose.flip else 1)
         linear = ratio * np.array([[cosine, sine * squeeze], [-sine, cosine * squeeze]])
-        own = (np.array(part.shape[::-1]) - 1) / 2
-        here = (np.array(self.shape[::-1]) - 1) / 2 + np.array([pose.x, pose.y]) * self.resolution
+        own = part.origin - 0.5
+        here = self.origin - 0.5 + np.array([pose.x, pose.y]) * self.resolution
         return np.hstack([linear, (here - linear @ own)[:, None]])
 
     def _reached(self, part: Solid, transform: NDArray[np.float64]) -> tuple[int, int, int, int] | None:
@@ -196,7 +200,7 @@ class Solid:
 
     def _window(self, outline: Outline, margin: float = 0.0) -> Window:
         """The part of the board that an outline touches, two pixels wider; at least one pixel."""
-        points = np.array(outline, np.float64) * self.resolution + np.array(self.shape[::-1]) / 2
+        points = np.array(outline, np.float64) * self.resolution + self.origin
         reach = margin * self.resolution + 2
         low, high = np.floor(points.min(0) - reach).astype(int), np.ceil(points.max(0) + reach).astype(int)
         left, top = np.clip(low, 0, np.array(self.shape[::-1]) - 1).tolist()
@@ -206,10 +210,10 @@ class Solid:
     def _cover(self, outline: Outline, where: Window) -> Float32:
         mask = np.zeros(_size(where), np.uint8)
         cv2.fillPoly(mask, [self._pixels(outline, where)], 255, cv2.LINE_AA, SHIFT)
-        return mask.astype(np.float32) / 255
+        return np.asarray(mask / 255, np.float32)
 
     def _pixels(self, outline: Outline, where: Window) -> NDArray[np.int32]:
-        points = np.array(outline, np.float64) * self.resolution + np.array(self.shape[::-1]) / 2 - 0.5
+        points = np.array(outline, np.float64) * self.resolution + self.origin - 0.5
         return np.rint((points - (where[1].start, where[0].start)) * (1 << SHIFT)).astype(np.int32)
 
     def _depth(self, cover: Float32) -> Float32:
@@ -233,8 +237,8 @@ def extent(mask: NDArray[np.bool_]) -> NDArray[np.float32] | None:
 
 def _rounded(distance: Float32, thickness: float, edge: float) -> Float32:
     inward = 1 - np.minimum(distance / np.float32(max(edge, 1e-6)), 1)
-    return (np.float32(thickness) * np.sqrt(1 - inward**2)).astype(np.float32)
+    return np.asarray(thickness * np.sqrt(1 - inward**2), np.float32)
 
 
 def _chord(radius: Float32, offset: Float32) -> Float32:
-    return (2 * np.sqrt(np.maximum(radius**2 - offset**2, 0))).astype(np.float32)
+    return np.asarray(2 * np.sqrt(np.maximum(radius**2 - offset**2, 0)), np.float32)

@@ -1,0 +1,67 @@
+"""TOML -> a pydantic model, or one line that says which key is wrong and what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from detector.errors import SettingsInvalid
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The values of a TOML file. Raises SettingsInvalid, in one line, when it cannot be read or is not TOML."""
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8"))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise SettingsInvalid(f"{path}: cannot be read ({reason})", remedy="name a settings file in TOML") from None
+    except ValueError as error:
+        raise SettingsInvalid(f"{path}: not TOML ({error})", remedy="correct that line of the file") from None
+
+
+def validated(model: type[Model], values: dict[str, Any], source: str) -> Model:
+    """`values` as `model`. Raises SettingsInvalid naming source, key and, for an unknown key, the nearest known one."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise _refusal(model, error, source) from None
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'gun'?`, or nothing where no name comes near."""
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    found = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.5)
+    return f"; did you mean {by_folded[found[0]]!r}?" if found else ""
+
+
+def _refusal(model: type[BaseModel], error: ValidationError, source: str) -> SettingsInvalid:
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        names = tuple(_section(model, first["loc"][:-1]).model_fields)
+        hint = nearest(str(first["loc"][-1]), names)
+        return SettingsInvalid(f"{source}: unknown key {key!r}{hint}", remedy=f"the keys are: {', '.join(names)}")
+    if first["type"] == "missing":
+        return SettingsInvalid(f"{source}: {key} is missing", remedy="give it a value")
+    return SettingsInvalid(f"{source}: {key} = {_short(first['input'])}: {first['msg'].lower()}")
+
+
+def _section(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:
+    """The model of the section in which the key stands."""
+    for part in location:
+        inner = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            model = inner
+    return model
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from detector.errors import ScanWithoutContent
+from detector.normalise import AIR, letterbox, render
+
+
+def test_eight_bits_pass_unchanged_and_grey_becomes_three_equal_channels() -> None:
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    rendered = render(grey)
+    assert rendered.shape == (16, 16, 3)
+    assert (rendered == grey[:, :, None]).all()
+
+
+def test_sixteen_bits_keep_their_order_and_use_the_whole_range() -> None:
+    ramp = np.linspace(2_000, 50_000, 10_000).astype(np.uint16).reshape(100, 100)
+    rendered = render(ramp)[:, :, 0].ravel()
+    assert (np.diff(rendered.astype(int)) >= 0).all()
+    assert rendered.min() == 0 and rendered.max() == 255
+
+
+def test_a_few_hot_cells_do_not_set_the_window() -> None:
+    view = np.full((200, 200), 1_000, np.uint16)
+    view[50:150, 50:150] = 400
+    view[0, :3] = 65_535
+    rendered = render(view)
+    assert rendered[10, 10, 0] > 200 and rendered[100, 100, 0] < 10
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_blank_scan_is_refused(level: int) -> None:
+    with pytest.raises(ScanWithoutContent):
+        render(np.full((64, 64, 3), level, np.uint8))
+
+
+def test_a_blank_sixteen_bit_scan_is_refused() -> None:
+    with pytest.raises(ScanWithoutContent):
+        render(np.full((64, 64), 41_000, np.uint16))
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 416), (300, 900), (416, 416), (100, 40)])
+def test_letterbox_keeps_the_proportions_and_pads_with_air(width: int, height: int) -> None:
+    image = np.zeros((height, width, 3), np.uint8)
+    square, placed = letterbox(image, 416)
+    assert square.shape == (416, 416, 3)
+    assert placed.scale == pytest.approx(416 / max(width, height))
+    inside = square[: round(height * placed.scale), : round(width * placed.scale)]
+    assert (inside == 0).all()
+    assert (square == AIR).all(axis=2).sum() == 416 * 416 - inside.shape[0] * inside.shape[1]

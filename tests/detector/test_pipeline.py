@@ -1,0 +1,156 @@
+"""No path from an error to CLEAR."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from detector import Decision, Detector, Policy, Scan
+from detector import pipeline as pipeline_module
+from detector.errors import InferenceFailed, SettingsInvalid
+from tests.conftest import make_spec, picture, probe_onnx
+
+WriteScan = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def detector(probe: Path) -> Detector:
+    return Detector(probe, provider="cpu", threads=1)
+
+
+def test_a_dark_middle_alarms_with_the_box_in_pixels_of_the_scan(
+    detector: Detector, tmp_path: Path, write_scan: WriteScan
+) -> None:
+    inspection = detector.inspect(write_scan(tmp_path / "bag.png", middle=20))
+    assert inspection.decision is Decision.ALARM
+    assert inspection.reasons[0].startswith("gun 0.9")
+    (found,) = inspection.detections
+    assert found.class_name == "gun"
+    # The probe's box is the middle half of its 64-pixel square; the scan is 96 pixels wide.
+    assert found.box_xyxy == pytest.approx((24, 24, 72, 72))
+
+
+def test_a_light_middle_clears(detector: Detector, tmp_path: Path, write_scan: WriteScan) -> None:
+    inspection = detector.inspect(write_scan(tmp_path / "bag.png"))
+    assert inspection.decision is Decision.CLEAR
+    assert len(inspection.detections) == 0
+    assert inspection.weights.startswith("probe@sha256:")
+
+
+def test_every_view_is_judged(detector: Detector) -> None:
+    light, dark = picture(), picture(middle=10)
+    inspection = detector.inspect(Scan((light, dark), "bag.tif", "0" * 64))
+    assert inspection.decision is Decision.ALARM
+    assert inspection.detections.views.tolist() == [1]
+    assert inspection.view_sizes == ((96, 96), (96, 96))
+
+
+def test_an_item_in_one_tile_of_a_long_scan_is_found(detector: Detector) -> None:
+    long = np.full((256, 2000, 3), 255, np.uint8)
+    long[:4] = 100
+    long[60:200, 1500:1750] = 10
+    inspection = detector.inspect(Scan((long,), "container.png", "0" * 64))
+    assert inspection.decision is Decision.ALARM
+    x1, _, x2, _ = next(iter(inspection.detections)).box_xyxy
+    assert 1300 < x1 < x2 < 1950
+
+
+@pytest.mark.parametrize("bad", [b"", b"no scan", b"\x89PNG\r\n\x1a\n" + b"\0" * 100])
+def test_bytes_that_are_no_scan_are_referred(detector: Detector, bad: bytes) -> None:
+    inspection = detector.inspect(bad)
+    assert inspection.decision is Decision.REFER
+    assert inspection.reasons[0].startswith("ScanUnreadable:")
+
+
+def test_a_missing_file_is_referred(detector: Detector, tmp_path: Path) -> None:
+    inspection = detector.inspect(tmp_path / "gone.png")
+    assert inspection.decision is Decision.REFER
+    assert inspection.sha256 == ""
+
+
+def test_a_scan_cut_short_is_referred(detector: Detector, tmp_path: Path, write_scan: WriteScan) -> None:
+    data = write_scan(tmp_path / "bag.png", middle=250).read_bytes()
+    assert detector.inspect(data[: len(data) // 2]).decision is Decision.REFER
+
+
+def test_a_blank_scan_is_referred(detector: Detector) -> None:
+    blank = cv2.imencode(".png", np.full((64, 64, 3), 255, np.uint8))[1].tobytes()
+    inspection = detector.inspect(blank)
+    assert inspection.decision is Decision.REFER
+    assert inspection.reasons[0].startswith("ScanWithoutContent:")
+
+
+@pytest.mark.parametrize("poison", [float("nan"), float("inf"), 3.0, -3.0])
+def test_numbers_that_cannot_be_scores_are_referred(tmp_path: Path, poison: float) -> None:
+    detector = Detector(probe_onnx(tmp_path / "poisoned.onnx", poison=poison), provider="cpu")
+    inspection = detector.inspect(Scan((picture(),), "bag.png", "0" * 64))
+    assert inspection.decision is Decision.REFER
+    assert inspection.reasons[0].startswith("InferenceFailed:")
+
+
+def test_whatever_raises_inside_ends_in_refer(detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise MemoryError("no memory")
+
+    good = Scan((picture(),), "bag.png", "0" * 64)
+    for name in ("render", "letterbox", "plan_tiles", "merge_tiles", "decide", "calibrate"):
+        with monkeypatch.context() as patched:
+            patched.setattr(pipeline_module, name, broken)
+            inspection = detector.inspect(good)
+        assert inspection.decision is Decision.REFER, name
+        assert "MemoryError" in inspection.reasons[0]
+    assert detector.inspect(good).decision is Decision.CLEAR
+
+
+def test_one_scan_that_fails_in_the_network_does_not_drag_others_along(
+    detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = [
+        detector.prepare(Scan((picture(middle=middle),), f"{middle}.png", "0" * 64), f"{middle}.png")
+        for middle in (250, 77, 20)
+    ]
+    infer = detector.network.infer
+
+    def fails_on_the_second(squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if (squares[:, 32, 32] == 77).all(axis=1).any():
+            raise InferenceFailed("planted")
+        return infer(squares)
+
+    monkeypatch.setattr(detector.network, "infer", fails_on_the_second)
+    decisions = [inspection.decision for inspection in detector.judge(prepared)]  # type: ignore[arg-type]
+    assert decisions == [Decision.CLEAR, Decision.REFER, Decision.ALARM]
+
+
+def test_a_tile_that_was_not_inferred_is_noticed(detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detector, "_infer", lambda squares: [])
+    inspection = detector.inspect(Scan((picture(),), "bag.png", "0" * 64))
+    assert inspection.decision is Decision.REFER
+    assert "0 of 1 tiles" in inspection.reasons[0]
+
+
+def test_a_policy_changes_the_decision_and_the_fingerprint(probe: Path) -> None:
+    strict = Detector(probe, policy=Policy(alarm={"gun": 0.01}), provider="cpu")
+    plain = Detector(probe, provider="cpu")
+    scan = Scan((picture(middle=240),), "bag.png", "0" * 64)
+    assert strict.inspect(scan).decision is Decision.ALARM
+    assert plain.inspect(scan).decision is Decision.CLEAR
+    assert strict.fingerprint() != plain.fingerprint()
+
+
+def test_calibration_of_the_weights_is_applied(tmp_path: Path) -> None:
+    spec = make_spec(calibration={"gun": (1.0, 3.0)})
+    detector = Detector(probe_onnx(tmp_path / "calibrated.onnx", spec), provider="cpu")
+    # 1 - 200/255 = 0.216; with an offset of 3 in the logit that is 0.85.
+    inspection = detector.inspect(Scan((picture(middle=200),), "bag.png", "0" * 64))
+    assert inspection.decision is Decision.ALARM
+    assert inspection.detections.scores[0] == pytest.approx(0.847, abs=0.01)
+
+
+@pytest.mark.parametrize("tile", ["no", "0", "12", "-5", "1e3"])
+def test_a_tile_size_that_makes_no_sense_is_refused(probe: Path, tile: str) -> None:
+    with pytest.raises(SettingsInvalid, match="--tile"):
+        Detector(probe, tile=tile)

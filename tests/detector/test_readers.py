@@ -1,0 +1,362 @@
+"""Every kind of picture that is read gives the pixels that were stored."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import threading
+import zlib
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import pytest
+
+from detector.errors import ScanUnreadable
+from detector.readers import SCAN_SUFFIXES, libjpeg_warnings, read_headers, read_scan
+from detector.readers.tiff_compression import unpack_lzw
+
+RNG = np.random.default_rng(7)
+HEIGHT, WIDTH = 37, 53
+
+
+def noise(channels: int = 1, dtype: type = np.uint8) -> np.ndarray:
+    shape = (HEIGHT, WIDTH) if channels == 1 else (HEIGHT, WIDTH, channels)
+    return RNG.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+
+
+def view(data: bytes) -> np.ndarray:
+    views = read_scan(data, "bag").views
+    assert len(views) == 1
+    return views[0]
+
+
+def over_white(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    white = np.iinfo(colour.dtype).max
+    share = alpha.astype(np.float64) / white
+    share = share[..., None] if colour.ndim == 3 else share
+    return np.floor(colour * share + white * (1 - share) + 0.5).astype(colour.dtype)
+
+
+def encode(suffix: str, rgb: np.ndarray, *options: int) -> bytes:
+    order = {2: slice(None), 3: [2, 1, 0], 4: [2, 1, 0, 3]}
+    channels = rgb.shape[2] if rgb.ndim == 3 else 2
+    return cv2.imencode(suffix, rgb if channels == 2 else rgb[:, :, order[channels]], list(options))[1].tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_grey_and_colour_of_both_depths(suffix: str, channels: int, dtype: type) -> None:
+    image = noise(channels, dtype)
+    data = encode(suffix, image)
+    scan = read_scan(data, "bag")
+    assert np.array_equal(scan.views[0], image)
+    assert scan.views[0].dtype == dtype
+    assert scan.sha256 == hashlib.sha256(data).hexdigest()
+    assert (scan.width, scan.height, scan.source) == (WIDTH, HEIGHT, "bag")
+    assert (read_headers(data)[0].channels, read_headers(data)[0].bits) == (channels, scan.bit_depth)
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".webp"])
+def test_lossless_colour(suffix: str) -> None:
+    image = noise(3)
+    options = (cv2.IMWRITE_WEBP_QUALITY, 101) if suffix == ".webp" else ()
+    assert np.array_equal(view(encode(suffix, image, *options)), image)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("progressive", [0, 1])
+def test_jpeg_equals_opencv(channels: int, progressive: int) -> None:
+    data = encode(".jpg", noise(channels), cv2.IMWRITE_JPEG_PROGRESSIVE, progressive)
+    expected = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(view(data), expected if channels == 1 else expected[:, :, ::-1])
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp", ".webp"])
+def test_alpha_lies_over_air(suffix: str) -> None:
+    image = noise(4)
+    image[:5, :, 3] = 0
+    result = view(encode(suffix, image, *((cv2.IMWRITE_WEBP_QUALITY, 101) if suffix == ".webp" else ())))
+    assert (result[:5] == 255).all()
+    assert np.array_equal(result, over_white(image[:, :, :3], image[:, :, 3]))
+
+
+def test_exif_rotation_is_not_applied() -> None:
+    data = encode(".jpg", noise(3))
+    rotate_90 = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    rotated = data[:2] + b"\xff\xe1" + struct.pack(">H", len(rotate_90) + 2) + rotate_90 + data[2:]
+    assert np.array_equal(view(rotated), view(data))
+
+
+# PNG, by hand
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png(width: int, bits: int, colour_type: int, rows: np.ndarray, before: bytes = b"") -> bytes:
+    header = struct.pack(">IIBBBBB", width, len(rows), bits, colour_type, 0, 0, 0)
+    packed = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + before + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+def pack_bits(values: np.ndarray, bits: int) -> np.ndarray:
+    per_byte = 8 // bits
+    padded = np.zeros((len(values), -(-values.shape[1] // per_byte) * per_byte), np.uint8)
+    padded[:, : values.shape[1]] = values
+    shifts = np.arange(8 - bits, -1, -bits, dtype=np.uint8)
+    return (padded.reshape(len(values), -1, per_byte) << shifts).sum(axis=2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_png_palette_and_low_depths(bits: int) -> None:
+    values = RNG.integers(0, 2**bits, (HEIGHT, WIDTH), np.uint8)
+    palette = RNG.integers(0, 256, (2**bits, 3), np.uint8)
+    rows = pack_bits(values, bits)
+    assert np.array_equal(view(png(WIDTH, bits, 0, rows)), values * (255 // (2**bits - 1)))
+    assert np.array_equal(view(png(WIDTH, bits, 3, rows, chunk(b"PLTE", palette.tobytes()))), palette[values])
+    with pytest.raises(ScanUnreadable, match="outside the palette"):
+        view(png(WIDTH, bits, 3, rows, chunk(b"PLTE", palette[:-1].tobytes())))
+
+
+def test_png_transparency_without_an_alpha_channel() -> None:
+    values = noise()
+    palette, alpha = RNG.integers(0, 256, (256, 3), np.uint8), RNG.integers(0, 256, 100, np.uint8)
+    tables = chunk(b"PLTE", palette.tobytes()) + chunk(b"tRNS", alpha.tobytes())
+    full = np.concatenate([alpha, np.full(156, 255, np.uint8)])
+    expected = over_white(palette[values], full[values])
+    assert np.array_equal(view(png(WIDTH, 8, 3, values, tables)), expected)
+    keyed = view(png(WIDTH, 8, 0, values, chunk(b"tRNS", struct.pack(">H", int(values[0, 0])))))
+    assert np.array_equal(keyed, np.where(values == values[0, 0], 255, values))
+
+
+def test_png_grey_with_alpha_stays_grey() -> None:
+    samples = noise(2, np.uint16)
+    data = png(WIDTH, 16, 4, samples.astype(">u2").reshape(HEIGHT, -1))
+    assert np.array_equal(view(data), over_white(samples[:, :, 0], samples[:, :, 1]))
+
+
+# BMP, by hand
+
+
+@pytest.mark.parametrize("bits", [1, 4, 8])
+@pytest.mark.parametrize("top_down", [False, True])
+def test_bmp_palette(bits: int, top_down: bool) -> None:
+    values = RNG.integers(0, 2**bits, (HEIGHT, WIDTH), np.uint8)
+    palette = RNG.integers(0, 256, (2**bits, 4), np.uint8)
+    packed = pack_bits(values, bits)
+    packed = np.pad(packed, ((0, 0), (0, -packed.shape[1] % 4)))
+    header = struct.pack("<IiiHHIIiiII", 40, WIDTH, -HEIGHT if top_down else HEIGHT, 1, bits, 0, 0, 0, 0, 0, 0)
+    body = (packed if top_down else packed[::-1]).tobytes()
+    data = b"BM" + struct.pack("<III", 0, 0, 54 + 4 * 2**bits) + header + palette.tobytes() + body
+    assert np.array_equal(view(data), palette[:, 2::-1][values])
+
+
+# TIFF, by hand
+
+TYPES = {"H": 3, "I": 4, "B": 7, "Q": 16}
+Tag = tuple[int, str, Sequence[int]]
+
+
+def tiff(pages: Sequence[tuple[list[Tag], list[bytes]]], order: str = "<", big: bool = False) -> bytes:
+    """Pages of (tags, strips), as classic or BigTIFF in either byte order."""
+    offset, entry_count, size = ("Q", "Q", 8) if big else ("I", "H", 4)
+    mark = b"II" if order == "<" else b"MM"
+    data = mark + (struct.pack(order + "HHH", 43, 8, 0) if big else struct.pack(order + "H", 42))
+    link = len(data)
+    data += bytes(size)
+    for tags, strips in pages:
+        offsets = []
+        for strip in strips:
+            offsets.append(len(data))
+            data += strip
+        if not any(tag == 324 for tag, *_ in tags):
+            tags = [*tags, (273, "I", offsets), (279, "I", [len(strip) for strip in strips])]
+        else:
+            tags = [tag for tag in tags if tag[0] != 324]
+            tags = [*tags, (324, "I", offsets), (325, "I", [len(strip) for strip in strips])]
+        entries = []
+        for tag, kind, values in sorted(tags):
+            body = struct.pack(f"{order}{len(values)}{kind}", *values)
+            if len(body) > size:
+                at, data = len(data), data + body
+                body = struct.pack(order + offset, at)
+            entries.append(struct.pack(f"{order}HH{offset}", tag, TYPES[kind], len(values)) + body.ljust(size, b"\0"))
+        data = data[:link] + struct.pack(order + offset, len(data)) + data[link + size :]
+        data += struct.pack(order + entry_count, len(entries)) + b"".join(entries)
+        link = len(data)
+        data += bytes(size)
+    return data
+
+
+def page_tags(image: np.ndarray, photometric: int = 1, compression: int = 1, rows: int = HEIGHT) -> list[Tag]:
+    channels = image.shape[2] if image.ndim == 3 else 1
+    bits = [image.itemsize * 8] * channels
+    return [
+        *[(256, "I", [image.shape[1]]), (257, "I", [image.shape[0]]), (258, "H", bits), (259, "H", [compression])],
+        *[(262, "H", [photometric]), (277, "H", [channels]), (278, "I", [rows])],
+    ]
+
+
+def strips_of(image: np.ndarray, rows: int, order: str = "<") -> list[bytes]:
+    stored = image.astype(image.dtype.newbyteorder(order))
+    return [stored[top : top + rows].tobytes() for top in range(0, len(image), rows)]
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("compression", [1, 8])
+def test_tiff_byte_orders_and_strips(order: str, big: bool, compression: int) -> None:
+    image = noise(3, np.uint16)
+    strips = strips_of(image, 10, order)
+    strips = strips if compression == 1 else [zlib.compress(strip) for strip in strips]
+    data = tiff([(page_tags(image, 2, compression, 10), strips)], order, big)
+    assert np.array_equal(view(data), image)
+
+
+def test_tiff_views_without_thumbnails_and_masks() -> None:
+    first, second, small = noise(1, np.uint16), noise(3), noise()
+    pages = [
+        (page_tags(first), strips_of(first, HEIGHT)),
+        ([*page_tags(small), (254, "I", [1])], strips_of(small, HEIGHT)),
+        ([*page_tags(small), (254, "I", [4])], strips_of(small, HEIGHT)),
+        ([*page_tags(small), (255, "H", [2])], strips_of(small, HEIGHT)),
+        (page_tags(second, 2), strips_of(second, HEIGHT)),
+    ]
+    views = read_scan(tiff(pages), "bag").views
+    assert len(views) == 2
+    assert np.array_equal(views[0], first)
+    assert np.array_equal(views[1], second)
+    with pytest.raises(ScanUnreadable, match="no page that is a scan"):
+        read_scan(tiff(pages[1:2]), "bag")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_tiff_white_is_zero_becomes_bright_is_air(dtype: type) -> None:
+    image = noise(1, dtype)
+    data = tiff([(page_tags(image, 0), strips_of(image, HEIGHT))])
+    assert np.array_equal(view(data), np.iinfo(dtype).max - image)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_tiff_orientation_is_not_applied(orientation: int) -> None:
+    image = noise(3)
+    data = tiff([([*page_tags(image, 2), (274, "H", [orientation])], strips_of(image, HEIGHT))])
+    assert np.array_equal(view(data), image)
+
+
+def test_tiff_tiles_planes_and_predictor() -> None:
+    image = noise(3)
+    padded = np.pad(image, ((0, 48 - HEIGHT), (0, 64 - WIDTH), (0, 0)))
+    tiles = [padded[top : top + 16, left : left + 32].tobytes() for top in (0, 16, 32) for left in (0, 32)]
+    tiled = [*page_tags(image, 2), (322, "I", [32]), (323, "I", [16]), (324, "I", [0])]
+    assert np.array_equal(view(tiff([(tiled, tiles)])), image)
+    planes = [strip for channel in range(3) for strip in strips_of(image[:, :, channel], 20)]
+    assert np.array_equal(view(tiff([([*page_tags(image, 2, rows=20), (284, "H", [2])], planes)])), image)
+    differences = np.diff(image, axis=1, prepend=np.zeros((HEIGHT, 1, 3), np.uint8))
+    predicted = [*page_tags(image, 2, 8), (317, "H", [2])]
+    assert np.array_equal(view(tiff([(predicted, [zlib.compress(differences.tobytes())])])), image)
+
+
+def test_tiff_palette_and_alpha() -> None:
+    indices, table = noise(), RNG.integers(0, 65_536, (3, 256))
+    data = tiff([([*page_tags(indices, 3), (320, "H", table.ravel().tolist())], strips_of(indices, HEIGHT))])
+    assert np.array_equal(view(data), (table >> 8).T.astype(np.uint8)[indices])
+    image = noise(4)
+    data = tiff([([*page_tags(image, 2), (338, "H", [2])], strips_of(image, HEIGHT))])
+    assert np.array_equal(view(data), over_white(image[:, :, :3], image[:, :, 3]))
+    image[:, :, :3] = np.minimum(image[:, :, :3], image[:, :, 3:])
+    data = tiff([([*page_tags(image, 2), (338, "H", [1])], strips_of(image, HEIGHT))])
+    assert np.array_equal(view(data), image[:, :, :3] + (255 - image[:, :, 3:]))
+
+
+@pytest.mark.parametrize("compression", [5, 8, 32773])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_tiff_as_opencv_compresses_it(compression: int, dtype: type) -> None:
+    """Flat parts give long repeats, noise fills the LZW table: both ends of the decoder."""
+    image = np.zeros((300, 400), dtype)
+    image[100:200] = RNG.integers(0, np.iinfo(dtype).max, (100, 400), dtype)
+    data = encode(".tif", image, cv2.IMWRITE_TIFF_COMPRESSION, compression, cv2.IMWRITE_TIFF_ROWSPERSTRIP, 150)
+    assert np.array_equal(view(data), image)
+
+
+def test_tiff_of_jpeg_strips() -> None:
+    image = cv2.GaussianBlur(noise(3), (0, 0), 2)[:32]
+    strips = [encode(".jpg", image[top : top + 16]) for top in (0, 16)]
+    expected = np.concatenate([view(strip) for strip in strips])
+    assert np.array_equal(view(tiff([(page_tags(image, 6, 7, rows=16), strips)])), expected)
+    grey = image[:, :, 0]
+    data = tiff([(page_tags(grey, 1, 7), [encode(".jpg", grey)])])
+    assert np.array_equal(view(data), view(encode(".jpg", grey)))
+
+
+def test_lzw_example_of_the_standard() -> None:
+    """TIFF 6.0, section 13: 7 7 7 8 8 7 7 6 6 becomes Clear 7 258 8 8 258 6 6 End."""
+    codes = [256, 7, 258, 8, 8, 258, 6, 6, 257]
+    packed = int("".join(f"{code:09b}" for code in codes).ljust(88, "0"), 2).to_bytes(11, "big")
+    assert unpack_lzw(memoryview(packed), 9) == bytes([7, 7, 7, 8, 8, 7, 7, 6, 6])
+    for size in (8, 10):
+        with pytest.raises(ScanUnreadable):
+            unpack_lzw(memoryview(packed), size)
+
+
+def test_kinds_of_tiff_that_are_refused_rather_than_guessed() -> None:
+    grey, four, two = noise(), noise(4), noise(2)
+    floating = [*page_tags(noise(1, np.uint16)), (339, "H", [3])]
+    twelve = [tag if tag[0] != 258 else (258, "H", [12]) for tag in page_tags(grey)]
+    for tags, image in (
+        (floating, noise(1, np.uint16)),
+        (twelve, grey),
+        (page_tags(four, 5), four),
+        (page_tags(two, 1), two),
+        (page_tags(grey, 1, 3), grey),
+        ([*page_tags(grey), (266, "H", [2])], grey),
+    ):
+        with pytest.raises(ScanUnreadable, match="is not read") as caught:
+            view(tiff([(tags, strips_of(image, HEIGHT))]))
+        assert "export" in caught.value.remedy
+
+
+def test_libjpeg_is_heard_and_others_are_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
+    assert libjpeg_warnings.can_hear()
+    capfd.readouterr()
+
+    def decode() -> str:
+        thread = threading.Thread(target=os.write, args=(2, b"41 % done\n"))
+        thread.start()
+        thread.join()
+        libjpeg_warnings._decode_half_a_picture()
+        return "pixels"
+
+    result, warning = libjpeg_warnings.listen(decode)
+    assert result == "pixels"
+    assert warning.startswith("Corrupt JPEG data")
+    assert capfd.readouterr().err == "41 % done\n"
+
+
+def test_threads_do_not_hear_each_other() -> None:
+    whole = encode(".jpg", noise(3))
+    broken = whole[: len(whole) // 2] + b"\xff\xd9"
+    outcomes: dict[bool, set[bool]] = {True: set(), False: set()}
+
+    def read(data: bytes, is_whole: bool) -> None:
+        for _ in range(20):
+            try:
+                read_scan(data, "bag")
+                outcomes[is_whole].add(True)
+            except ScanUnreadable:
+                outcomes[is_whole].add(False)
+
+    threads = [threading.Thread(target=read, args=(data, data is whole)) for data in (whole, broken) * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes == {True: {True}, False: {False}}
+
+
+def test_suffixes() -> None:
+    assert {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"} <= SCAN_SUFFIXES

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+
+from detector import weights as weights_module
+from detector.errors import ProviderUnavailable, WeightsRejected
+from detector.network import Network, Provider
+from detector.weights import ManifestEntry, Manifest, load_weights, manifest_json, read_manifest
+from tests.conftest import make_spec, probe_onnx
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, probe: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A weights folder with the probe in it, in place of the shipped one."""
+    data = probe.read_bytes()
+    (tmp_path / "probe.onnx").write_bytes(data)
+    entry = ManifestEntry(
+        file="probe.onnx", sha256=hashlib.sha256(data).hexdigest(), size=len(data), metrics={}, data=(), terms="tests"
+    )
+    manifest = Manifest(default="probe", weights={"probe": entry})
+    (tmp_path / "manifest.json").write_text(manifest_json(manifest), encoding="utf-8")
+    monkeypatch.setattr(weights_module, "weights_folder", lambda: tmp_path)
+    return tmp_path
+
+
+def test_the_default_is_loaded_and_labelled_by_its_digest(shipped: Path) -> None:
+    weights = load_weights()
+    assert weights.label == f"probe@sha256:{hashlib.sha256((shipped / 'probe.onnx').read_bytes()).hexdigest()}"
+    assert weights.spec.class_names == ("gun", "knife")
+
+
+def test_one_changed_byte_is_refused(shipped: Path) -> None:
+    data = bytearray((shipped / "probe.onnx").read_bytes())
+    data[len(data) // 2] ^= 1
+    (shipped / "probe.onnx").write_bytes(data)
+    with pytest.raises(WeightsRejected, match="sha256"):
+        load_weights("probe")
+
+
+def test_another_size_is_refused(shipped: Path) -> None:
+    with (shipped / "probe.onnx").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(WeightsRejected, match="bytes"):
+        load_weights("probe")
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones(shipped: Path) -> None:
+    with pytest.raises(WeightsRejected) as caught:
+        load_weights("lugage")
+    assert "probe" in caught.value.remedy
+
+
+def test_a_missing_file_or_manifest_is_refused(shipped: Path) -> None:
+    (shipped / "probe.onnx").unlink()
+    with pytest.raises(WeightsRejected, match="cannot read"):
+        load_weights("probe")
+    (shipped / "manifest.json").unlink()
+    with pytest.raises(WeightsRejected, match="no manifest"):
+        load_weights("probe")
+
+
+def test_a_malformed_manifest_is_refused(shipped: Path) -> None:
+    document = json.loads((shipped / "manifest.json").read_text())
+    document["weights"]["probe"]["sha256"] = "no digest"
+    (shipped / "manifest.json").write_text(json.dumps(document))
+    with pytest.raises(WeightsRejected, match="sha256"):
+        read_manifest()
+
+
+def test_bytes_that_are_no_network_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "noise.onnx"
+    path.write_bytes(b"\x08\x01noise" * 50)
+    with pytest.raises(WeightsRejected, match="not a usable ONNX"):
+        load_weights(path)
+
+
+def test_a_network_without_description_is_refused(tmp_path: Path, probe: Path) -> None:
+    model = onnx.load(probe)
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "bare.onnx")
+    with pytest.raises(WeightsRejected, match="metadata"):
+        load_weights(tmp_path / "bare.onnx")
+
+
+def test_a_class_without_threshold_is_refused() -> None:
+    with pytest.raises(ValueError, match="could never alarm"):
+        make_spec(thresholds={"gun": 0.5})
+
+
+def test_a_provider_that_is_not_there_is_never_replaced_silently(probe: Path) -> None:
+    for provider in (Provider.CUDA, Provider.TENSORRT, Provider.OPENVINO):
+        if provider.value in ("cuda",) and "CUDAExecutionProvider" in _available():
+            continue
+        with pytest.raises(ProviderUnavailable):
+            Network(load_weights(probe), provider)
+
+
+def test_auto_says_what_really_runs(probe: Path) -> None:
+    assert Network(load_weights(probe), Provider.AUTO).provider in (Provider.CPU, Provider.CUDA)
+
+
+def test_a_graph_with_other_inputs_is_refused(tmp_path: Path, probe: Path) -> None:
+    model = onnx.load(probe)
+    model.graph.output.pop()
+    onnx.save(model, tmp_path / "odd.onnx")
+    with pytest.raises(WeightsRejected, match="graph has"):
+        Network(load_weights(tmp_path / "odd.onnx"), Provider.CPU)
+
+
+def test_a_spec_survives_the_file(tmp_path: Path) -> None:
+    spec = make_spec(calibration={"gun": (1.5, -0.5)}, tile_pixels=999)
+    assert load_weights(probe_onnx(tmp_path / "own.onnx", spec)).spec == spec
+
+
+def _available() -> list[str]:
+    import onnxruntime
+
+    return list(onnxruntime.get_available_providers())

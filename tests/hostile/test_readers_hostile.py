@@ -1,0 +1,265 @@
+"""Files that are cut, changed, joined, or made to hurt: an error or the right pixels, never wrong ones in silence."""
+
+from __future__ import annotations
+
+import struct
+import time
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+
+from detector.errors import ScanTooLarge, ScanUnreadable
+from detector.readers import READERS, Limits, jpeg, looks_like_scan, read_headers, read_scan
+
+RNG = np.random.default_rng(20240)
+
+
+def luggage(channels: int = 3, dtype: type = np.uint8) -> np.ndarray:
+    """Noise over shapes: every part of the compressed data matters."""
+    rows, columns = np.mgrid[:120, :160]
+    image = 200 + 40 * np.sin(columns / 30) + 10 * np.cos(rows / 17)
+    image[30:80, 40:100] -= 90
+    image = image[:, :, None] + RNG.normal(0, 3, (120, 160, channels))
+    scale = 257 if dtype is np.uint16 else 1
+    return (np.clip(image, 0, 255) * scale).astype(dtype).squeeze()
+
+
+def encode(suffix: str, image: np.ndarray, *options: int) -> bytes:
+    return cv2.imencode(suffix, image, list(options))[1].tobytes()
+
+
+FILES = {
+    "png": encode(".png", luggage()),
+    "png16": encode(".png", luggage(1, np.uint16)),
+    "jpeg": encode(".jpg", luggage()),
+    "jpeg_progressive": encode(".jpg", luggage(), cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
+    "jpeg_restarts": encode(".jpg", luggage(), cv2.IMWRITE_JPEG_RST_INTERVAL, 10),
+    "webp": encode(".webp", luggage(), cv2.IMWRITE_WEBP_QUALITY, 90),
+    "webp_lossless": encode(".webp", luggage(), cv2.IMWRITE_WEBP_QUALITY, 101),
+    "bmp": encode(".bmp", luggage()),
+    "tiff": encode(".tif", luggage(1, np.uint16), cv2.IMWRITE_TIFF_COMPRESSION, 1),
+    "tiff_lzw": encode(".tif", luggage(), cv2.IMWRITE_TIFF_COMPRESSION, 5),
+    "tiff_deflate": encode(".tif", luggage(), cv2.IMWRITE_TIFF_COMPRESSION, 8),
+    "tiff_packbits": encode(".tif", luggage(), cv2.IMWRITE_TIFF_COMPRESSION, 32773),
+}
+CHECKED_SUM = ("png", "png16", "tiff_deflate")
+JPEGS = ("jpeg", "jpeg_progressive", "jpeg_restarts")
+
+
+def refused(data: bytes) -> bool:
+    try:
+        read_scan(data, "bag")
+    except ScanUnreadable as error:
+        assert error.what.startswith("bag: ")
+        assert "\n" not in error.what
+        assert error.remedy
+        return True
+    return False
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_cut_at_every_percent(name: str) -> None:
+    data = FILES[name]
+    assert not refused(data)
+    accepted = [percent for percent in range(100) if not refused(data[: len(data) * percent // 100])]
+    assert not accepted
+    assert refused(data[:-1])
+
+
+@pytest.mark.parametrize("name", JPEGS)
+def test_jpeg_cut_and_closed_again(name: str) -> None:
+    data = FILES[name]
+    accepted = [percent for percent in range(100) if not refused(data[: len(data) * percent // 100] + b"\xff\xd9")]
+    assert not accepted
+
+
+@pytest.mark.parametrize("name", JPEGS)
+def test_jpeg_that_lost_a_piece(name: str) -> None:
+    """Most losses leave the codes out of step; JPEG has no checksum, so the rest cannot be noticed by anyone."""
+    data = FILES[name]
+    starts = range(len(data) // 3, len(data) - 200, len(data) // 60)
+    caught = [refused(data[:start] + data[start + 100 :]) for start in starts]
+    # A progressive file falls into step again more often: its later scans are runs of single bits.
+    assert np.mean(caught) > (0.5 if name == "jpeg_progressive" else 0.8)
+
+
+def test_jpeg_without_hearing_libjpeg(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jpeg, "can_hear", lambda: False)
+    for name in JPEGS:
+        data = FILES[name]
+        assert not refused(data)
+        assert all(refused(data[: len(data) * percent // 100] + b"\xff\xd9") for percent in range(0, 99))
+
+
+def test_progressive_jpeg_with_scans_missing() -> None:
+    data = FILES["jpeg_progressive"]
+    last_scan = data.rindex(b"\xff\xda")
+    assert refused(data[:last_scan] + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("name", CHECKED_SUM)
+def test_any_changed_byte_is_noticed_where_there_is_a_checksum(name: str) -> None:
+    data = FILES[name]
+    right = read_scan(data, "bag").views
+    for position in range(0, len(data), max(1, len(data) // 60)):
+        changed = data[:position] + bytes([data[position] ^ (1 << position % 8)]) + data[position + 1 :]
+        if not refused(changed):
+            # Only bytes that no pixel depends on, such as a TIFF's padding, may differ.
+            assert name.startswith("tiff")
+            assert np.array_equal(read_scan(changed, "bag").views[0], right[0])
+
+
+@pytest.mark.parametrize("name", [*CHECKED_SUM, "tiff_lzw"])
+def test_zeroed_block(name: str) -> None:
+    data = FILES[name]
+    for start in range(200, len(data) * 9 // 10, len(data) // 25):
+        assert refused(data[:start] + bytes(64) + data[start + 64 :])
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if not name.startswith("tiff")])
+def test_padding_at_the_end_is_taken_and_a_second_file_is_not(name: str) -> None:
+    data = FILES[name]
+    assert not refused(data + bytes(500))
+    assert not refused(data + b"\r\n")
+    assert refused(data + data)
+    assert refused(data + b"garbage")
+
+
+def test_random_mutations_raise_nothing_else_and_end_soon() -> None:
+    for name, data in FILES.items():
+        for _ in range(20):
+            mutant = bytearray(data)
+            # Half of the changes go where the structure is.
+            reach = len(mutant) if RNG.random() < 0.5 else min(len(mutant), 200)
+            for position in RNG.integers(0, reach, RNG.integers(1, 8)):
+                mutant[position] = int(RNG.choice([0, 1, 127, 128, 255, RNG.integers(256)]))
+            started = time.process_time()
+            refused(bytes(mutant))
+            assert time.process_time() - started < 3, name
+
+
+def test_random_mutations_of_a_tiff_directory() -> None:
+    data = FILES["tiff"]
+    start = struct.unpack_from("<I", data, 4)[0]
+    for _ in range(80):
+        mutant = bytearray(data)
+        for position in RNG.integers(start, len(data), RNG.integers(1, 4)):
+            mutant[position] = int(RNG.integers(256))
+        refused(bytes(mutant))
+
+
+@pytest.mark.parametrize(
+    "signature", [data[:16] for data in FILES.values()] + [b"", b"\0" * 40, b"BM", b"GIF89a", b"%PDF-1.7"]
+)
+def test_signatures_before_noise(signature: bytes) -> None:
+    for length in (0, 1, 7, 60, 3000):
+        assert refused(signature + RNG.bytes(length))
+
+
+def png_header(width: int, height: int) -> bytes:
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+
+
+def tiff_header(width: int, height: int, pages: int = 1) -> bytes:
+    data = b"II*\0"
+    for _ in range(pages):
+        entries = [(256, 4, width), (257, 4, height), (258, 3, 8), (262, 3, 1), (273, 4, 8), (279, 4, 10)]
+        data += struct.pack("<IH", len(data) + 4, 6) + b"".join(struct.pack("<HHII", t, k, 1, v) for t, k, v in entries)
+    return data + bytes(4)
+
+
+BOMBS = {
+    "png": png_header(60_000, 60_000) + bytes(500),
+    "png_30000": png_header(30_000, 30_000) + bytes(500),
+    "jpeg": b"\xff\xd8\xff\xc0\0\x0b\x08\xea\x60\xea\x60\x01\x01\x11\0\xff\xd9",
+    "bmp": b"BM" + struct.pack("<IIIIiiHHIIIIII", 0, 0, 54, 40, 60_000, -60_000, 1, 24, 0, 0, 0, 0, 0, 0),
+    "webp": b"RIFF" + struct.pack("<I", 22) + b"WEBPVP8X" + struct.pack("<II", 10, 0) + b"\xff\xff\0\xff\xff\0",
+    "tiff": tiff_header(60_000, 60_000),
+    "tiff_wide": tiff_header(65_536, 10),
+    "tiff_pages": tiff_header(5000, 5000, pages=20),
+    "tiff_many_pages": tiff_header(5, 5, pages=65),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs_are_refused_from_the_header(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    started = time.process_time()
+    with pytest.raises(ScanTooLarge, match="bag: ") as caught:
+        read_scan(BOMBS[name], "bag")
+    assert time.process_time() - started < 0.05
+    assert "raise the limit" in caught.value.remedy
+
+
+def test_each_limit() -> None:
+    data = FILES["png"]
+    for limits in (
+        Limits(max_bytes=100),
+        Limits(max_side=159),
+        Limits(max_view_pixels=19_199),
+        Limits(max_total_pixels=99),
+    ):
+        with pytest.raises(ScanTooLarge):
+            read_scan(data, "bag", limits)
+    assert read_headers(data)[0].pixels == 19_200
+
+
+def test_opencv_limit_of_its_own_is_named() -> None:
+    """OPENCV_IO_MAX_IMAGE_PIXELS, 2**30 unless set, holds however far our own limits are raised."""
+    data = png_header(40_000, 40_000) + png_chunk(b"IDAT", b"x") + png_chunk(b"IEND", b"")
+    with pytest.raises(ScanTooLarge) as caught:
+        read_scan(data, "bag", Limits(max_view_pixels=2**40, max_total_pixels=2**40))
+    assert "OPENCV_IO_MAX_IMAGE_PIXELS" in caught.value.remedy
+
+
+def png_chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def test_png_whose_pixel_stream_ends_early_under_valid_checksums() -> None:
+    rows = RNG.bytes(41 * 40)
+    rows = b"".join(b"\0" + rows[at + 1 : at + 41] for at in range(0, len(rows), 41))
+    packed = zlib.compress(rows)
+    for stream in (packed[:-5], packed[: len(packed) // 2], zlib.compress(rows[:-1]), packed[:-4] + b"abcd"):
+        assert refused(png_header(40, 40) + png_chunk(b"IDAT", stream) + png_chunk(b"IEND", b""))
+    assert not refused(png_header(40, 40) + png_chunk(b"IDAT", packed) + png_chunk(b"IEND", b""))
+
+
+def test_animations_are_refused() -> None:
+    data = FILES["png"]
+    animated = data[:33] + png_chunk(b"acTL", struct.pack(">II", 2, 0)) + data[33:]
+    with pytest.raises(ScanUnreadable, match="animated"):
+        read_scan(animated, "bag")
+    extended = b"WEBPVP8X" + struct.pack("<II", 10, 2) + b"\x9f\0\0\x77\0\0"
+    with pytest.raises(ScanUnreadable, match="animated"):
+        read_scan(b"RIFF" + struct.pack("<I", len(extended)) + extended, "bag")
+    with pytest.raises(ScanUnreadable, match="GIF is not read"):
+        read_scan(b"GIF89a" + bytes(50), "bag")
+
+
+@pytest.mark.parametrize("name", ["webp", "webp_lossless"])
+def test_webp_cut_with_sizes_put_right(name: str) -> None:
+    data = FILES[name]
+    for percent in range(5, 95):
+        body = data[20 : 20 + len(data) * percent // 100 // 2 * 2]
+        assert refused(b"RIFF" + struct.pack("<I", len(body) + 12) + data[8:16] + struct.pack("<I", len(body)) + body)
+
+
+def test_tiff_whose_pages_form_a_loop() -> None:
+    data = bytearray(FILES["tiff"])
+    start = struct.unpack_from("<I", data, 4)[0]
+    count = struct.unpack_from("<H", data, start)[0]
+    struct.pack_into("<I", data, start + 2 + 12 * count, start)
+    with pytest.raises(ScanUnreadable, match="no end"):
+        read_scan(bytes(data), "bag")
+
+
+def test_the_sniff_takes_scans_and_leaves_text() -> None:
+    assert all(looks_like_scan(data[:32]) for data in FILES.values())
+    assert not any(
+        looks_like_scan(head) for head in (b"", b"BM is a town", b"RIFF1234WAVEfmt ", b'{"a": 1}', b"GIF89a")
+    )
+    assert set(READERS) == {"PNG", "JPEG", "TIFF", "BMP", "WebP"}

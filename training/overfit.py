@@ -1,0 +1,64 @@
+"""A smoke test of any recipe: a network that cannot learn a handful of scans by heart will learn nothing from many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from detector.errors import RoentgateError
+from training.datasets.coco_index import CocoIndex
+from training.evaluation.alignment import align
+from training.evaluation.average_precision import average_precision
+from training.export import export_network, load_checkpoint, unchosen_spec
+from training.fit import TrainingData, fit
+from training.recipe import AugmentationSettings, Recipe
+from training.scoring import predict_onnx
+
+#: Steps given to it, and the AP50 on its own training scans from which it counts as learned by heart.
+STEPS, LEARNED_AP50 = 300, 0.7
+
+
+class NothingLearned(RoentgateError):
+    """The network did not learn a few scans by heart."""
+
+    default_remedy = "look at loss/ in metrics.jsonl: boxes, class ids, learning rate and start are the usual causes"
+
+
+@dataclass(frozen=True)
+class OverfitResult:
+    """AP50 of the exported network on the scans it was trained on, after `steps` steps."""
+
+    scans: int
+    steps: int
+    ap50: float
+
+
+def overfit_check(train: CocoIndex, recipe: Recipe, run: Path, count: int) -> OverfitResult:
+    """Trains on the first `count` scans that hold items, without variation, and scores the export on those scans.
+
+    The recipe's steps count if they are fewer than STEPS. Raises NothingLearned below LEARNED_AP50.
+    """
+    few = CocoIndex(train.class_names, tuple(scan for scan in train.scans if len(scan.class_ids))[:count])
+    plain = AugmentationSettings(flip=0, quarter_turn=0, zoom=(1, 1), shift=0, thickness=1, degrade=0, projection=0)
+    steps = min(recipe.steps, STEPS)
+    short = recipe.model_copy(
+        update={
+            "steps": steps,
+            "batch_size": min(recipe.batch_size, len(few)),
+            "multi_scale": (),
+            "warmup_steps": min(recipe.warmup_steps, steps // 10),
+            "validate_every": steps,
+            # Averaging over a thousand steps would show a network that these few steps have hardly reached.
+            "ema_decay": min(recipe.ema_decay, 0.9),
+            "plain_share": 0.99,
+            "augmentation": plain,
+            "workers": 0,
+        }
+    )
+    fit(TrainingData("overfit", few, None), short, run)
+    exported = run / "overfit.onnx"
+    export_network(load_checkpoint(run, "last"), unchosen_spec(short, few.class_names), exported)
+    ap50 = average_precision(few, align(few, predict_onnx(few, exported))).mean.AP50 or 0.0
+    if ap50 < LEARNED_AP50:
+        raise NothingLearned(f"AP50 {ap50:.2f} on its own {len(few)} training scans after {steps} steps")
+    return OverfitResult(len(few), steps, ap50)
