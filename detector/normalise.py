@@ -50,7 +50,8 @@ def _window(view: Pixels) -> UInt8:
     if high - low < 1:
         raise ScanWithoutContent(f"all pixels of the 16-bit view lie within {low:.0f}..{high:.0f}")
     levels = (view.astype(np.float32) - low) * (255.0 / (high - low))
-    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    windowed: UInt8 = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    return windowed
 
 
 def _refuse_blank(image: UInt8) -> None:

@@ -16,7 +16,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, TensorDataset
 
 from detector.errors import SettingsInvalid
 from training.datasets.coco_index import CocoIndex
@@ -48,15 +48,18 @@ def fit(data: TrainingData, recipe: Recipe, run: Path, *, resume: bool = False) 
     start = network.load_pretrained(recipe.start) if recipe.start else "random weights"
     _write_run(run, recipe, data, start)
     module = DetectionModule(network, recipe, data.validation)
-    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module.to(memory_format=torch.channels_last)
     trainer = _trainer(recipe, run, validates=data.validation is not None)
     stream = TrainingStream(data.train, recipe)
     batches = ResumingBatches(recipe.steps, recipe.batch_size, lambda: trainer.global_step)
-    loaders = {"train_dataloaders": _loader(stream, batches, recipe)}
-    if data.validation is not None:
+    trainer.fit(
+        module,
+        train_dataloaders=_loader(stream, batches, recipe),
         # One element: the module scores the whole split at once, through the station's pipeline.
-        loaders["val_dataloaders"] = DataLoader([0])
-    trainer.fit(module, **loaders, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+        val_dataloaders=DataLoader(TensorDataset(torch.zeros(1))) if data.validation else None,
+        ckpt_path=checkpoint,
+        weights_only=True if checkpoint else None,
+    )
     return start
 
 

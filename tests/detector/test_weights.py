@@ -10,7 +10,7 @@ import pytest
 from detector import weights as weights_module
 from detector.errors import ProviderUnavailable, WeightsRejected
 from detector.network import Network, Provider
-from detector.weights import ManifestEntry, Manifest, load_weights, manifest_json, read_manifest
+from detector.weights import Manifest, ManifestEntry, load_weights, manifest_json, read_manifest
 from tests.conftest import make_spec, probe_onnx
 
 

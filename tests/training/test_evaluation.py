@@ -107,9 +107,9 @@ def test_equals_plain_coco_where_everything_is_annotated() -> None:
     table = average_precision(index, align(index, predictions))
     for class_id, name in enumerate(NAMES):
         row = table.classes[name]
-        assert row.AP == pytest.approx(precision[:, :, class_id, 0, -1].mean(), abs=1e-12)
-        assert row.AP50 == pytest.approx(precision[0, :, class_id, 0, -1].mean(), abs=1e-12)
-        assert row.AP75 == pytest.approx(precision[5, :, class_id, 0, -1].mean(), abs=1e-12)
+        assert pytest.approx(precision[:, :, class_id, 0, -1].mean(), abs=1e-12) == row.AP
+        assert pytest.approx(precision[0, :, class_id, 0, -1].mean(), abs=1e-12) == row.AP50
+        assert pytest.approx(precision[5, :, class_id, 0, -1].mean(), abs=1e-12) == row.AP75
         assert row.AP_medium == pytest.approx(precision[:, :, class_id, 2, -1].mean(), abs=1e-12)
     assert 0.05 < (table.mean.AP or 0.0) < (table.mean.AP50 or 0.0) < 0.95
 
@@ -141,9 +141,9 @@ def test_a_class_that_was_not_looked_for_is_no_false_alarm() -> None:
     found = [found_of(("gun", 0.5, BOX)), found_of(("gun", 0.9, BOX))]
     looked_for = index_of(scan_of(("gun", BOX)), scan_of())
     not_looked_for = index_of(scan_of(("gun", BOX)), scan_of(annotated=("knife",)))
-    assert average_precision(looked_for, align(looked_for, found)).classes["gun"].AP50 == pytest.approx(0.5)
+    assert pytest.approx(0.5) == average_precision(looked_for, align(looked_for, found)).classes["gun"].AP50
     masked = average_precision(not_looked_for, align(not_looked_for, found))
-    assert masked.classes["gun"].AP50 == pytest.approx(1.0)
+    assert pytest.approx(1.0) == masked.classes["gun"].AP50
     assert masked.classes["knife"].AP50 is None
 
 
@@ -152,13 +152,13 @@ def test_classes_go_by_name_whatever_their_ids() -> None:
     other_order = found_of(("knife", 0.9, BOX), ("axe", 0.95, BOX), names=("axe", "lighter", "knife"))
     aligned = align(index, [other_order])
     assert [one.class_name for one in aligned[0]] == ["knife"]
-    assert average_precision(index, aligned).classes["knife"].AP == pytest.approx(1.0)
+    assert pytest.approx(1.0) == average_precision(index, aligned).classes["knife"].AP
 
 
 def test_an_ignored_region_is_neither_hit_nor_false_alarm() -> None:
     index = index_of(scan_of(("gun", BOX), ("gun", ELSEWHERE), ignored=[1]))
     aligned = align(index, [found_of(("gun", 0.9, ELSEWHERE), ("gun", 0.5, BOX))])
-    assert average_precision(index, aligned).classes["gun"].AP50 == pytest.approx(1.0)
+    assert pytest.approx(1.0) == average_precision(index, aligned).classes["gun"].AP50
     matches = match_class(index, aligned, 0)
     assert matches.hits.tolist() == [True] and matches.boxes == 1
     assert find_errors(index, aligned, dict.fromkeys(NAMES, 0.3)).false_alarms == ()

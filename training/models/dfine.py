@@ -59,11 +59,11 @@ class Backbone:
 
 
 def _lite0_config(levels: list[int]) -> TimmBackboneConfig:
-    return TimmBackboneConfig(backbone="tf_efficientnet_lite0", out_indices=levels)
+    return TimmBackboneConfig(backbone="tf_efficientnet_lite0", out_indices=levels)  # type: ignore[call-arg]
 
 
 def _hgnetv2_b0_config(levels: list[int]) -> HGNetV2Config:
-    return HGNetV2Config(
+    return HGNetV2Config(  # type: ignore[call-arg]
         hidden_sizes=[128, 256, 512, 1024],
         stem_channels=[3, 16, 16],
         stage_in_channels=[16, 64, 256, 512],
@@ -84,7 +84,7 @@ LEVELS = {8: 2, 16: 3, 32: 4}
 
 def dfine_config(shape: DfineShape, backbone: Backbone, num_classes: int) -> DFineConfig:
     """transformers' configuration of `shape` on `backbone`."""
-    return DFineConfig(
+    return DFineConfig(  # type: ignore[call-arg]
         backbone_config=backbone.config([LEVELS[stride] for stride in shape.strides]),
         # transformers would replace timm's BatchNorm-with-activation by a BatchNorm alone, losing every ReLU6.
         freeze_backbone_batch_norms=False,
@@ -142,7 +142,7 @@ class Dfine(DetectionNetwork):
         return Candidates(torch.stack(corners, dim=-1), output.intermediate_logits[:, -1].float().sigmoid())
 
     def _output(self, images: Tensor, labels: list[dict[str, Tensor]] | None = None) -> Any:
-        if not torch.jit.is_tracing():
+        if not torch.onnx.is_in_onnx_export():
             self._refuse_small(images.shape[2], images.shape[3])
         scaled = images / 127.5 - 1 if self.backbone.centred else images / 255
         return self.detector.model(scaled, labels=labels)

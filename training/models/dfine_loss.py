@@ -39,22 +39,22 @@ def labels_of(targets: list[Target], height: int, width: int) -> list[dict[str, 
     return labels
 
 
-class _Matcher(RTDetrHungarianMatcher):  # type: ignore[misc, unused-ignore]
+class _Matcher(RTDetrHungarianMatcher):
     """The Hungarian matcher, for batches without boxes too."""
 
     @torch.no_grad()
     def forward(self, outputs: dict[str, Tensor], targets: list[dict[str, Tensor]]) -> Matches:
         if any(len(target["boxes"]) for target in targets):
-            return super().forward(outputs, targets)  # type: ignore[no-any-return, no-untyped-call, unused-ignore]
+            return super().forward(outputs, targets)  # type: ignore[no-any-return]
         return [(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)) for _ in targets]
 
 
-class MaskedDfineLoss(DFineLoss):  # type: ignore[misc, unused-ignore]
+class MaskedDfineLoss(DFineLoss):
     """Losses over all decoder layers, the encoder's proposals and the denoising queries."""
 
     def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        self.matcher = _Matcher(config)
+        super().__init__(config)  # type: ignore[no-untyped-call]
+        self.matcher = _Matcher(config)  # type: ignore[no-untyped-call]
 
     def grouped(self, output: Any, labels: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         """Scalar losses under the names of GROUPS.
@@ -80,7 +80,7 @@ class MaskedDfineLoss(DFineLoss):  # type: ignore[misc, unused-ignore]
         A box of such a class is still learned from: an item projected into the scan is there for certain.
         """
         logits = outputs["logits"]
-        image, query = self._get_source_permutation_idx(indices)
+        image, query = self._get_source_permutation_idx(indices)  # type: ignore[no-untyped-call]
         boxes = torch.cat([target["boxes"][index] for target, (_, index) in zip(targets, indices, strict=True)])
         classes = torch.cat(
             [target["class_labels"][index] for target, (_, index) in zip(targets, indices, strict=True)]
@@ -97,7 +97,8 @@ class MaskedDfineLoss(DFineLoss):  # type: ignore[misc, unused-ignore]
 
 def _paired_iou(first: Tensor, second: Tensor) -> Tensor:
     """IoU (n,) of the i-th box of `first` with the i-th of `second`; both (n, 4), cx cy w h."""
-    return box_iou(box_convert(first, "cxcywh", "xyxy"), box_convert(second, "cxcywh", "xyxy")).diagonal()
+    overlaps: Tensor = box_iou(box_convert(first, "cxcywh", "xyxy"), box_convert(second, "cxcywh", "xyxy"))
+    return overlaps.diagonal()
 
 
 def collect_outputs(output: Any) -> dict[str, Any]:

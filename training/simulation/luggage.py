@@ -116,9 +116,9 @@ def simulate_luggage_views(
 def _pack(generator: np.random.Generator, threats: tuple[str, ...], resolution: float) -> list[Packed]:
     bag = BAGS[int(generator.choice(len(BAGS), p=[0.45, 0.3, 0.25]))](generator, resolution)
     lie = Pose(float(generator.normal(0, 1.0)), float(generator.normal(0, 0.5)), float(generator.normal(0, 2.5)))
+    garments = int(generator.integers(bag.clothes[0], bag.clothes[1] + 1))
     contents = [Packed(bag.solid, lie, 8.0)]
-    for _ in range(int(generator.integers(bag.clothes[0], bag.clothes[1] + 1))):
-        contents.append(_lay(everyday.garment(generator, resolution), bag.room, generator))
+    contents += [_lay(everyday.garment(generator, resolution), bag.room, generator) for _ in range(garments)]
     contents += _clutter(bag.room, generator, resolution)
     for name in threats:
         solid = THREATS[name](generator, resolution)

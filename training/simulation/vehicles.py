@@ -102,6 +102,12 @@ def _cab(board: Solid, rear: float) -> None:
     board.wire("steel", [*door, door[0]], 3, thickness=0.6)
     window = [(rear - 70, top + 40), (rear - 165, top + 52), (rear - 182, top + 110), (rear - 70, top + 110)]
     board.slab("glass", window, 1.2)
+    _seat(board, rear, top, floor)
+    _engine(board, (rear - 105, floor + 22))
+
+
+def _seat(board: Solid, rear: float, top: float, floor: float) -> None:
+    """The driver's seat on its steel frame, the steering wheel, the dashboard."""
     board.pillow(
         "polyester",
         smooth(
@@ -132,7 +138,6 @@ def _cab(board: Solid, rear: float) -> None:
         30,
         edge=8,
     )
-    _engine(board, (rear - 105, floor + 22))
 
 
 def _engine(board: Solid, centre: Point) -> None:
