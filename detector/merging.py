@@ -81,7 +81,8 @@ def _suppress_in_tile(xyxy: Float32, scores: Float32, class_ids: Int64, iou: flo
     if not len(scores):
         return np.zeros(0, np.int64)
     xywh = np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], axis=1).astype(np.float64)
-    kept = cv2.dnn.NMSBoxesBatched(xywh, scores, class_ids.astype(np.int32), 0.0, iou)  # type: ignore[call-overload]
+    # OpenCV's stubs say sequences; arrays are what it is fast with.
+    kept = cv2.dnn.NMSBoxesBatched(xywh, scores, class_ids.astype(np.int32), 0.0, iou)  # type: ignore[arg-type]
     return np.asarray(kept, np.int64).reshape(-1)
 
 

@@ -157,8 +157,12 @@ def evaluate(
         detector.weights.name, detector.weights.sha256, data.name, split, detector.network.provider.value
     )
     path = write_evaluation(output, index, predictions, metrics, setup)
-    frequent = metrics.table.mean_of_frequent
-    console.print(f"AP50 {frequent.AP50:.3f}, AP {frequent.AP:.3f} over {len(metrics.table.frequent)} classes; {path}")
+    mean, over = (
+        (metrics.table.mean_of_frequent, f"{len(metrics.table.frequent)} classes with at least 10 boxes")
+        if metrics.table.frequent
+        else (metrics.table.mean, "all classes with boxes")
+    )
+    console.print(f"AP50 {mean.AP50 or 0.0:.3f}, AP {mean.AP or 0.0:.3f} over {over}; {path}")
 
 
 @app.command()

@@ -55,13 +55,12 @@ def _metrics_of(path: Path, digest: str) -> dict[str, Any]:
 
 
 def _headline(metrics: dict[str, Any]) -> dict[str, dict[str, float]]:
-    frequent = metrics["classes_with_10_boxes"]
-    shown = {
-        f"{metrics['setup']['split']} AP50": {"value": frequent["AP50"], "n": frequent["n"]},
-        f"{metrics['setup']['split']} AP": {"value": frequent["AP"], "n": frequent["n"]},
-    }
+    """Mean over the classes with at least 10 boxes; n counts their boxes."""
+    frequent, split = metrics["classes_with_10_boxes"], metrics["setup"]["split"]
     return {
-        metric: {"value": round(float(values["value"]), 4), "n": float(values["n"])} for metric, values in shown.items()
+        f"{split} {metric}": {"value": round(float(frequent[metric]), 4), "n": float(frequent["n"])}
+        for metric in ("AP50", "AP")
+        if frequent[metric] is not None
     }
 
 

@@ -45,7 +45,7 @@ class _Matcher(RTDetrHungarianMatcher):
     @torch.no_grad()
     def forward(self, outputs: dict[str, Tensor], targets: list[dict[str, Tensor]]) -> Matches:
         if any(len(target["boxes"]) for target in targets):
-            return super().forward(outputs, targets)  # type: ignore[no-any-return]
+            return super().forward(outputs, targets)  # type: ignore[no-any-return, no-untyped-call]
         return [(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)) for _ in targets]
 
 

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from detector.discovery import discover, in_shard
+from detector.errors import SettingsInvalid
+
+WriteScan = Callable[..., Path]
+
+
+def names(inputs: list[Path], listed: tuple[str, ...] = (), output: Path = Path("nowhere")) -> list[str]:
+    return [source.name for source in discover(inputs, listed, output).sources]
+
+
+def test_a_folder_is_gone_through_whole_with_relative_names(tmp_path: Path, write_scan: WriteScan) -> None:
+    write_scan(tmp_path / "b" / "2.png")
+    write_scan(tmp_path / "a" / "deep" / "1.JPG")
+    assert names([tmp_path]) == ["a/deep/1.JPG", "b/2.png"]
+
+
+def test_a_scan_without_suffix_is_found_by_its_first_bytes(tmp_path: Path, write_scan: WriteScan) -> None:
+    write_scan(tmp_path / "scan.png").rename(tmp_path / "scan")
+    (tmp_path / "notes.txt").write_text("no scan")
+    found = discover([tmp_path], (), tmp_path / "out")
+    assert [source.name for source in found.sources] == ["scan"]
+    assert found.left_out == {".txt": 1}
+
+
+def test_a_damaged_scan_is_not_left_out(tmp_path: Path) -> None:
+    (tmp_path / "empty.png").write_bytes(b"")
+    assert names([tmp_path]) == ["empty.png"]
+
+
+def test_the_output_folder_is_passed_over(tmp_path: Path, write_scan: WriteScan) -> None:
+    write_scan(tmp_path / "bag.png")
+    write_scan(tmp_path / "out" / "overlays" / "bag.png.jpg")
+    assert names([tmp_path], output=tmp_path / "out") == ["bag.png"]
+
+
+def test_names_that_would_clash_become_paths(tmp_path: Path, write_scan: WriteScan) -> None:
+    one, two = write_scan(tmp_path / "1" / "bag.png"), write_scan(tmp_path / "2" / "bag.png")
+    assert names([one.parent, two.parent]) == [one.as_posix(), two.as_posix()]
+
+
+def test_the_same_file_twice_is_inspected_once(tmp_path: Path, write_scan: WriteScan) -> None:
+    scan = write_scan(tmp_path / "bag.png")
+    assert names([tmp_path, scan]) == ["bag.png"]
+
+
+def test_a_linked_folder_is_followed_and_a_loop_ends(tmp_path: Path, write_scan: WriteScan) -> None:
+    write_scan(tmp_path / "elsewhere" / "bag.png")
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    (scans / "belt").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (scans / "loop").symlink_to(scans, target_is_directory=True)
+    assert names([scans]) == ["belt/bag.png"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser can list every folder")
+def test_a_folder_that_cannot_be_listed_stays_in(tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0)
+    assert names([tmp_path]) == ["locked"]
+
+
+def test_a_missing_input_is_refused_and_a_missing_listed_file_stays_in(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match="no such file"):
+        names([tmp_path / "gone"])
+    assert names([], (str(tmp_path / "gone.png"),)) == ["gone.png"]
+
+
+def test_shards_share_all_scans_between_them(tmp_path: Path, write_scan: WriteScan) -> None:
+    for number in range(30):
+        write_scan(tmp_path / f"{number}.png")
+    sources = discover([tmp_path], (), tmp_path / "out").sources
+    parts = [in_shard(sources, f"{part}/3") for part in (1, 2, 3)]
+    assert sorted(source.name for part in parts for source in part) == sorted(source.name for source in sources)
+    assert all(parts)
+
+
+@pytest.mark.parametrize("shard", ["0/3", "4/3", "1", "a/b", "1/0", "-1/2"])
+def test_a_shard_that_makes_no_sense_is_refused(shard: str) -> None:
+    with pytest.raises(SettingsInvalid, match="--shard"):
+        in_shard([], shard)
