@@ -97,7 +97,7 @@ def _write_run(run: Path, recipe: Recipe, data: TrainingData, start: str) -> Non
 
 def _trainer(recipe: Recipe, run: Path, *, validates: bool) -> lightning.Trainer:
     return lightning.Trainer(
-        max_steps=recipe.steps,
+        max_steps=_max_steps(recipe),
         accelerator="auto",
         devices=1,
         precision=_precision(recipe),
@@ -116,6 +116,10 @@ def _trainer(recipe: Recipe, run: Path, *, validates: bool) -> lightning.Trainer
         use_distributed_sampler=False,
         enable_model_summary=False,
     )
+
+
+def _max_steps(recipe: Recipe) -> int:
+    return recipe.steps
 
 
 def _checkpoints(recipe: Recipe, run: Path, *, validates: bool) -> list[Callback]:

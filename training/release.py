@@ -100,12 +100,12 @@ def _squares(validation: CocoIndex | None, size: int) -> Iterator[UInt8]:
 def _with_operating_point(spec: WeightsSpec, draft: Path, validation: CocoIndex, pfa: float) -> WeightsSpec:
     predictions = predict_onnx(validation, draft)
     chosen = choose_thresholds(validation, predictions, pfa)
-    mean = average_precision(validation, align(validation, predictions)).mean_of_frequent
+    mean = average_precision(validation, align(validation, predictions)).mean
     return WeightsSpec.model_validate(
         {
             **spec.model_dump(),
             "thresholds": chosen.thresholds,
             "operating_point": chosen.operating_point,
-            "metrics": {"validation AP50": {"value": mean.AP50, "n": mean.n}},
+            "metrics": {"validation AP50": {"value": mean.AP50 or 0.0, "n": mean.n}},
         }
     )

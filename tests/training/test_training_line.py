@@ -1,0 +1,235 @@
+"""The whole retraining line on simulated scans: fit, stop, resume, export, parity gate, evaluate, publish."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+from detector import Detector
+from detector.errors import SettingsInvalid
+from detector.network import Network, Provider
+from detector.weights import load_weights, read_manifest
+from training import release as release_module
+from training.cli import app
+from training.datasets.coco_index import read_coco
+from training.export import export_network, load_checkpoint, read_run, unchosen_spec, write_spec
+from training.fit import TrainingData, fit
+from training.models.table import build
+from training.parity import ParityFailed, require_parity
+from training.recipe import Recipe, resolve_recipe
+from training.release import Release, export_release
+from training.simulation import simulate_dataset
+from typer.testing import CliRunner
+
+pytestmark = pytest.mark.filterwarnings(
+    # Lightning's own advice on workers and its use of torch internals; nothing of ours.
+    "ignore::UserWarning:lightning",
+    "ignore::FutureWarning:lightning",
+    "ignore::DeprecationWarning:lightning",
+    "ignore::lightning.pytorch.utilities.warnings.PossibleUserWarning",
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    simulate_dataset(folder, scans=16, seed=1)
+    return folder
+
+
+def small_recipe(**changes: object) -> Recipe:
+    values = {
+        "model": "yolox-nano", "input_size": 64, "steps": 6, "batch_size": 2, "warmup_steps": 2, "validate_every": 3,
+        "workers": 0, "multi_scale": (64, 96), "precision": "32-true", "ema_decay": 0.5,
+    }  # fmt: skip
+    return Recipe.model_validate(values | changes)
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    train, validation = read_coco(data, "train"), read_coco(data, "val")
+    fit(TrainingData(str(data), train, validation), small_recipe(), folder)
+    return folder
+
+
+def weights_of(run: Path) -> dict[str, torch.Tensor]:
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]  # type: ignore[no-any-return]
+
+
+def test_a_run_says_what_it_did(run: Path) -> None:
+    described = read_run(run)
+    assert described.recipe == small_recipe()
+    assert described.start == "random weights"
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert any("val/AP50" in line for line in lines)
+    assert (run / "checkpoints" / "best.ckpt").is_file()
+    assert list((run / "tensorboard").glob("events*"))
+
+
+def test_a_stopped_run_goes_on_to_the_very_same_weights(data: Path, run: Path, tmp_path: Path) -> None:
+    train = read_coco(data, "train")
+    fit(TrainingData(str(data), train, None), small_recipe(), tmp_path / "whole")
+    # Stopped after 3 of 6 steps: the schedule must not depend on where a run was cut.
+    stopped = tmp_path / "stopped"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("training.fit._max_steps", lambda recipe: 3)
+        fit(TrainingData(str(data), train, None), small_recipe(), stopped)
+    fit(TrainingData(str(data), train, None), small_recipe(), stopped, resume=True)
+    whole, resumed = weights_of(tmp_path / "whole"), weights_of(stopped)
+    assert whole.keys() == resumed.keys()
+    for name, value in whole.items():
+        torch.testing.assert_close(resumed[name], value, rtol=0, atol=0, msg=name)
+
+
+def test_a_folder_with_a_run_is_not_overwritten(data: Path, run: Path) -> None:
+    train = read_coco(data, "train")
+    with pytest.raises(SettingsInvalid, match="already holds a run"):
+        fit(TrainingData(str(data), train, None), small_recipe(), run)
+    with pytest.raises(SettingsInvalid, match="nothing to resume"):
+        fit(TrainingData(str(data), train, None), small_recipe(), run / "empty", resume=True)
+
+
+@pytest.fixture(scope="module")
+def released(run: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("release") / "small.onnx"
+    release = Release("small", "for tests", {"simulated": "made here"}, checkpoint="last")
+    with pytest.MonkeyPatch.context() as patched:
+        # Untrained scores lie near 0.01; the gate must compare them all the same.
+        patched.setattr("training.parity.LEAST_SCORE", 0.001)
+        export_release(run, output, release, read_coco(data, "val"))
+    return output
+
+
+def test_the_exported_file_explains_itself(released: Path) -> None:
+    spec = load_weights(released).spec
+    assert spec.name == "small" and spec.terms == "for tests" and spec.family == "yolox-nano"
+    assert spec.training_data[0].name == "simulated" and spec.training_data[0].terms == "made here"
+    assert spec.operating_point != "none chosen: 0.30 for every class"
+    plain = {entry.key: entry.value for entry in onnx.load(released).metadata_props}
+    assert json.loads(plain["imgsz"]) == [64, 64]
+    assert json.loads(plain["names"])["0"] == spec.class_names[0]
+
+
+def test_the_exported_file_takes_any_batch(released: Path) -> None:
+    network = Network(load_weights(released), Provider.CPU)
+    squares = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
+    boxes, scores = network.infer(squares)
+    alone = [network.infer(square[None]) for square in squares]
+    assert np.concatenate([pair[0] for pair in alone]) == pytest.approx(boxes, abs=1e-3)
+    assert np.concatenate([pair[1] for pair in alone]) == pytest.approx(scores, abs=1e-5)
+
+
+def squares(count: int) -> list[np.ndarray]:
+    generator = np.random.default_rng(3)
+    return [generator.integers(0, 256, (64, 64, 3), dtype=np.uint8) for _ in range(count)]
+
+
+@pytest.fixture
+def exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[torch.nn.Module, Path]:
+    monkeypatch.setattr("training.parity.LEAST_SCORE", 0.001)
+    torch.manual_seed(0)
+    network = build("yolox-nano", ("gun", "knife")).eval()
+    path = tmp_path / "n.onnx"
+    export_network(network, unchosen_spec(small_recipe(), ("gun", "knife")), path)
+    return network, path
+
+
+def test_the_gate_passes_a_faithful_export(exported: tuple[torch.nn.Module, Path]) -> None:
+    network, path = exported
+    parity = require_parity(network, Network(load_weights(path), Provider.CPU), squares(100))  # type: ignore[arg-type]
+    assert parity.scans == 100 and parity.candidates > 0 and parity.score_difference < 1e-3
+
+
+def test_the_gate_stops_an_export_with_one_weight_changed(exported: tuple[torch.nn.Module, Path]) -> None:
+    network, path = exported
+    model = onnx.load(path)
+    for tensor in model.graph.initializer:
+        if tensor.name.endswith("reg_preds.0.bias"):
+            changed = numpy_helper.to_array(tensor) + np.array([0.2, 0, 0, 0], np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(changed, tensor.name))
+    onnx.save(model, path)
+    with pytest.raises(ParityFailed, match="boxes differ"):
+        require_parity(network, Network(load_weights(path), Provider.CPU), squares(100))  # type: ignore[arg-type]
+
+
+def test_the_gate_wants_enough_scans_and_something_to_compare(
+    exported: tuple[torch.nn.Module, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, path = exported
+    onnx_network = Network(load_weights(path), Provider.CPU)
+    with pytest.raises(ParityFailed, match="99 scans"):
+        require_parity(network, onnx_network, squares(99))  # type: ignore[arg-type]
+    monkeypatch.setattr("training.parity.LEAST_SCORE", 2.0)
+    with pytest.raises(ParityFailed, match="0 candidates"):
+        require_parity(network, onnx_network, squares(100))  # type: ignore[arg-type]
+
+
+def test_a_failed_gate_leaves_no_file(run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise ParityFailed("planted")
+
+    monkeypatch.setattr(release_module, "require_parity", fails)
+    with pytest.raises(ParityFailed):
+        export_release(run, tmp_path / "x.onnx", Release("x", "t", {}, "last"), None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_evaluate_and_publish_put_a_measured_file_into_weights(released: Path, data: Path, tmp_path: Path) -> None:
+    runner = CliRunner()
+    evaluated = runner.invoke(
+        app, ["evaluate", str(released), "--data", str(data), "--split", "val", "--output", str(tmp_path / "eval")],
+        catch_exceptions=False,
+    )  # fmt: skip
+    assert evaluated.exit_code == 0
+    metrics = tmp_path / "eval" / "metrics.json"
+    document = json.loads(metrics.read_text())
+    assert {"AP", "AP50", "classes", "pd_at_pfa"} <= document.keys()
+    assert {"n", "AP", "AP50"} <= document["classes"]["gun"].keys()
+    assert (tmp_path / "eval" / "report.html").is_file()
+    weights = tmp_path / "weights"
+    arguments = ["publish", str(released), "--name", "small", "--evaluation", str(metrics), "--folder", str(weights)]
+    assert runner.invoke(app, arguments, catch_exceptions=False).exit_code == 0
+    entry = read_manifest(weights).weights["small"]
+    assert (weights / entry.file).stat().st_size == entry.size
+    assert "for tests" in (weights / "README.md").read_text()
+    # Published again, the card is replaced, not repeated.
+    runner.invoke(app, arguments, catch_exceptions=False)
+    assert (weights / "README.md").read_text().count("## small") == 1
+
+
+def test_numbers_of_another_file_are_not_published(released: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.onnx"
+    shutil.copy(released, other)
+    write_spec(other, load_weights(released).spec.model_copy(update={"tile_pixels": 77}))
+    metrics = tmp_path / "metrics.json"
+    metrics.write_text(json.dumps({"setup": {"weights_sha256": load_weights(released).sha256}}))
+    arguments = ["publish", str(other), "--name", "x", "--evaluation", str(metrics), "--folder", str(tmp_path / "w")]
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, SettingsInvalid)
+    assert not (tmp_path / "w").exists()
+
+
+def test_a_checkpoint_scores_as_its_export(run: Path, released: Path, data: Path) -> None:
+    scan = read_coco(data, "val").scans[0]
+    detector = Detector(released, provider="cpu")
+    prepared = detector.prepare(scan.path, "x")
+    square = prepared.tiles[0].square  # type: ignore[union-attr]
+    with torch.no_grad():
+        candidates = load_checkpoint(run, "last")(torch.from_numpy(square)[None].permute(0, 3, 1, 2).float())
+    boxes, scores = detector.network.infer(square[None])
+    assert scores.max() == pytest.approx(float(candidates.scores.max()), abs=1e-5)
+    assert boxes.shape == tuple(candidates.boxes_xyxy.shape)
+
+
+def test_a_recipe_names_what_it_started_from(data: Path, tmp_path: Path) -> None:
+    recipe = resolve_recipe("yolox-nano", [f"start={tmp_path / 'missing.safetensors'}", "steps=1"])
+    with pytest.raises(SettingsInvalid, match="not found"):
+        fit(TrainingData(str(data), read_coco(data, "train"), None), recipe, tmp_path / "run")
