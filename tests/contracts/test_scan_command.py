@@ -148,9 +148,7 @@ def test_min_score_lists_more_and_hides_no_alarm(station: Run, belt: Path, probe
     assert alarm["decision"] == "ALARM" and len(alarm["detections"]) == 1  # type: ignore[arg-type]
 
 
-def test_a_policy_is_followed_and_a_mistyped_one_refused_before_any_scan(
-    station: Run, belt: Path, probe: Path
-) -> None:
+def test_a_policy_is_followed_and_a_mistyped_one_refused_before_any_scan(station: Run, belt: Path, probe: Path) -> None:
     policy = belt.parent / "policy.toml"
     policy.write_text("[alarm]\ngun = 0.01\n")
     station("scan", belt, "--output", "out", "--weights", probe, "--policy", policy)

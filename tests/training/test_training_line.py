@@ -11,6 +11,7 @@ import onnx
 import pytest
 import torch
 from onnx import numpy_helper
+from typer.testing import CliRunner
 
 from detector import Detector
 from detector.errors import SettingsInvalid
@@ -22,11 +23,11 @@ from training.datasets.coco_index import read_coco
 from training.export import export_network, load_checkpoint, read_run, unchosen_spec, write_spec
 from training.fit import TrainingData, fit
 from training.models.table import build
+from training.overfit import NothingLearned
 from training.parity import ParityFailed, require_parity
-from training.recipe import Recipe, resolve_recipe
+from training.recipe import RECIPES, Recipe, resolve_recipe
 from training.release import Release, export_release
 from training.simulation import simulate_dataset
-from typer.testing import CliRunner
 
 pytestmark = pytest.mark.filterwarnings(
     # Lightning's own advice on workers and its use of torch internals; nothing of ours.
@@ -233,3 +234,31 @@ def test_a_recipe_names_what_it_started_from(data: Path, tmp_path: Path) -> None
     recipe = resolve_recipe("yolox-nano", [f"start={tmp_path / 'missing.safetensors'}", "steps=1"])
     with pytest.raises(SettingsInvalid, match="not found"):
         fit(TrainingData(str(data), read_coco(data, "train"), None), recipe, tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES.glob("*.toml")))
+def test_every_shipped_recipe_trains_and_exports(name: str, data: Path, tmp_path: Path) -> None:
+    small = ["start=", "steps=2", "batch_size=2", "input_size=256", "multi_scale=[256]", "workers=0", "warmup_steps=1"]
+    recipe = resolve_recipe(name, [*small, "validate_every=2", "precision=32-true"])
+    train = read_coco(data, "train")
+    fit(TrainingData(str(data), train, None), recipe, tmp_path)
+    path = tmp_path / "n.onnx"
+    network = load_checkpoint(tmp_path, "last")
+    export_network(network, unchosen_spec(recipe, train.class_names), path)
+    square = Detector(path, provider="cpu").prepare(train.scans[0].path, "x").tiles[0].square  # type: ignore[union-attr]
+    with torch.no_grad():
+        candidates = network(torch.from_numpy(square)[None].permute(0, 3, 1, 2).float())
+    _, scores = Network(load_weights(path), Provider.CPU).infer(square[None])
+    assert float(scores.max()) == pytest.approx(float(candidates.scores.max()), abs=1e-3)
+
+
+def test_overfitting_says_whether_a_network_learns(data: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        app,
+        ["fit", "yolox-nano", "--data", str(data), "--output", str(tmp_path / "run"), "--overfit", "2"]
+        + [
+            word for change in ("start=", "input_size=64", "steps=2", "precision=32-true") for word in ("--set", change)
+        ],
+    )
+    # Two steps from random weights cannot learn anything, and the command must say so rather than look fine.
+    assert isinstance(result.exception, NothingLearned)

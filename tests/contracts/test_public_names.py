@@ -1,0 +1,72 @@
+"""Names and packages that other people's code depends on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import detector
+from detector.cli import Exit, app
+from training.cli import app as training_app
+from training.cli import data_app
+from training.models.table import MODELS
+
+
+def test_public_names_of_the_station() -> None:
+    assert sorted(detector.__all__) == [
+        "Decision", "Detection", "Detections", "Detector", "Inspection", "Policy", "RoentgateError", "Scan",
+        "load_policy",
+    ]  # fmt: skip
+    assert all(hasattr(detector, name) for name in detector.__all__)
+
+
+def names(typer_app: object) -> set[str]:
+    commands = typer_app.registered_commands  # type: ignore[attr-defined]
+    return {command.name or command.callback.__name__ for command in commands}
+
+
+def test_commands() -> None:
+    assert {"scan", "audit", "doctor"} <= names(app)
+    assert {"fit", "export", "evaluate", "publish"} <= names(training_app)
+    assert {"check", "stats", "preview"} <= names(data_app)
+
+
+def test_exit_codes() -> None:
+    assert [code.value for code in (Exit.DONE, Exit.INTERNAL, Exit.USAGE, Exit.REFERRED, Exit.WEIGHTS, Exit.ALARM)] == [
+        0, 1, 2, 3, 4, 5,
+    ]  # fmt: skip
+
+
+def test_models() -> None:
+    assert {"yolox-nano", "yolox-s", "dfine-n"} <= MODELS.keys()
+
+
+def test_the_station_imports_no_torch_even_where_torch_is_installed() -> None:
+    code = (
+        "import importlib, pkgutil, sys, detector\n"
+        "for m in pkgutil.walk_packages(detector.__path__, 'detector.'): importlib.import_module(m.name)\n"
+        "bad = {'torch', 'torchvision', 'albumentations', 'training', 'onnx', 'matplotlib'} & set(sys.modules)\n"
+        "assert not bad, bad"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_detections_convert_to_supervision(monkeypatch: object) -> None:
+    """supervision is no dependency; its constructor's arguments are what is promised."""
+    import types
+
+    import numpy as np
+    import pytest
+
+    stand_in = types.SimpleNamespace(Detections=lambda **fields: fields)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(sys.modules, "supervision", stand_in)
+        found = detector.Detections(
+            np.array([[1, 2, 3, 4]], np.float32), np.array([0.5], np.float32), np.array([1]), np.array([0]), ("a", "b")
+        )
+        fields = found.to_supervision()
+    assert fields["xyxy"].tolist() == [[1, 2, 3, 4]]  # type: ignore[index]
+    assert fields["data"]["class_name"].tolist() == ["b"]  # type: ignore[index]

@@ -1,0 +1,92 @@
+"""What README promises is run: its commands, its Python lines, its table and its tree."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from detector.weights import read_manifest
+
+REPOSITORY = Path(__file__).parents[2]
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands() -> list[str]:
+    return [line.strip() for block in blocks("bash") for line in block.splitlines() if line.strip()]
+
+
+def test_the_two_commands_stand_there_as_promised() -> None:
+    assert "pip install uv && uv run roentgate scan examples --output out" in commands()
+    assert "uv run --all-extras pytest" in commands()
+    assert "uv run --all-extras pytest" in (REPOSITORY / ".ci" / "run").read_text()
+
+
+def test_the_first_command_finds_what_readme_says(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from detector.cli import main; main()", "scan", "examples", "--output", tmp_path],
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    said = dict(re.findall(r"^\| `([\w.]+)` \| (ALARM|CLEAR)", README, re.MULTILINE))
+    assert {record["scan"]: record["decision"] for record in records} == said
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_python_lines_run(block: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", block],
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=240,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "line", [line for line in commands() if re.search(r"roentgate(-train)? ", line) and "pip install" not in line]
+)
+def test_every_option_that_readme_names_exists(line: str) -> None:
+    program, *words = line.split("roentgate", 1)[1].split()
+    module = "training.cli" if program == "-train" else "detector.cli"
+    words = words if program == "-train" else [program, *words]
+    command = words[:2] if words[0] in ("data", "weights") else words[:1]
+    done = subprocess.run(
+        [sys.executable, "-c", f"from {module} import main; main()", *command, "--help"],
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=120, env={**os.environ, "COLUMNS": "250"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for option in re.findall(r"--[a-z-]+", line):
+        assert option in done.stdout, f"{option} of: {line}"
+
+
+def test_the_tree_names_only_what_is_there() -> None:
+    (tree,) = blocks("text")
+    folder = Path()
+    for line in tree.splitlines():
+        name = line.split("#")[0].rstrip()
+        if not name:
+            continue
+        depth = len(name) - len(name.lstrip())
+        folder = Path(*folder.parts[: depth // 2])
+        for part in name.split():
+            assert (REPOSITORY / folder / part).exists(), folder / part
+        if name.endswith("/"):
+            folder = folder / name.strip()
+
+
+def test_the_table_holds_the_numbers_of_the_manifest() -> None:
+    manifest = read_manifest()
+    for name, entry in manifest.weights.items():
+        (row,) = re.findall(rf"^\| `{name}`.*$", README, re.MULTILINE)
+        for values in entry.metrics.values():
+            assert f"{values['value']:.3f}" in row, (name, values)
