@@ -22,4 +22,5 @@ def calibrate(
     maps = np.array([calibration.get(name, (1.0, 0.0)) for name in class_names], np.float64)
     bounded = np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6)
     logits = maps[class_ids, 0] * np.log(bounded / (1 - bounded)) + maps[class_ids, 1]
-    return (1 / (1 + np.exp(-logits))).astype(np.float32)
+    probabilities: Float32 = (1 / (1 + np.exp(-logits))).astype(np.float32)
+    return probabilities

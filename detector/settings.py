@@ -59,7 +59,8 @@ class Policy(BaseModel):
 
     alarm: dict[str, Threshold] = {}
     refer: dict[str, Threshold] = {}
-    min_score: Floor = 0.05
+    #: By default only what made the decision is listed: at a million scans a day the rest is noise.
+    min_score: Floor = 1.0
 
     def with_min_score(self, min_score: float) -> Policy:
         """The same policy with another floor. Raises SettingsInvalid outside 0..1."""

@@ -92,8 +92,8 @@ def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, 
         "**Trained on.** " + "; ".join(entry.data) + ".",
         f"**Alarm scores.** {spec.operating_point}",
         f"**Measured** on `{setup['split']}` ({setup['scans']} scans, {setup['boxes']} boxes), the ONNX file through "
-        f"the station's pipeline on {setup['provider']}. Classes that a scan's source did not look for count neither way. "
-        "Brackets hold 95 % intervals (bootstrap over scans).",
+        f"the station's pipeline on {setup['provider']}. Classes that a scan's source did not look for count neither "
+        "way. Brackets hold 95 % intervals (bootstrap over scans; Wilson for rates).",
         _class_table(spec, metrics),
         f"Mean over the classes with at least 10 boxes ({len(frequent['classes'])}): AP50 {frequent['AP50']:.3f} "
         f"{_interval(frequent['AP50_interval'])}, AP {frequent['AP']:.3f}.",

@@ -50,7 +50,8 @@ def take_out(image: UInt8, box: NDArray[np.float32], class_id: int) -> ItemTrans
         return None
     transmission = np.clip(cut / np.maximum(surrounding, 1.0), 0.02, 1.0)
     fade = _fade(cut.shape[:2], inner)[..., None]
-    return ItemTransmission(1.0 - (1.0 - transmission) * fade, inner, class_id)
+    faded: NDArray[np.float32] = np.float32(1) - (np.float32(1) - transmission) * fade
+    return ItemTransmission(faded.astype(np.float32), inner, class_id)
 
 
 def _fade(shape: tuple[int, ...], inner: tuple[int, int, int, int]) -> NDArray[np.float32]:
@@ -58,7 +59,8 @@ def _fade(shape: tuple[int, ...], inner: tuple[int, int, int, int]) -> NDArray[n
     mask = np.zeros((shape[0] + 2, shape[1] + 2), np.uint8)
     mask[inner[1] + 1 : inner[3] + 1, inner[0] + 1 : inner[2] + 1] = 1
     distance = cv2.distanceTransform(1 - mask, cv2.DIST_L2, 3)[1:-1, 1:-1]
-    return np.clip(1.0 - distance / max(1.0, float(distance.max())), 0.0, 1.0).astype(np.float32)
+    fade: NDArray[np.float32] = np.clip(1.0 - distance / max(1.0, float(distance.max())), 0.0, 1.0).astype(np.float32)
+    return fade
 
 
 def project(
@@ -83,9 +85,9 @@ def _vary(item: ItemTransmission, generator: np.random.Generator) -> tuple[NDArr
     scale = float(generator.uniform(0.8, 1.25))
     size = (max(8, round(item.transmission.shape[1] * scale)), max(8, round(item.transmission.shape[0] * scale)))
     transmission = cv2.resize(item.transmission, size, interpolation=cv2.INTER_LINEAR)
-    mask = np.zeros(item.transmission.shape[:2], np.uint8)
-    mask[item.box[1] : item.box[3], item.box[0] : item.box[2]] = 1
-    mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
+    whole = np.zeros(item.transmission.shape[:2], np.uint8)
+    whole[item.box[1] : item.box[3], item.box[0] : item.box[2]] = 1
+    mask = cv2.resize(whole, size, interpolation=cv2.INTER_NEAREST)
     turns, mirrored = int(generator.integers(4)), bool(generator.integers(2))
     transmission, mask = np.rot90(transmission, turns), np.rot90(mask, turns)
     if mirrored:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -22,7 +24,7 @@ def test_every_pixel_is_covered_and_no_tile_is_larger_than_asked(width: int, hei
 def test_neighbours_share_at_least_the_overlap() -> None:
     for width in range(1281, 9000, 97):
         tiles = plan_tiles(width, 500, 1280)
-        for left, right in zip(tiles, tiles[1:], strict=False):
+        for left, right in pairwise(tiles):
             assert left.x2 - right.x1 >= OVERLAP * 1280 - 1
 
 

@@ -52,11 +52,13 @@ def refused(data: bytes) -> bool:
     try:
         read_scan(data, "bag")
     except ScanUnreadable as error:
-        assert error.what.startswith("bag: ")
-        assert "\n" not in error.what
-        assert error.remedy
-        return True
-    return False
+        refusal = error
+    else:
+        return False
+    assert refusal.what.startswith("bag: ")
+    assert "\n" not in refusal.what
+    assert refusal.remedy
+    return True
 
 
 @pytest.mark.parametrize("name", FILES)
