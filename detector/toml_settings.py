@@ -48,6 +48,9 @@ def _refusal(model: type[BaseModel], error: ValidationError, source: str) -> Set
         names = tuple(_section(model, first["loc"][:-1]).model_fields)
         hint = nearest(str(first["loc"][-1]), names)
         return SettingsInvalid(f"{source}: unknown key {key!r}{hint}", remedy=f"the keys are: {', '.join(names)}")
+    if not key:
+        # A rule about several keys at once; pydantic puts its own two words before ours.
+        return SettingsInvalid(f"{source}: {first['msg'].removeprefix('Value error, ')}")
     if first["type"] == "missing":
         return SettingsInvalid(f"{source}: {key} is missing", remedy="give it a value")
     return SettingsInvalid(f"{source}: {key} = {_short(first['input'])}: {first['msg'].lower()}")

@@ -109,7 +109,7 @@ def _trainer(recipe: Recipe, run: Path, *, validates: bool) -> lightning.Trainer
             *_checkpoints(recipe, run, validates=validates),
         ],
         # By step, not by epoch: an epoch means nothing to a balanced, endless order of scans.
-        val_check_interval=recipe.validate_every if validates else None,
+        val_check_interval=recipe.validation_interval if validates else None,
         check_val_every_n_epoch=None,
         log_every_n_steps=20,
         num_sanity_val_steps=0,
@@ -124,7 +124,7 @@ def _max_steps(recipe: Recipe) -> int:
 
 def _checkpoints(recipe: Recipe, run: Path, *, validates: bool) -> list[Callback]:
     folder = run / "checkpoints"
-    every = recipe.validate_every
+    every = recipe.validation_interval
     last = ModelCheckpoint(folder, filename="last", every_n_train_steps=every, enable_version_counter=False)
     best = ModelCheckpoint(folder, monitor="val/AP50", mode="max", filename="best", enable_version_counter=False)
     return [last, best] if validates else [last]

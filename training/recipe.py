@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from detector.errors import SettingsInvalid
 from detector.toml_settings import read_toml, validated
@@ -68,11 +68,23 @@ class Recipe(_Section):
     balance_share: float = Field(0.15, ge=0, le=1)
     #: The last steps, as a share, without projection and degradation: the network ends on scans as they are.
     plain_share: float = Field(0.1, ge=0, lt=1)
+    #: Steps between validations, which also save. A shorter run validates once, at its end.
     validate_every: int = Field(400, ge=1)
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     workers: int = Field(2, ge=0)
     seed: int = 0
     augmentation: AugmentationSettings = AugmentationSettings()
+
+    @property
+    def validation_interval(self) -> int:
+        """Steps between validations that really apply."""
+        return min(self.validate_every, self.steps)
+
+    @model_validator(mode="after")
+    def _ends_with_a_validation(self) -> Recipe:
+        if self.steps % self.validation_interval:
+            raise ValueError(f"{self.steps} is no multiple of validate_every: the last steps would never be judged")
+        return self
 
 
 def resolve_recipe(recipe: str, changes: list[str]) -> Recipe:

@@ -48,9 +48,9 @@ def take_out(image: UInt8, box: NDArray[np.float32], class_id: int) -> ItemTrans
     surrounding = np.percentile(cut[ring], 60, axis=0).astype(np.float32)
     if surrounding.mean() < LEAST_SURROUNDING:
         return None
-    transmission = np.clip(cut / np.maximum(surrounding, 1.0), 0.02, 1.0)
+    transmission = np.clip(cut / np.maximum(surrounding, 1.0), 0.02, 1.0).astype(np.float32)
     fade = _fade(cut.shape[:2], inner)[..., None]
-    faded: NDArray[np.float32] = np.float32(1) - (np.float32(1) - transmission) * fade
+    faded = 1.0 - (1.0 - transmission) * fade
     return ItemTransmission(faded.astype(np.float32), inner, class_id)
 
 

@@ -201,6 +201,8 @@ def test_changes_are_applied_and_unknown_keys_answered_with_the_nearest() -> Non
         resolve_recipe("yolox-nano", ["augmentation.flips=0.3"])
     with pytest.raises(SettingsInvalid, match="steps"):
         resolve_recipe("yolox-nano", ["steps=-1"])
+    with pytest.raises(SettingsInvalid, match="no multiple of validate_every"):
+        resolve_recipe("yolox-nano", ["steps=700", "validate_every=200"])
     with pytest.raises(SettingsInvalid) as caught:
         resolve_recipe("yolox-giant", [])
     assert "yolox-nano" in caught.value.remedy
