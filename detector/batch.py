@@ -23,17 +23,17 @@ from detector.inspection import Decision, Inspection
 from detector.ledger import Key, Ledger, StoredResults, storable_text
 from detector.outputs import OUTPUTS, RunContext, remove_overlay, thumbnail, to_line, write_outputs, write_overlay
 from detector.pipeline import Detector, PreparedScan
+from detector.readers.files import read_file
 from detector.scan import Scan
 
 #: Scans being read ahead of the network, and threads that read them.
-AHEAD, READERS = 16, 2
+AHEAD, READERS = 8, 2
 
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """batch: tiles collected before the network runs. overlays, report: whether these are written."""
+    """overlays, report: whether these are written."""
 
-    batch: int = 8
     overlays: bool = True
     report: bool = True
 
@@ -63,7 +63,7 @@ def run_batch(
     (folder / "overlays").mkdir(parents=True, exist_ok=True)
     skipped = 0
     with Ledger(folder / "ledger.sqlite") as ledger:
-        for source, inspection, scan in _inspections(detector, sources, ledger, options.batch):
+        for source, inspection, scan in _inspections(detector, sources, ledger):
             if inspection is None:
                 skipped += 1
             else:
@@ -82,7 +82,7 @@ def run_batch(
 _Outcome = tuple[ScanSource, Inspection | None, Scan | None]
 
 
-def _inspections(detector: Detector, sources: Sequence[ScanSource], ledger: Ledger, batch: int) -> Iterator[_Outcome]:
+def _inspections(detector: Detector, sources: Sequence[ScanSource], ledger: Ledger) -> Iterator[_Outcome]:
     """Every source with its inspection and scan, tiles of neighbouring scans batched; None for one done before."""
     waiting: list[tuple[ScanSource, PreparedScan]] = []
     for source, prepared in _prepared(detector, sources, ledger):
@@ -90,7 +90,7 @@ def _inspections(detector: Detector, sources: Sequence[ScanSource], ledger: Ledg
             yield source, prepared, None
             continue
         waiting.append((source, prepared))
-        if sum(len(scan.tiles) for _, scan in waiting) >= batch:
+        if sum(len(scan.tiles) for _, scan in waiting) >= detector.batch:
             yield from _judged(detector, waiting)
             waiting = []
     if waiting:
@@ -108,12 +108,12 @@ def _prepared(
 ) -> Iterator[tuple[ScanSource, PreparedScan | Inspection | None]]:
     """Sources in order, read and decoded ahead; the ledger is asked here, in the thread that owns it."""
     with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as pool:
-        reading: deque[tuple[ScanSource, Future[tuple[bytes, str] | OSError]]] = deque()
+        reading: deque[tuple[ScanSource, Future[tuple[bytes, str] | ScanUnreadable]]] = deque()
         decoding: deque[tuple[ScanSource, Future[PreparedScan | Inspection] | None]] = deque()
         remaining = iter(sources)
         while True:
             for source in remaining:
-                reading.append((source, pool.submit(_read, source.path)))
+                reading.append((source, pool.submit(_read, detector, source)))
                 if len(reading) + len(decoding) >= AHEAD:
                     break
             if reading:
@@ -126,20 +126,23 @@ def _prepared(
                 return
 
 
-def _read(path: Path) -> tuple[bytes, str] | OSError:
+def _read(detector: Detector, source: ScanSource) -> tuple[bytes, str] | ScanUnreadable:
     try:
-        data = path.read_bytes()
-    except OSError as error:
+        data = read_file(source.path, source.name, detector.limits)
+    except ScanUnreadable as error:
         return error
     return data, hashlib.sha256(data).hexdigest()
 
 
 def _decode(
-    detector: Detector, source: ScanSource, read: tuple[bytes, str] | OSError, ledger: Ledger, pool: ThreadPoolExecutor
+    detector: Detector,
+    source: ScanSource,
+    read: tuple[bytes, str] | ScanUnreadable,
+    ledger: Ledger,
+    pool: ThreadPoolExecutor,
 ) -> Future[PreparedScan | Inspection] | None:
-    if isinstance(read, OSError):
-        error = ScanUnreadable(f"{source.name}: {read.strerror or read}", remedy="check that the file can be read")
-        return pool.submit(detector.refused, source.name, "", error, 0.0)
+    if isinstance(read, ScanUnreadable):
+        return pool.submit(detector.refused, source.name, "", read, 0.0)
     data, digest = read
     if ledger.has(_key(detector, source.name, digest)):
         return None

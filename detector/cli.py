@@ -72,8 +72,8 @@ def scan(
     sources = in_shard(found.sources, shard) if shard else list(found.sources)
     if not found.sources:
         raise SettingsInvalid("no scans found", remedy="name files or folders that hold scans")
-    detector = Detector(weights, policy=rules, provider=provider, threads=threads, tile=tile)
-    options = BatchOptions(batch, overlay, report)
+    detector = Detector(weights, policy=rules, provider=provider, threads=threads, batch=batch, tile=tile)
+    options = BatchOptions(overlay, report)
     with progress_of(len(sources), quiet=quiet) as progress:
         summary = run_batch(detector, sources, output, options, progress)
     print_summary(summary, str(output / "report.html" if report else output), quiet=quiet)

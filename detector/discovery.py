@@ -92,6 +92,9 @@ def _in_folder(folder: Path, output: Path, left_out: Counter[str]) -> Iterator[S
 def _is_scan(path: Path) -> bool:
     if path.suffix.lower() in SCAN_SUFFIXES:
         return True
+    if path.exists() and not path.is_file():
+        # A pipe or a socket: opening it could wait for ever.
+        return False
     try:
         with path.open("rb") as file:
             return looks_like_scan(file.read(HEAD_BYTES))

@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 
 from detector.calibration import calibrate
 from detector.detections import Detections
-from detector.errors import InferenceFailed, RoentgateError, ScanUnreadable, SettingsInvalid
+from detector.errors import InferenceFailed, RoentgateError, SettingsInvalid
 from detector.inspection import Inspection
 from detector.merging import merge_tiles
 from detector.network import Network, Provider
 from detector.normalise import letterbox, render
 from detector.policy import decide, listed, refer
 from detector.readers import Limits, read_scan
+from detector.readers.files import read_file
 from detector.scan import Scan
 from detector.settings import Policy
 from detector.tiling import Tile, plan_tiles
@@ -34,9 +35,6 @@ from detector.weights import load_weights
 
 UInt8 = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
-
-#: Tiles handed to the network at once.
-BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -69,10 +67,12 @@ class Detector:
         policy: Policy | None = None,
         provider: Provider | str = Provider.AUTO,
         threads: int = 0,
+        batch: int = 8,
         tile: str | int = "auto",
         limits: Limits | None = None,
     ) -> None:
-        """weights: shipped name or .onnx file, empty for the default. tile: 'auto', 'off', or pixels of a tile's side.
+        """weights: shipped name or .onnx file, empty for the default. threads: of the network, 0 for one a core.
+        batch: tiles handed to it at once. tile: 'auto', 'off', or pixels of a tile's side.
 
         Raises WeightsRejected, ProviderUnavailable or SettingsInvalid; never starts half.
         """
@@ -81,6 +81,7 @@ class Detector:
         self.policy = policy or Policy()
         self.thresholds = self.policy.effective(self.spec.thresholds)
         self.network = Network(self.weights, provider, threads)
+        self.batch = batch
         self.limits = limits or Limits()
         self.tile_pixels = _tile_pixels(tile, self.spec.tile_pixels)
 
@@ -99,7 +100,7 @@ class Detector:
         started, digest = time.perf_counter(), ""
         try:
             if isinstance(source, str | Path):
-                source = _read_bytes(Path(source))
+                source = read_file(Path(source), name, self.limits)
             if isinstance(source, bytes):
                 digest = hashlib.sha256(source).hexdigest()
                 source = read_scan(source, name, self.limits)
@@ -147,8 +148,8 @@ class Detector:
 
     def _infer(self, squares: list[UInt8]) -> list[tuple[Float32, Float32]]:
         outputs: list[tuple[Float32, Float32]] = []
-        for start in range(0, len(squares), BATCH):
-            boxes, scores = self.network.infer(np.stack(squares[start : start + BATCH]))
+        for start in range(0, len(squares), self.batch):
+            boxes, scores = self.network.infer(np.stack(squares[start : start + self.batch]))
             outputs.extend(zip(boxes, scores, strict=True))
         return outputs
 
@@ -185,13 +186,6 @@ class Detector:
 
 def _origin(tile: Tile) -> Float32:
     return np.array([tile.x1, tile.y1, tile.x1, tile.y1], np.float32)
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ScanUnreadable(f"{path.name}: {error.strerror or error}", remedy="check that the file is there") from None
 
 
 def _tile_pixels(tile: str | int, own: int) -> int | None:

@@ -39,7 +39,7 @@ class TrainingData:
 def fit(data: TrainingData, recipe: Recipe, run: Path, *, resume: bool = False) -> str:
     """Trains on `data` into the folder `run`; returns the line that says what the network started from.
 
-    resume: goes on from run/checkpoints/last.ckpt at the very step where it stopped. Raises SettingsInvalid when there
+    resume: goes on from run/checkpoints/last.ckpt, to the same weights as if it had never stopped. Raises SettingsInvalid when there
     is nothing to resume, or when the folder already holds a run and resume was not asked for.
     """
     checkpoint = _checkpoint(run, resume)

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from detector.discovery import discover, in_shard
-from detector.errors import SettingsInvalid
+from detector.errors import ScanTooLarge, ScanUnreadable, SettingsInvalid
+from detector.readers.files import read_file
+from detector.readers.limits import Limits
 
 WriteScan = Callable[..., Path]
 
@@ -85,3 +87,19 @@ def test_shards_share_all_scans_between_them(tmp_path: Path, write_scan: WriteSc
 def test_a_shard_that_makes_no_sense_is_refused(shard: str) -> None:
     with pytest.raises(SettingsInvalid, match="--shard"):
         in_shard([], shard)
+
+
+def test_a_pipe_is_neither_waited_on_nor_lost(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    os.mkfifo(tmp_path / "pipe.png")
+    assert names([tmp_path]) == ["pipe.png"]
+    with pytest.raises(ScanUnreadable, match="not a regular file"):
+        read_file(tmp_path / "pipe.png", "pipe.png", Limits())
+
+
+def test_a_file_beyond_the_limit_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    huge = tmp_path / "huge.png"
+    with huge.open("wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(ScanTooLarge, match=r"^huge.png: "):
+        read_file(huge, "huge.png", Limits())

@@ -117,7 +117,7 @@ def test_batches_are_scaled_with_their_boxes() -> None:
 
 
 def test_the_rate_warms_up_and_falls_to_its_end() -> None:
-    recipe = Recipe(model="yolox-nano", steps=1000, warmup_steps=100, final_rate=0.01)
+    recipe = Recipe(model="yolox-nano", steps=1000, warmup_steps=100, final_rate=0.01, validate_every=1000)
     rates = [rate_factor(step, recipe) for step in range(1001)]
     assert rates[0] == pytest.approx(0.01) and max(rates) == rates[99] == 1.0
     assert rates[100:] == sorted(rates[100:], reverse=True)

@@ -1,0 +1,28 @@
+"""Bytes of a scan's file: only of a regular file, and never more than the limits allow."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from detector.errors import ScanUnreadable
+from detector.readers.limits import Limits, check_bytes
+
+
+def read_file(path: Path, name: str, limits: Limits) -> bytes:
+    """All bytes of the file; `name` is what messages call it.
+
+    Raises ScanUnreadable if it cannot be read or is no regular file (a pipe would be waited on for ever), ScanTooLarge
+    before reading one that is larger than the limits.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ScanUnreadable(f"{name}: not a regular file", remedy="name files that hold scans")
+        check_bytes(status.st_size, limits)
+        return path.read_bytes()
+    except ScanUnreadable as error:
+        raise type(error)(f"{name}: {error.what.removeprefix(f'{name}: ')}", remedy=error.remedy) from None
+    except (OSError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise ScanUnreadable(f"{name}: {reason}", remedy="check that the file is there and can be read") from None
