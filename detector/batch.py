@@ -17,14 +17,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import cv2
+
 from detector.discovery import ScanSource
-from detector.errors import ScanUnreadable
+from detector.errors import InferenceFailed, ScanUnreadable
 from detector.inspection import Decision, Inspection
 from detector.ledger import Key, Ledger, StoredResults, storable_text
 from detector.outputs import OUTPUTS, RunContext, remove_overlay, thumbnail, to_line, write_outputs, write_overlay
 from detector.pipeline import Detector, PreparedScan
 from detector.readers.files import read_file
 from detector.scan import Scan
+from detector.terminal import stderr
 
 #: Scans being read ahead of the network, and threads that read them.
 AHEAD, READERS = 8, 2
@@ -76,6 +79,9 @@ def run_batch(
             results = ledger.results(detector.weights.sha256, detector.fingerprint())
             write_outputs(folder, results, context, names)
         decisions = _decisions(results, sources)
+    if decisions.total() != len(sources):
+        # Never met; if it ever is, a scan went missing between the input and the results, and nobody may rely on them.
+        raise InferenceFailed(f"{len(sources)} scans went in, {decisions.total()} results came out")
     return BatchSummary(decisions, len(sources) - skipped, skipped, time.perf_counter() - started)
 
 
@@ -114,12 +120,12 @@ def _prepared(
         while True:
             for source in remaining:
                 reading.append((source, pool.submit(_read, detector, source)))
-                if len(reading) + len(decoding) >= AHEAD:
+                if len(reading) + len(decoding) >= max(AHEAD, detector.batch):
                     break
             if reading:
                 source, read = reading.popleft()
                 decoding.append((source, _decode(detector, source, read.result(), ledger, pool)))
-            if decoding and (len(decoding) > READERS or not reading):
+            if decoding and (len(decoding) >= max(READERS, detector.batch) or not reading):
                 source, decoded = decoding.popleft()
                 yield source, decoded.result() if decoded else None
             elif not reading and not decoding:
@@ -157,12 +163,15 @@ def _record(detector: Detector, ledger: Ledger, folder: Path, options: BatchOpti
     source, inspection, scan = outcome
     assert inspection is not None
     small, overlays = b"", folder / "overlays"
+    remove_overlay(inspection.scan, overlays)
     if scan is not None:
-        small = thumbnail(scan, inspection, detector.thresholds)
-    if scan is not None and options.overlays and inspection.decision is not Decision.CLEAR:
-        write_overlay(scan, inspection, detector.thresholds, overlays)
-    else:
-        remove_overlay(inspection.scan, overlays)
+        try:
+            small = thumbnail(scan, inspection, detector.thresholds)
+            if options.overlays and inspection.decision is not Decision.CLEAR:
+                write_overlay(scan, inspection, detector.thresholds, overlays)
+        except (cv2.error, MemoryError, ValueError) as error:
+            # The decision stands without its picture; a disk that cannot be written (OSError) ends the run instead.
+            stderr.print(f"{inspection.scan}: no picture: {error}", markup=False)
     ledger.record(_key(detector, source.name, inspection.sha256), to_line(inspection), small)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from enum import IntEnum
@@ -11,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from detector.batch import BatchOptions, run_batch
-from detector.console import print_summary, progress_of, stderr
+from detector.console import print_summary, progress_of
 from detector.discovery import discover, in_shard
 from detector.doctor import doctor_report
 from detector.errors import ProviderUnavailable, RoentgateError, SettingsInvalid, WeightsRejected
@@ -20,6 +21,7 @@ from detector.ledger import Ledger
 from detector.network import Provider
 from detector.pipeline import Detector
 from detector.settings import Policy, load_policy
+from detector.terminal import stderr
 from detector.weights import load_weights, read_manifest
 
 
@@ -68,7 +70,7 @@ def scan(
     found = discover([Path(text) for text in inputs if text != "-"], _listed(inputs), output)
     if found.left_out and not quiet:
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(found.left_out.items()))
-        stderr.print(f"left out, being no scans: {kinds}")
+        stderr.print(f"left out, being no scans: {kinds}", markup=False)
     sources = in_shard(found.sources, shard) if shard else list(found.sources)
     if not found.sources:
         raise SettingsInvalid("no scans found", remedy="name files or folders that hold scans")
@@ -84,7 +86,11 @@ def scan(
 
 
 def _listed(inputs: list[str]) -> Iterable[str]:
-    return (line.rstrip("\r\n") for line in sys.stdin if line.strip()) if "-" in inputs else ()
+    """Paths of standard input: one a line, or parted by NUL as `find -print0` does; any bytes that a name may have."""
+    if "-" not in inputs:
+        return ()
+    text = os.fsdecode(sys.stdin.buffer.read())
+    return [line for line in (text.split("\0") if "\0" in text else text.splitlines()) if line.strip()]
 
 
 @weights_app.command("list")
@@ -141,11 +147,16 @@ def doctor() -> None:
 
 
 def main() -> None:
-    """Entry point: every error of ours is one line on stderr and an exit code; nothing else is caught."""
+    """Entry point: every error of ours, and a disk that cannot be used, is one line on stderr and an exit code."""
     try:
         app()
     except RoentgateError as error:
         _end(error)
+    except OSError as error:
+        stderr.print(
+            f"{error}\n  what to do: make room or give another --output; what was recorded is kept", markup=False
+        )
+        sys.exit(Exit.INTERNAL)
 
 
 def _end(error: RoentgateError) -> NoReturn:

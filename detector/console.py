@@ -8,17 +8,15 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from detector.batch import BatchSummary
 from detector.batch import Progress as Report
 from detector.inspection import Decision, Inspection
+from detector.terminal import stderr
 
 #: Seconds between two plain lines where there is no terminal.
 LINE_SECONDS = 10.0
-
-stderr = Console(stderr=True, highlight=False)
 
 
 @contextmanager
@@ -105,4 +103,4 @@ def print_summary(summary: BatchSummary, folder: str, *, quiet: bool) -> None:
     rate = f"{summary.done / summary.seconds:.1f} scans/s" if summary.done else "nothing new"
     before = f", {summary.skipped} done before" if summary.skipped else ""
     stderr.print(f"{counts} ({rate}{before})")
-    stderr.print(f"results in {folder}", soft_wrap=True)
+    stderr.print(f"results in {folder}", soft_wrap=True, markup=False)

@@ -17,8 +17,8 @@ from pathlib import Path
 from detector.errors import SettingsInvalid
 from detector.readers import SCAN_SUFFIXES, looks_like_scan
 
-#: Enough of a file's beginning to tell its format.
-HEAD_BYTES = 64
+#: Enough of a file's beginning to tell its format; DICOM puts its mark after 128 bytes.
+HEAD_BYTES = 160
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,15 @@ def _in_folder(folder: Path, output: Path, left_out: Counter[str]) -> Iterator[S
             folders.clear()
             continue
         seen.add(here)
+        # A folder that is called like a scan is gone through, and referred as well: something was meant to be there.
+        found += [Path(root) / name for name in folders if Path(name).suffix.lower() in SCAN_SUFFIXES]
         for path in (Path(root) / name for name in files):
             if _is_scan(path):
                 found.append(path)
             else:
                 left_out[path.suffix.lower() or "no suffix"] += 1
     # A folder that cannot be listed stays in as one source: it becomes a REFER with the system's reason.
-    for path in sorted([*found, *unreadable]):
+    for path in sorted({*found, *unreadable}):
         yield ScanSource(path.relative_to(folder).as_posix(), path)
 
 
@@ -107,5 +109,8 @@ def _named_apart(found: list[ScanSource]) -> Iterator[ScanSource]:
     """Each file once; where two files would share a name, both carry their path as given instead."""
     once = list({source.path.absolute(): source for source in found}.values())
     names = Counter(source.name for source in once)
-    for source in once:
-        yield source if names[source.name] == 1 else ScanSource(source.path.as_posix(), source.path)
+    apart = [one if names[one.name] == 1 else ScanSource(one.path.as_posix(), one.path) for one in once]
+    # A path as given may be what another file is called already; a whole path never is.
+    names = Counter(source.name for source in apart)
+    for source in apart:
+        yield source if names[source.name] == 1 else ScanSource(source.path.absolute().as_posix(), source.path)

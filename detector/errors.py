@@ -32,11 +32,11 @@ class ScanUnreadable(RoentgateError):
 class ScanTooLarge(ScanUnreadable):
     """The header announces more pixels or bytes than the limits allow."""
 
-    default_remedy = "raise the limit in the settings if scans of this size are expected"
+    default_remedy = "give wider Limits to Detector(limits=...) if scans of this size are expected"
 
 
 class ScanWithoutContent(ScanUnreadable):
-    """All pixels are alike: a dead detector, a closed shutter, or an empty export."""
+    """The view shows nothing, or too much of it is opaque: a dead detector, a closed shutter, cargo not penetrated."""
 
     default_remedy = "check the scanner and scan again"
 

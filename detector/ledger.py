@@ -33,7 +33,7 @@ from detector.policy import refers_for_error
 APPLICATION_ID = 0x52476174
 SCHEMA_VERSION = 1
 #: How long a process waits for another one's transaction.
-BUSY_SECONDS = 60.0
+BUSY_SECONDS = 3600.0
 #: What the first audit row covers in place of a row before it.
 GENESIS = "0" * 64
 

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.errors import InferenceFailed
 from detector.tiling import Tile
 
 Float32 = NDArray[np.float32]
@@ -60,6 +61,8 @@ def _gather(tiles: list[Tile], boxes: list[Float32], scores: list[Float32], iou:
     parts = []
     for number, (tile, tile_boxes, tile_scores) in enumerate(zip(tiles, boxes, scores, strict=True)):
         rows, class_ids = np.nonzero(tile_scores >= SCORE_FLOOR)
+        if (tile_boxes[rows, 2:] < tile_boxes[rows, :2]).any():
+            raise InferenceFailed("the network returned boxes that end before they begin")
         edges = np.array([tile.x1, tile.y1, tile.x2, tile.y2], np.float32)
         clipped = np.clip(tile_boxes[rows], np.tile(edges[:2], 2), np.tile(edges[2:], 2))
         # A box wholly in the padding leaves nothing behind once clipped.

@@ -48,6 +48,9 @@ class Network:
         names = [value.name for value in (*self._session.get_inputs(), *self._session.get_outputs())]
         if names != [INPUT_NAME, BOXES_NAME, SCORES_NAME]:
             raise WeightsRejected(f"{weights.name}: graph has {names}, not {[INPUT_NAME, BOXES_NAME, SCORES_NAME]}")
+        size, shape = self.spec.input_size, self._session.get_inputs()[0].shape
+        if list(shape[1:]) != [size, size, 3]:
+            raise WeightsRejected(f"{weights.name}: graph takes {shape}, its description says {size} x {size} x 3")
 
     def infer(self, squares: UInt8) -> tuple[Float32, Float32]:
         """(N, S, S, 3) uint8 RGB -> boxes (N, Q, 4) in pixels of the square, scores (N, Q, C).

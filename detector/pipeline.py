@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from detector.calibration import calibrate
 from detector.detections import Detections
-from detector.errors import InferenceFailed, RoentgateError, SettingsInvalid
+from detector.errors import InferenceFailed, RoentgateError, ScanUnreadable, SettingsInvalid
 from detector.inspection import Inspection
 from detector.merging import merge_tiles
 from detector.network import Network, Provider
@@ -35,6 +35,12 @@ from detector.weights import load_weights
 
 UInt8 = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
+
+
+#: A view narrower than this, in pixels, is a thumbnail or a first line of a scan, not a scan.
+LEAST_SIDE = 32
+#: Raised by hand when reading, rendering, tiling or merging changes what is found: earlier results are made anew.
+PIPELINE_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ class Detector:
 
     def fingerprint(self) -> str:
         """Of all settings that a result depends on besides scan and weights."""
-        return self.policy.fingerprint(tile_pixels=self.tile_pixels or 0)
+        return self.policy.fingerprint(tile_pixels=self.tile_pixels or 0, pipeline=PIPELINE_VERSION)
 
     def inspect(self, source: str | Path | bytes | Scan) -> Inspection:
         """Inspects a file, the bytes of one, or a scan already read. A scan that cannot be judged gives REFER."""
@@ -115,7 +121,7 @@ class Detector:
         started = time.perf_counter()
         try:
             outputs = self._infer([tile.square for scan in prepared for tile in scan.tiles])
-        except InferenceFailed as error:
+        except Exception as error:
             if len(prepared) == 1:
                 return [self.refused(prepared[0].name, prepared[0].scan.sha256, error, prepared[0].seconds)]
             # One scan must not drag those beside it along: each alone.
@@ -139,6 +145,8 @@ class Detector:
     def _tiles(self, scan: Scan) -> list[TileSquare]:
         tiles = []
         for number, view in enumerate(scan.views):
+            if min(view.shape[:2]) < LEAST_SIDE:
+                raise ScanUnreadable(f"{scan.source}: {view.shape[1]} x {view.shape[0]} pixels are too few to judge")
             image = render(view)
             height, width = image.shape[:2]
             for tile in plan_tiles(width, height, self.tile_pixels or max(width, height)):

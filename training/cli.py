@@ -87,7 +87,7 @@ def fit(
     resolved = resolve_recipe(recipe, [*(changes or []), *([f"seed={seed}"] if seed is not None else [])])
     train = read_coco(data, "train", resolved.classes or None)
     if overfit:
-        learned = overfit_check(train, resolved, output, overfit)
+        learned = overfit_check(train, resolved, output / "overfit", overfit)
         console.print(f"AP50 {learned.ap50:.2f} on {learned.scans} scans after {learned.steps} steps: it learns")
         return
     has_validation = (data / "annotations" / "val.json").is_file()

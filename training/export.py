@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import warnings
 from dataclasses import dataclass
@@ -95,8 +96,8 @@ def unchosen_spec(recipe: Recipe, class_names: tuple[str, ...], input_size: int 
 
 def export_network(network: DetectionNetwork, spec: WeightsSpec, path: Path) -> None:
     """Writes `network` as ONNX with `spec` inside. Scaling and channel order are in the graph; the batch is free."""
-    was_training = network.training
-    graph = ExportedGraph(network).eval().float().cpu()
+    # A copy: the network may be in the middle of a training, on another device and in another precision.
+    graph = ExportedGraph(copy.deepcopy(network)).eval().float().cpu()
     example = torch.zeros(2, spec.input_size, spec.input_size, 3, dtype=torch.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings(), torch.no_grad():
@@ -113,7 +114,6 @@ def export_network(network: DetectionNetwork, spec: WeightsSpec, path: Path) -> 
             output_names=[BOXES_NAME, SCORES_NAME],
             dynamic_axes={name: {0: "batch"} for name in (INPUT_NAME, BOXES_NAME, SCORES_NAME)},
         )
-    network.train(was_training)
     write_spec(path, spec)
 
 

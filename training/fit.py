@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from detector.errors import SettingsInvalid
 from training.datasets.coco_index import CocoIndex
+from training.export import read_run
 from training.metrics_log import JsonLinesLogger
 from training.models.table import build
 from training.module import DetectionModule
@@ -39,10 +40,13 @@ class TrainingData:
 def fit(data: TrainingData, recipe: Recipe, run: Path, *, resume: bool = False) -> str:
     """Trains on `data` into the folder `run`; returns the line that says what the network started from.
 
-    resume: goes on from run/checkpoints/last.ckpt, to the same weights as if it had never stopped. Raises SettingsInvalid when there
-    is nothing to resume, or when the folder already holds a run and resume was not asked for.
+    resume: goes on from run/checkpoints/last.ckpt, to the same weights as if it had never stopped. Raises
+    SettingsInvalid when there is nothing to resume, when the recipe is not the run's, or when the folder already holds
+    a run and resume was not asked for.
     """
     checkpoint = _checkpoint(run, resume)
+    if resume:
+        _require_same(read_run(run).recipe, recipe)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     network = build(recipe.model, data.train.class_names)
     start = network.load_pretrained(recipe.start) if recipe.start else "random weights"
@@ -81,6 +85,17 @@ def _checkpoint(run: Path, resume: bool) -> str | None:
     if not resume and last.is_file():
         raise SettingsInvalid(f"{run} already holds a run", remedy="add --resume to go on, or choose another folder")
     return str(last) if resume else None
+
+
+def _require_same(before: Recipe, now: Recipe) -> None:
+    """Only what does not change the result may differ between the parts of one run."""
+    old, new = before.model_dump(), now.model_dump()
+    changed = [name for name in new if new[name] != old[name] and name not in ("workers",)]
+    if changed:
+        raise SettingsInvalid(
+            f"the run was begun with another {', '.join(changed)}",
+            remedy="resume with the recipe and --set of its start",
+        )
 
 
 def _write_run(run: Path, recipe: Recipe, data: TrainingData, start: str) -> None:
@@ -125,9 +140,13 @@ def _max_steps(recipe: Recipe) -> int:
 def _checkpoints(recipe: Recipe, run: Path, *, validates: bool) -> list[Callback]:
     folder = run / "checkpoints"
     every = recipe.validation_interval
-    last = ModelCheckpoint(folder, filename="last", every_n_train_steps=every, enable_version_counter=False)
-    best = ModelCheckpoint(folder, monitor="val/AP50", mode="max", filename="best", enable_version_counter=False)
-    return [last, best] if validates else [last]
+    if not validates:
+        return [ModelCheckpoint(folder, filename="last", every_n_train_steps=every, enable_version_counter=False)]
+    # Both are saved after the validation, so that a resumed run remembers what the best one scored.
+    best = ModelCheckpoint(
+        folder, monitor="val/AP50", mode="max", filename="best", save_last=True, enable_version_counter=False
+    )
+    return [best]
 
 
 def _precision(recipe: Recipe) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector.errors import RoentgateError
+from detector.errors import RoentgateError, SettingsInvalid
 from training.datasets.coco_index import CocoIndex
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
@@ -39,6 +39,8 @@ def overfit_check(train: CocoIndex, recipe: Recipe, run: Path, count: int) -> Ov
     The recipe's steps count if they are fewer than STEPS. Raises NothingLearned below LEARNED_AP50.
     """
     few = CocoIndex(train.class_names, tuple(scan for scan in train.scans if len(scan.class_ids))[:count])
+    if not few.scans:
+        raise SettingsInvalid("no scan of the training split holds an item", remedy="give data with boxes")
     plain = AugmentationSettings(flip=0, quarter_turn=0, zoom=(1, 1), shift=0, thickness=1, degrade=0, projection=0)
     steps = min(recipe.steps, STEPS)
     short = recipe.model_copy(

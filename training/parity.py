@@ -6,8 +6,9 @@ matter: those whose best score reaches LEAST_SCORE on either side.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -22,6 +23,9 @@ Float32 = NDArray[np.float32]
 
 #: Fewest scans that prove anything, largest differences, and the score from which a candidate matters.
 LEAST_SCANS, BOX_TOLERANCE, SCORE_TOLERANCE, LEAST_SCORE = 100, 0.5, 1e-3, 0.02
+
+#: Squares a batch; the default of the station.
+STATION_BATCH = 8
 
 
 class ParityFailed(RoentgateError):
@@ -46,10 +50,7 @@ def require_parity(network: DetectionNetwork, exported: Network, squares: Iterab
     graph = ExportedGraph(network).eval()
     scans = candidates = 0
     box_difference = score_difference = 0.0
-    for square in squares:
-        with torch.no_grad():
-            boxes, scores = (value.numpy()[0] for value in graph(torch.from_numpy(square)[None]))
-        own_boxes, own_scores = (value[0] for value in exported.infer(square[None]))
+    for boxes, scores, own_boxes, own_scores in _pairs(graph, exported, squares):
         for pair in ((boxes, scores, own_boxes, own_scores), (own_boxes, own_scores, boxes, scores)):
             compared = _largest_differences(*pair)
             candidates += compared[0]
@@ -63,6 +64,19 @@ def require_parity(network: DetectionNetwork, exported: Network, squares: Iterab
     if scans < LEAST_SCANS or candidates == 0:
         raise ParityFailed(f"{scans} scans and {candidates} candidates prove nothing; {LEAST_SCANS} scans are needed")
     return Parity(scans, candidates, box_difference, score_difference)
+
+
+def _pairs(
+    graph: ExportedGraph, exported: Network, squares: Iterable[NDArray[np.uint8]]
+) -> Iterator[tuple[Float32, Float32, Float32, Float32]]:
+    """Boxes and scores of each square from both sides; ONNX in batches, as a station runs it, torch one by one."""
+    remaining = iter(squares)
+    while batch := list(islice(remaining, STATION_BATCH)):
+        own = exported.infer(np.stack(batch))
+        for number, square in enumerate(batch):
+            with torch.no_grad():
+                boxes, scores = graph(torch.from_numpy(square)[None])
+            yield boxes.numpy()[0], scores.numpy()[0], own[0][number], own[1][number]
 
 
 def _largest_differences(

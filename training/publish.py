@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.errors import SettingsInvalid
+from detector.outputs.atomic import write_bytes_whole
 from detector.weights import MANIFEST, Manifest, ManifestEntry, manifest_json, read_manifest, read_spec
 from detector.weights_spec import WeightsSpec
 
@@ -26,8 +27,6 @@ def publish(file: Path, name: str, folder: Path, evaluation: Path, *, default: b
     metrics = _metrics_of(evaluation, digest)
     if spec.terms == "not stated":
         raise SettingsInvalid(f"{file} does not state its terms", remedy="export it with --terms")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.onnx").write_bytes(data)
     entry = ManifestEntry(
         file=f"{name}.onnx",
         sha256=digest,
@@ -36,8 +35,12 @@ def publish(file: Path, name: str, folder: Path, evaluation: Path, *, default: b
         data=tuple(f"{source.name}: {source.scans} scans; {source.terms}" for source in spec.training_data),
         terms=spec.terms,
     )
+    text = card(name, spec, entry, metrics)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_bytes_whole(folder / f"{name}.onnx", data)
+    _write_card(folder / "README.md", name, text)
+    # Last: what the manifest names is there in full.
     _write_manifest(folder, name, entry, default=default)
-    _write_card(folder / "README.md", name, card(name, spec, entry, metrics))
     return entry
 
 
@@ -68,7 +71,7 @@ def _write_manifest(folder: Path, name: str, entry: ManifestEntry, *, default: b
     known = read_manifest(folder) if (folder / MANIFEST).is_file() else None
     weights = {**(known.weights if known else {}), name: entry}
     chosen = name if default or known is None else known.default
-    (folder / MANIFEST).write_text(manifest_json(Manifest(default=chosen, weights=weights)), encoding="utf-8")
+    write_bytes_whole(folder / MANIFEST, manifest_json(Manifest(default=chosen, weights=weights)).encode())
 
 
 def _write_card(path: Path, name: str, text: str) -> None:
@@ -77,7 +80,7 @@ def _write_card(path: Path, name: str, text: str) -> None:
     page = path.read_text(encoding="utf-8") if path.is_file() else "# Weights\n"
     marked = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     page = marked.sub(lambda _: block, page) if marked.search(page) else f"{page.rstrip()}\n\n{block}\n"
-    path.write_text(page, encoding="utf-8")
+    write_bytes_whole(path, page.encode())
 
 
 def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, Any]) -> str:
@@ -95,8 +98,7 @@ def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, 
         f"the station's pipeline on {setup['provider']}. Classes that a scan's source did not look for count neither "
         "way. Brackets hold 95 % intervals (bootstrap over scans; Wilson for rates).",
         _class_table(spec, metrics),
-        f"Mean over the classes with at least 10 boxes ({len(frequent['classes'])}): AP50 {frequent['AP50']:.3f} "
-        f"{_interval(frequent['AP50_interval'])}, AP {frequent['AP']:.3f}.",
+        _mean_line(frequent),
         _pd_table(metrics["pd_at_pfa"]),
         _LIMITS.format(classes=", ".join(spec.class_names)),
     ]
@@ -107,6 +109,15 @@ _LIMITS = """**Limits.** It looks for {classes}, and for nothing else: a CLEAR s
 narcotics, ammunition or any other item. Classes with few boxes are hardly measured, let alone reliable. It has seen \
 luggage only, from a few scanner models; on other scanners, and on parcels, vehicles and containers, expect less until \
 it is trained on scans of that kind. It assists an officer and replaces none."""
+
+
+def _mean_line(frequent: dict[str, Any]) -> str:
+    if frequent["AP50"] is None:
+        return "No class has 10 boxes here: nothing can be said of the network as a whole."
+    return (
+        f"Mean over the {len(frequent['classes'])} classes with at least 10 boxes: AP50 {frequent['AP50']:.3f} "
+        f"{_interval(frequent['AP50_interval'])}, AP {frequent['AP']:.3f}."
+    )
 
 
 def _class_table(spec: WeightsSpec, metrics: dict[str, Any]) -> str:

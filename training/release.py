@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.errors import SettingsInvalid
 from detector.network import Network, Provider
 from detector.normalise import letterbox
 from detector.weights import load_weights
@@ -22,7 +23,7 @@ from training.export import Run, export_network, load_checkpoint, read_run, unch
 from training.parity import LEAST_SCANS, Parity, require_parity
 from training.scoring import predict_onnx
 from training.simulation import simulate_luggage
-from training.training_stream import read_letterboxed
+from training.training_stream import read_tile
 
 UInt8 = NDArray[np.uint8]
 
@@ -53,6 +54,8 @@ def export_release(
     """
     described = read_run(run)
     network = load_checkpoint(run, release.checkpoint)
+    if release.input_size % network.stride:
+        raise SettingsInvalid(f"--input-size {release.input_size} is no multiple of {network.stride}")
     spec = _spec(described, release)
     with tempfile.TemporaryDirectory(dir=_made(output.parent)) as folder:
         draft = Path(folder) / "draft.onnx"
@@ -91,7 +94,7 @@ def _spec(run: Run, release: Release) -> WeightsSpec:
 def _squares(validation: CocoIndex | None, size: int) -> Iterator[UInt8]:
     if validation is not None and len(validation) >= LEAST_SCANS:
         for scan in validation.scans:
-            yield read_letterboxed(scan, size)[0]
+            yield read_tile(scan, size, lambda tiles: tiles[0])[0]
         return
     for seed in range(LEAST_SCANS):
         yield letterbox(simulate_luggage(seed, ("gun", "knife")).rgb, size)[0]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,11 +33,13 @@ class SampleOrder:
     def __init__(self, weights: NDArray[np.float64], seed: int) -> None:
         self._edges = np.cumsum(weights) / weights.sum()
         self._seed = seed
-        self._round = lru_cache(maxsize=2)(self._draw_round)
+        self._drawn: tuple[int, NDArray[np.int64]] = (-1, np.zeros(0, np.int64))
 
     def __getitem__(self, position: int) -> int:
         number, offset = divmod(position, len(self._edges))
-        return int(self._round(number)[offset])
+        if self._drawn[0] != number:
+            self._drawn = (number, self._draw_round(number))
+        return int(self._drawn[1][offset])
 
     def _draw_round(self, number: int) -> NDArray[np.int64]:
         generator = np.random.default_rng((self._seed, number))

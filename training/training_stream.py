@@ -7,7 +7,6 @@ stopped at step k and taken up again therefore sees exactly what it would have s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -17,8 +16,10 @@ from torch.utils.data import Dataset, Sampler
 
 from detector.normalise import letterbox, render
 from detector.readers import read_scan
-from training.augmentation import Augmentation
+from detector.tiling import Tile, plan_tiles
+from training.augmentation import LEAST_VISIBLE, Augmentation
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
+from training.export import TILE_PIXELS
 from training.models.interface import Target
 from training.recipe import Recipe
 from training.sampling import SampleOrder, repeat_factors
@@ -30,13 +31,29 @@ Batch = tuple[Tensor, list[Target]]
 
 #: Draws tried for an item that can be told from its bag before a scan goes without.
 PROJECTION_TRIES = 4
+#: Items kept by each worker; about 100 kB each.
+MOST_ITEMS = 1024
 
 
-def read_letterboxed(scan: AnnotatedScan, size: int) -> tuple[UInt8, NDArray[np.float32]]:
-    """The scan in the network's square (size, size, 3) RGB, through the station's own reader, and its boxes there."""
-    view = read_scan(scan.path.read_bytes(), str(scan.path)).views[0]
-    image, placement = letterbox(render(view), size)
-    return image, scan.boxes_xyxy * np.float32(placement.scale)
+def read_tile(
+    scan: AnnotatedScan, size: int, choose: Callable[[list[Tile]], Tile]
+) -> tuple[UInt8, NDArray[np.float32], NDArray[np.bool_]]:
+    """One tile of a scan as the station would cut it, in the network's square, through the station's own reader.
+
+    choose: takes one of the tiles; a scan that the station looks at whole has one alone. Returns the square (size,
+    size, 3) RGB, all of the scan's boxes in its pixels, clipped to the tile, and which of them are there to be seen.
+    """
+    image = render(read_scan(scan.path.read_bytes(), str(scan.path)).views[0])
+    tile = choose(plan_tiles(image.shape[1], image.shape[0], TILE_PIXELS))
+    square, placement = letterbox(image[tile.y1 : tile.y2, tile.x1 : tile.x2], size)
+    low, high = np.array([tile.x1, tile.y1] * 2, np.float32), np.array([tile.x2, tile.y2] * 2, np.float32)
+    clipped = np.clip(scan.boxes_xyxy, low, high)
+    seen = _areas(clipped) >= LEAST_VISIBLE * _areas(scan.boxes_xyxy)
+    return square, (clipped - low) * np.float32(placement.scale), seen
+
+
+def _areas(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), np.float32)
 
 
 class TrainingStream(Dataset[Sample]):
@@ -49,7 +66,7 @@ class TrainingStream(Dataset[Sample]):
         self._plain = Augmentation(recipe.augmentation, plain=True)
         self._plain_from = round(recipe.steps * (1 - recipe.plain_share)) * recipe.batch_size
         self._donors = _donors_by_class(index)
-        self._item = lru_cache(maxsize=2048)(self._take_item)
+        self._items: dict[tuple[int, int], ItemTransmission | None] = {}
 
     def __len__(self) -> int:
         return self._recipe.steps * self._recipe.batch_size
@@ -57,8 +74,10 @@ class TrainingStream(Dataset[Sample]):
     def __getitem__(self, position: int) -> Sample:
         generator = np.random.default_rng((self._recipe.seed, position, 1))
         scan = self._index.scans[self._order[position]]
-        image, boxes = read_letterboxed(scan, self._recipe.input_size)
-        keep = ~scan.ignore
+        image, boxes, seen = read_tile(
+            scan, self._recipe.input_size, lambda tiles: tiles[int(generator.integers(len(tiles)))]
+        )
+        keep = seen & ~scan.ignore
         boxes, class_ids = boxes[keep], scan.class_ids[keep]
         plain = position >= self._plain_from
         if not plain and generator.random() < self._recipe.augmentation.projection:
@@ -83,14 +102,26 @@ class TrainingStream(Dataset[Sample]):
         """An item of a class drawn evenly, so that rare ones are projected as often as common ones."""
         for _ in range(PROJECTION_TRIES):
             donors = self._donors[int(generator.integers(len(self._donors)))] if self._donors else []
-            if donors and (item := self._item(*donors[int(generator.integers(len(donors)))])):
+            if donors and (item := self._item(donors[int(generator.integers(len(donors)))])):
                 return item
         return None
 
+    def _item(self, donor: tuple[int, int]) -> ItemTransmission | None:
+        if donor not in self._items:
+            if len(self._items) >= MOST_ITEMS:
+                self._items.pop(next(iter(self._items)))
+            self._items[donor] = self._take_item(*donor)
+        return self._items[donor]
+
     def _take_item(self, scan_number: int, box_number: int) -> ItemTransmission | None:
         scan = self._index.scans[scan_number]
-        image, boxes = read_letterboxed(scan, self._recipe.input_size)
-        return take_out(image, boxes[box_number], int(scan.class_ids[box_number]))
+        centre_x, centre_y = (scan.boxes_xyxy[box_number, :2] + scan.boxes_xyxy[box_number, 2:]) / 2
+
+        def most_central(tiles: list[Tile]) -> Tile:
+            return min(tiles, key=lambda t: abs(t.x1 + t.x2 - 2 * centre_x) + abs(t.y1 + t.y2 - 2 * centre_y))
+
+        image, boxes, seen = read_tile(scan, self._recipe.input_size, most_central)
+        return take_out(image, boxes[box_number], int(scan.class_ids[box_number])) if seen[box_number] else None
 
 
 def _donors_by_class(index: CocoIndex) -> list[list[tuple[int, int]]]:

@@ -55,6 +55,8 @@ _NOT_READ = {
     "DICOM": re.compile(rb".{128}DICM", re.S),
     "PDF": re.compile(rb"%PDF"),
 }
+#: Those of them that scanners and their archives write.
+_SCAN_FORMATS = ("DICOM", "JPEG 2000", "GIF", "AVIF or HEIF")
 #: What parsing and decoding raise on bytes that do not hold together. They all mean: this file cannot be read.
 _BROKEN_FILE = (ValueError, TypeError, LookupError, ArithmeticError, struct.error, zlib.error, cv2.error, MemoryError)
 
@@ -83,8 +85,12 @@ def read_headers(data: bytes, limits: Limits = Limits()) -> tuple[ViewHeader, ..
 
 
 def looks_like_scan(head: bytes) -> bool:
-    """Whether a file that starts with these bytes (32 suffice) is of a format that is read."""
-    return any(reader.signature.match(head) for reader in READERS.values())
+    """Whether a file that starts with these bytes (132 suffice) holds a picture, of a format that is read or not.
+
+    A scan in a format that is not read must be referred, not passed over.
+    """
+    pictures = [reader.signature for reader in READERS.values()] + [_NOT_READ[name] for name in _SCAN_FORMATS]
+    return any(signature.match(head) for signature in pictures)
 
 
 def _read_views(data: bytes, limits: Limits) -> tuple[Pixels, ...]:

@@ -52,7 +52,8 @@ def over_air(colour: Pixels, alpha: Pixels, *, premultiplied: bool = False) -> P
     if colour.ndim == 3:
         alpha = alpha[:, :, None]
     white = int(np.iinfo(colour.dtype).max)
-    wide, cover = colour.astype(np.uint64), alpha.astype(np.uint64)
+    # 65535 * 65535 + 32767 still fits 32 bits.
+    wide, cover = colour.astype(np.uint32), alpha.astype(np.uint32)
     if premultiplied:
         mixed = np.minimum(wide + (white - cover), white)
     else:

@@ -23,6 +23,6 @@ def read_file(path: Path, name: str, limits: Limits) -> bytes:
         return path.read_bytes()
     except ScanUnreadable as error:
         raise type(error)(f"{name}: {error.what.removeprefix(f'{name}: ')}", remedy=error.remedy) from None
-    except (OSError, MemoryError) as error:
+    except (OSError, MemoryError, ValueError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise ScanUnreadable(f"{name}: {reason}", remedy="check that the file is there and can be read") from None

@@ -103,3 +103,20 @@ def test_a_file_beyond_the_limit_is_refused_before_it_is_read(tmp_path: Path) ->
         file.truncate(10**12)
     with pytest.raises(ScanTooLarge, match=r"^huge.png: "):
         read_file(huge, "huge.png", Limits())
+
+
+def test_a_path_that_is_another_files_name_is_told_apart(tmp_path: Path, write_scan: WriteScan) -> None:
+    one, two = write_scan(tmp_path / "a" / "x.png"), write_scan(tmp_path / "b" / "x.png")
+    write_scan(tmp_path / "d" / "a" / "x.png")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(tmp_path)
+        found = names([Path("a/x.png"), Path("b/x.png"), Path("d")])
+    assert len(set(found)) == 3
+    assert "b/x.png" in found and one.as_posix() in found
+    assert two.name == "x.png"
+
+
+def test_scans_in_formats_that_are_not_read_stay_in(tmp_path: Path) -> None:
+    (tmp_path / "IM0001").write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 100)
+    (tmp_path / "belt.png").mkdir()
+    assert names([tmp_path]) == ["IM0001", "belt.png"]

@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from detector.errors import InferenceFailed
 from detector.merging import merge_tiles, suppress
 from detector.tiling import Tile, plan_tiles
 
@@ -90,3 +91,9 @@ def test_one_candidate_may_carry_two_classes() -> None:
     boxes = np.array([[10, 10, 30, 30]], np.float32)
     merged = merge_tiles([Tile(0, 0, 100, 100)], [boxes], [np.array([[0.7, 0.6]], np.float32)], iou=0.5)
     assert sorted(merged.class_ids.tolist()) == [0, 1]
+
+
+def test_a_box_that_ends_before_it_begins_is_no_clear() -> None:
+    boxes = np.array([[30, 30, 10, 10]], np.float32)
+    with pytest.raises(InferenceFailed, match="end before they begin"):
+        merge_tiles([Tile(0, 0, 100, 100)], [boxes], [np.array([[0.99, 0.0]], np.float32)], iou=0.5)

@@ -8,9 +8,9 @@ from detector.normalise import AIR, letterbox, render
 
 
 def test_eight_bits_pass_unchanged_and_grey_becomes_three_equal_channels() -> None:
-    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)[::-1].repeat(4, 0).repeat(4, 1)
     rendered = render(grey)
-    assert rendered.shape == (16, 16, 3)
+    assert rendered.shape == (64, 64, 3)
     assert (rendered == grey[:, :, None]).all()
 
 
@@ -49,3 +49,25 @@ def test_letterbox_keeps_the_proportions_and_pads_with_air(width: int, height: i
     inside = square[: round(height * placed.scale), : round(width * placed.scale)]
     assert (inside == 0).all()
     assert (square == AIR).all(axis=2).sum() == 416 * 416 - inside.shape[0] * inside.shape[1]
+
+
+def test_noise_behind_a_closed_shutter_is_refused() -> None:
+    noise = np.random.default_rng(0).normal(100, 5, (480, 640)).round().astype(np.uint16)
+    with pytest.raises(ScanWithoutContent):
+        render(noise)
+
+
+def test_one_hot_cell_makes_no_picture() -> None:
+    black = np.zeros((480, 640, 3), np.uint8)
+    black[100, 100] = 255
+    with pytest.raises(ScanWithoutContent):
+        render(black)
+
+
+def test_a_view_of_which_a_third_was_not_seen_through_is_refused() -> None:
+    image = np.full((400, 400), 200, np.uint8)
+    image[50:100, 50:350] = 90
+    render(image)
+    image[-140:] = 0
+    with pytest.raises(ScanWithoutContent, match="35% of the view is black"):
+        render(image)

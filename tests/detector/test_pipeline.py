@@ -154,3 +154,9 @@ def test_calibration_of_the_weights_is_applied(tmp_path: Path) -> None:
 def test_a_tile_size_that_makes_no_sense_is_refused(probe: Path, tile: str) -> None:
     with pytest.raises(SettingsInvalid, match="--tile"):
         Detector(probe, tile=tile)
+
+
+def test_a_thumbnail_is_no_scan(detector: Detector) -> None:
+    inspection = detector.inspect(Scan((picture(400, 20),), "line.png", "0" * 64))
+    assert inspection.decision is Decision.REFER
+    assert "too few to judge" in inspection.reasons[0]

@@ -76,14 +76,16 @@ def test_a_run_says_what_it_did(run: Path) -> None:
 
 
 def test_a_stopped_run_goes_on_to_the_very_same_weights(data: Path, run: Path, tmp_path: Path) -> None:
-    train = read_coco(data, "train")
-    fit(TrainingData(str(data), train, None), small_recipe(), tmp_path / "whole")
+    both = TrainingData(str(data), read_coco(data, "train"), read_coco(data, "val"))
+    fit(both, small_recipe(), tmp_path / "whole")
     # Stopped after 3 of 6 steps: the schedule must not depend on where a run was cut.
     stopped = tmp_path / "stopped"
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("training.fit._max_steps", lambda recipe: 3)
-        fit(TrainingData(str(data), train, None), small_recipe(), stopped)
-    fit(TrainingData(str(data), train, None), small_recipe(), stopped, resume=True)
+        fit(both, small_recipe(), stopped)
+    with pytest.raises(SettingsInvalid, match="another learning_rate"):
+        fit(both, small_recipe(learning_rate=0.5), stopped, resume=True)
+    fit(both, small_recipe(), stopped, resume=True)
     whole, resumed = weights_of(tmp_path / "whole"), weights_of(stopped)
     assert whole.keys() == resumed.keys()
     for name, value in whole.items():

@@ -116,15 +116,20 @@ def _scan(
         width=int(image["width"]),
         height=int(image["height"]),
         source=str(image.get("source", "unknown")),
-        boxes_xyxy=np.array([_corners(annotation, path) for annotation in kept], np.float32).reshape(-1, 4),
+        boxes_xyxy=np.array([_corners(annotation, image, path) for annotation in kept], np.float32).reshape(-1, 4),
         class_ids=np.array([ids[annotation["category_id"]] for annotation in kept], np.int64),
         ignore=np.array([bool(annotation.get("iscrowd", 0)) for annotation in kept], bool),
         annotated=annotated,
     )
 
 
-def _corners(annotation: dict[str, Any], path: Path) -> tuple[float, float, float, float]:
+def _corners(annotation: dict[str, Any], image: dict[str, Any], path: Path) -> tuple[float, float, float, float]:
+    """x1 y1 x2 y2, clipped to the image: many exports hold boxes that begin a pixel outside."""
     x, y, width, height = (float(value) for value in annotation["bbox"])
-    if not (width > 0 and height > 0 and np.isfinite([x, y, width, height]).all()):
-        raise SettingsInvalid(f"{path.name}: a box without area: {annotation['bbox']}", remedy="correct the annotation")
-    return x, y, x + width, y + height
+    x1, y1 = max(0.0, x), max(0.0, y)
+    x2, y2 = min(float(image["width"]), x + width), min(float(image["height"]), y + height)
+    if not (x2 > x1 and y2 > y1 and np.isfinite([x1, y1, x2, y2]).all()):
+        raise SettingsInvalid(
+            f"{path.name}: a box without area in the scan: {annotation['bbox']}", remedy="correct the annotation"
+        )
+    return x1, y1, x2, y2
