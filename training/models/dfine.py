@@ -21,7 +21,7 @@ from detector.errors import SettingsInvalid
 from training.models.dfine_loss import MaskedDfineLoss, labels_of
 from training.models.efficientnet_lite import is_lukemelas_style, to_timm_names
 from training.models.interface import Candidates, DetectionNetwork, Target
-from training.models.pretrained import LoadReport, load_matching, read_state
+from training.models.pretrained import LoadReport, describe, load_matching, read_state
 
 #: Queries, and so candidates that leave the graph. As in the release; far more than any scan holds items.
 QUERIES = 300
@@ -167,8 +167,9 @@ class Dfine(DetectionNetwork):
         if is_lukemelas_style(state):
             state = to_timm_names(state)
         if "conv_stem.weight" in state:
-            return f"{start}: {self.backbone.name} backbone, {self._load_backbone(start, state)}; the rest fresh"
-        return f"{start}: whole D-FINE, {self._load_detector(start, state)}"
+            report = self._load_backbone(start, state)
+            return f"{describe(start)}: {self.backbone.name} backbone, {report}; the rest fresh"
+        return f"{describe(start)}: whole D-FINE, {self._load_detector(start, state)}"
 
     def _load_backbone(self, start: str, state: dict[str, Tensor]) -> LoadReport:
         if self.backbone is not EFFICIENTNET_LITE0:

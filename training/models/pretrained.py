@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,6 +47,14 @@ def read_state(start: str) -> dict[str, Tensor]:
             state = state[wrapper]
             break
     return {key.removeprefix("network."): value for key, value in state.items() if isinstance(value, Tensor)}
+
+
+def describe(start: str) -> str:
+    """What a start is called in a run and in the weights made from it: a hub's name, or a file's name and digest."""
+    path = Path(start)
+    if not path.is_file():
+        return start
+    return f"{path.name} (sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:12]})"
 
 
 def _from_hub(name: str) -> Path:

@@ -18,7 +18,7 @@ from torch.nn import functional
 from training.models.assignment import Assignment, assign_by_task_alignment
 from training.models.dense_losses import box_loss, classification_loss
 from training.models.interface import Candidates, DetectionNetwork, Target
-from training.models.pretrained import load_matching, read_state
+from training.models.pretrained import describe, load_matching, read_state
 
 STRIDES = (8, 16, 32)
 #: Candidates that leave the graph. More than any scan holds, few enough that merging costs nothing.
@@ -254,7 +254,7 @@ class Yolox(DetectionNetwork):
     def load_pretrained(self, start: str) -> str:
         report = load_matching(self, read_state(start))
         self._pretrained = report.loaded
-        return f"{start}: {report}"
+        return f"{describe(start)}: {report}"
 
     def pretrained_parameters(self) -> set[str]:
         return self._pretrained
