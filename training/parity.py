@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from detector.errors import RoentgateError
 from detector.network import Network
 from training.export import ExportedGraph
-from training.models.interface import DetectionNetwork
+from training.models.interface import MAX_CANDIDATES, DetectionNetwork
 
 Float32 = NDArray[np.float32]
 
@@ -86,7 +86,11 @@ def _largest_differences(
 
     Counterparts are found by nearness, not by rank: near ties may change places in a top-k without any harm.
     """
-    matter = scores.max(axis=1) >= LEAST_SCORE
+    least = LEAST_SCORE
+    if len(other_scores) >= MAX_CANDIDATES:
+        # The other side kept its best candidates only: one this near to the last of them may have been the next.
+        least = max(least, float(other_scores.max(axis=1).min()) + SCORE_TOLERANCE)
+    matter = scores.max(axis=1) >= least
     if not matter.any():
         return 0, 0.0, 0.0
     apart = np.abs(boxes[matter, None] - other_boxes[None]).max(axis=2)

@@ -22,7 +22,10 @@ def publish(file: Path, name: str, folder: Path, evaluation: Path, *, default: b
 
     Raises SettingsInvalid when the evaluation is of another file: a card must never carry another network's numbers.
     """
-    data = file.read_bytes()
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise SettingsInvalid(f"cannot read {file}: {error.strerror}", remedy="export it first") from None
     spec, digest = read_spec(name, data), hashlib.sha256(data).hexdigest()
     metrics = _metrics_of(evaluation, digest)
     if spec.terms == "not stated":

@@ -9,6 +9,10 @@ import torch
 from torch import Tensor, nn
 
 
+#: Most candidates that leave a graph: more than any scan holds, few enough that merging costs nothing.
+MAX_CANDIDATES = 300
+
+
 @dataclass(frozen=True)
 class Target:
     """Ground truth of one training scan, in pixels of the network's input.

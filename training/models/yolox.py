@@ -17,12 +17,10 @@ from torch.nn import functional
 
 from training.models.assignment import Assignment, assign_by_task_alignment
 from training.models.dense_losses import box_loss, classification_loss
-from training.models.interface import Candidates, DetectionNetwork, Target
+from training.models.interface import MAX_CANDIDATES, Candidates, DetectionNetwork, Target
 from training.models.pretrained import describe, load_matching, read_state
 
 STRIDES = (8, 16, 32)
-#: Candidates that leave the graph. More than any scan holds, few enough that merging costs nothing.
-MAX_CANDIDATES = 300
 #: exp() of the size branch stays below the largest scan that fits a network: e^6 strides.
 MAX_LOG_SIZE = 6.0
 
