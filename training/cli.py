@@ -36,8 +36,8 @@ def data_check(data: Annotated[Path, typer.Argument(help="COCO folder.")]) -> No
     findings = check(data)
     for finding in findings:
         line = f"{finding.severity.value}: {finding.kind}: {finding.subject}: {finding.message}"
-        console.print(line, markup=False, soft_wrap=True)
-    console.print(summarise(findings))
+        typer.echo(line)
+    typer.echo(summarise(findings))
     if any(finding.severity is Severity.ERROR for finding in findings):
         raise typer.Exit(1)
 
@@ -63,7 +63,7 @@ def data_preview(
     from training.datasets.preview import preview
 
     preview(data, split, output, count=scans, seed=seed)
-    console.print(f"wrote {output}")
+    typer.echo(f"wrote {output}")
 
 
 @app.command()
@@ -88,11 +88,11 @@ def fit(
     train = read_coco(data, "train", resolved.classes or None)
     if overfit:
         learned = overfit_check(train, resolved, output / "overfit", overfit)
-        console.print(f"AP50 {learned.ap50:.2f} on {learned.scans} scans after {learned.steps} steps: it learns")
+        typer.echo(f"AP50 {learned.ap50:.2f} on {learned.scans} scans after {learned.steps} steps: it learns")
         return
     has_validation = (data / "annotations" / "val.json").is_file()
     validation = read_coco(data, "val", train.class_names) if has_validation else None
-    console.print(f"started from {fit(TrainingData(str(data), train, validation), resolved, output, resume=resume)}")
+    typer.echo(f"started from {fit(TrainingData(str(data), train, validation), resolved, output, resume=resume)}")
 
 
 @app.command()
@@ -118,11 +118,11 @@ def export(
     validation = read_coco(folder, "val", described.class_names) if has_validation else None
     release = Release(name or output.stem, terms, _pairs(source_terms), checkpoint, input_size, pfa)
     spec, parity = export_release(run, output, release, validation)
-    console.print(
+    typer.echo(
         f"parity on {parity.scans} scans, {parity.candidates} candidates: boxes within {parity.box_difference:.4f} px, "
         f"scores within {parity.score_difference:.6f}"
     )
-    console.print(f"wrote {output}: {spec.operating_point}")
+    typer.echo(f"wrote {output}: {spec.operating_point}")
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:
@@ -162,7 +162,7 @@ def evaluate(
         if metrics.table.frequent
         else (metrics.table.mean, "all classes with boxes")
     )
-    console.print(f"AP50 {mean.AP50 or 0.0:.3f}, AP {mean.AP or 0.0:.3f} over {over}; {path}")
+    typer.echo(f"AP50 {mean.AP50 or 0.0:.3f}, AP {mean.AP or 0.0:.3f} over {over}; {path}")
 
 
 @app.command()
@@ -177,7 +177,7 @@ def publish(
     from training.publish import publish
 
     entry = publish(file, name, folder, evaluation, default=default)
-    console.print(f"published {name}: {entry.size / 1e6:.1f} MB, sha256 {entry.sha256[:12]}")
+    typer.echo(f"published {name}: {entry.size / 1e6:.1f} MB, sha256 {entry.sha256[:12]}")
 
 
 def main() -> None:
