@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-
 #: Most candidates that leave a graph: more than any scan holds, few enough that merging costs nothing.
 MAX_CANDIDATES = 300
 
