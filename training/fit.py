@@ -142,11 +142,10 @@ def _checkpoints(recipe: Recipe, run: Path, *, validates: bool) -> list[Callback
     every = recipe.validation_interval
     if not validates:
         return [ModelCheckpoint(folder, filename="last", every_n_train_steps=every, enable_version_counter=False)]
-    # Both are saved after the validation, so that a resumed run remembers what the best one scored.
-    best = ModelCheckpoint(
-        folder, monitor="val/AP50", mode="max", filename="best", save_last=True, enable_version_counter=False
-    )
-    return [best]
+    best = ModelCheckpoint(folder, monitor="val/AP50", mode="max", filename="best", enable_version_counter=False)
+    # Saved after the validation and after `best`, so that a resumed run remembers what the best one scored.
+    last = ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=False, enable_version_counter=False)
+    return [best, last]
 
 
 def _precision(recipe: Recipe) -> Any:
