@@ -66,6 +66,7 @@ def run_batch(
     (folder / "overlays").mkdir(parents=True, exist_ok=True)
     skipped = 0
     with Ledger(folder / "ledger.sqlite") as ledger:
+        ledger.claim({source.name: str(source.path.absolute()) for source in sources})
         for source, inspection, scan in _inspections(detector, sources, ledger):
             if inspection is None:
                 skipped += 1

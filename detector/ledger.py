@@ -18,7 +18,7 @@ import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -52,6 +52,7 @@ CREATE TABLE results (
     thumbnail BLOB NOT NULL,
     PRIMARY KEY (scan, weights, settings, sha256)
 ) WITHOUT ROWID;
+CREATE TABLE origins (scan TEXT PRIMARY KEY, path TEXT NOT NULL) WITHOUT ROWID;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
@@ -189,6 +190,22 @@ class Ledger:
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (*key.columns(), sequence, sequence, int(final), thumbnail),
             )
+
+    def claim(self, origins: Mapping[str, str]) -> None:
+        """Ties each scan's name to the absolute path of its file, for good.
+
+        Raises SettingsInvalid, and ties none, if a name is another file's: its result would take that one's place.
+        """
+        with self.exclusively():
+            for scan, path in origins.items():
+                name, own = storable_text(scan), storable_text(path)
+                self._connection.execute("INSERT OR IGNORE INTO origins VALUES (?, ?)", (name, own))
+                ((held,),) = self._connection.execute("SELECT path FROM origins WHERE scan = ?", (name,))
+                if held != own:
+                    raise SettingsInvalid(
+                        f"{self.path.parent} holds the result of another file called {name}: {held}",
+                        remedy="give each input its own --output",
+                    )
 
     def results(self, weights: str, settings: str) -> StoredResults:
         """The current result of each scan under these weights (digest) and settings (fingerprint)."""

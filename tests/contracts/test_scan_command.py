@@ -160,6 +160,18 @@ def test_a_policy_is_followed_and_a_mistyped_one_refused_before_any_scan(station
     assert not (belt.parent / "other").exists()
 
 
+def test_a_file_of_the_same_name_from_elsewhere_takes_no_ones_place(
+    station: Run, belt: Path, probe: Path, write_scan: WriteScan
+) -> None:
+    station("scan", belt, "--output", "out", "--weights", probe)
+    before = results(belt.parent / "out")
+    write_scan(belt.parent / "other" / "sub" / "alarm.png")
+    refused = station("scan", "other", "--output", "out", "--weights", probe)
+    assert refused.returncode == 2
+    assert "another file called sub/alarm.png" in refused.stderr
+    assert results(belt.parent / "out") == before
+
+
 def test_another_network_inspects_again(station: Run, belt: Path, probe: Path, tmp_path: Path) -> None:
     station("scan", belt, "--output", "out", "--weights", probe)
     other = probe_onnx(tmp_path / "other.onnx", make_spec(name="other", thresholds={"gun": 0.99, "knife": 0.5}))
