@@ -29,6 +29,10 @@ CONTENT_GRID, LEAST_CONTRAST = 16, 10
 #: 760 real scans the darkest has 0.02.
 OPAQUE_LEVEL, MOST_OPAQUE = 5, 0.3
 
+#: A view whose border's median lies below this, of 255, is suspected to be a negative: around an object is air, and air
+#: is bright. Of 1,140 real scans 1 % lie below 197; of their negatives 99 % lie below 62.
+DARK_BORDER = 64
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -68,6 +72,16 @@ def _refuse_empty(image: UInt8) -> None:
     opaque = float((brightest <= OPAQUE_LEVEL).mean())
     if opaque > MOST_OPAQUE:
         raise ScanWithoutContent(f"{opaque:.0%} of the view is black: nothing behind it can be seen")
+
+
+def doubt(image: UInt8) -> str:
+    """Why a rendered view (H, W, 3) must not be cleared although it could be looked at; empty where nothing is odd."""
+    width = max(1, min(image.shape[:2]) // 40)
+    sides = (image[:width], image[-width:], image[:, :width], image[:, -width:])
+    level = float(np.median(np.concatenate([side.max(axis=2).ravel() for side in sides])))
+    if level >= DARK_BORDER:
+        return ""
+    return f"the view's border is dark ({level:.0f} of 255), where air is bright: it may be a negative"
 
 
 def letterbox(image: UInt8, size: int) -> tuple[UInt8, Placement]:

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from detector.calibration import calibrate
 from detector.detections import Detections
 from detector.errors import InferenceFailed, RoentgateError, ScanUnreadable, SettingsInvalid
-from detector.inspection import Inspection
+from detector.inspection import Decision, Inspection
 from detector.merging import merge_tiles
 from detector.network import Network, Provider
-from detector.normalise import letterbox, render
+from detector.normalise import doubt, letterbox, render
 from detector.policy import decide, listed, refer
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
@@ -55,11 +55,15 @@ class TileSquare:
 
 @dataclass(frozen=True)
 class PreparedScan:
-    """A decoded scan with its tiles, ready for the network. seconds: spent on it so far."""
+    """A decoded scan with its tiles, ready for the network. seconds: spent on it so far.
+
+    doubts: why it must not be cleared whatever the network says of it; detections are given all the same.
+    """
 
     name: str
     scan: Scan
     tiles: tuple[TileSquare, ...]
+    doubts: tuple[str, ...]
     seconds: float
 
 
@@ -110,8 +114,9 @@ class Detector:
             if isinstance(source, bytes):
                 digest = hashlib.sha256(source).hexdigest()
                 source = read_scan(source, name, self.limits)
-            tiles = tuple(self._tiles(source))
-            return PreparedScan(name, source, tiles, time.perf_counter() - started)
+            images = _rendered(source)
+            doubts = tuple(filter(None, map(doubt, images)))
+            return PreparedScan(name, source, tuple(self._tiles(images)), doubts, time.perf_counter() - started)
         # Whatever it was, this scan has not been looked at. It must reach a person, not stop the belt.
         except Exception as error:
             return self.refused(name, digest, error, time.perf_counter() - started)
@@ -142,12 +147,9 @@ class Detector:
         empty = Detections.empty(self.spec.class_names)
         return Inspection(name, digest, (), decision, reasons, empty, self.weights.label, seconds * 1000)
 
-    def _tiles(self, scan: Scan) -> list[TileSquare]:
+    def _tiles(self, images: list[UInt8]) -> list[TileSquare]:
         tiles = []
-        for number, view in enumerate(scan.views):
-            if min(view.shape[:2]) < LEAST_SIDE:
-                raise ScanUnreadable(f"{scan.source}: {view.shape[1]} x {view.shape[0]} pixels are too few to judge")
-            image = render(view)
+        for number, image in enumerate(images):
             height, width = image.shape[:2]
             for tile in plan_tiles(width, height, self.tile_pixels or max(width, height)):
                 square, placed = letterbox(image[tile.y1 : tile.y2, tile.x1 : tile.x2], self.spec.input_size)
@@ -166,6 +168,8 @@ class Detector:
         try:
             found = self._merge(prepared, outputs)
             decision, reasons = decide(found, self.thresholds)
+            if decision is Decision.CLEAR and prepared.doubts:
+                decision, reasons = Decision.REFER, prepared.doubts
         except Exception as error:
             return self.refused(prepared.name, prepared.scan.sha256, error, seconds)
         sizes = tuple((int(view.shape[1]), int(view.shape[0])) for view in prepared.scan.views)
@@ -190,6 +194,13 @@ class Detector:
             where = np.full(len(scores), number, np.int64)
             views.append(Detections(merged.xyxy, scores, merged.class_ids, where, names))
         return Detections.concatenate(views, self.spec.class_names)
+
+
+def _rendered(scan: Scan) -> list[UInt8]:
+    for view in scan.views:
+        if min(view.shape[:2]) < LEAST_SIDE:
+            raise ScanUnreadable(f"{scan.source}: {view.shape[1]} x {view.shape[0]} pixels are too few to judge")
+    return [render(view) for view in scan.views]
 
 
 def _origin(tile: Tile) -> Float32:

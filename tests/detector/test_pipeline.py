@@ -160,3 +160,13 @@ def test_a_thumbnail_is_no_scan(detector: Detector) -> None:
     inspection = detector.inspect(Scan((picture(400, 20),), "line.png", "0" * 64))
     assert inspection.decision is Decision.REFER
     assert "too few to judge" in inspection.reasons[0]
+
+
+def test_a_negative_is_not_cleared_and_keeps_its_alarms(detector: Detector) -> None:
+    negative = np.full((96, 96, 3), 25, np.uint8)
+    negative[24:72, 24:72] = 230
+    inspection = detector.inspect(Scan((negative,), "bag.png", "0" * 64))
+    assert inspection.decision is Decision.REFER
+    assert "may be a negative" in inspection.reasons[0]
+    negative[40:56, 40:56] = 10
+    assert detector.inspect(Scan((negative,), "bag.png", "0" * 64)).decision is Decision.ALARM
