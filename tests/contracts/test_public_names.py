@@ -54,7 +54,7 @@ def test_the_station_imports_no_torch_even_where_torch_is_installed() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_detections_convert_to_supervision(monkeypatch: object) -> None:
+def test_detections_convert_to_supervision() -> None:
     """supervision is no dependency; its constructor's arguments are what is promised."""
     import types
 

@@ -7,11 +7,15 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from detector.weights import read_manifest
+from training.evaluation.alignment import intersection_over_union
 
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -40,6 +44,30 @@ def test_the_first_command_finds_what_readme_says(tmp_path: Path) -> None:
     records = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
     said = dict(re.findall(r"^\| `([\w.]+)` \| (ALARM|CLEAR)", README, re.MULTILINE))
     assert {record["scan"]: record["decision"] for record in records} == said
+    # What the sentence below the table says is boxed under its own name.
+    assert set(found_by_name(records)) == {
+        ("bag_gun.jpg", "gun"), ("bag_gun_and_knife.jpg", "gun"), ("bag_powerbank_and_lighter.jpg", "powerbank"),
+        ("bag_wrench.jpg", "wrench"),
+    }  # fmt: skip
+
+
+def found_by_name(records: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """(scan, class) of every item that a detection of its class covers with an IoU of at least 0.5."""
+    coco = json.loads((REPOSITORY / "examples" / "annotations.json").read_text())
+    classes = {category["id"]: category["name"] for category in coco["categories"]}
+    files = {image["id"]: image["file_name"] for image in coco["images"]}
+    for item in coco["annotations"]:
+        x, y, width, height = item["bbox"]
+        truth = np.array([[x, y, x + width, y + height]], np.float32)
+        name, scan = classes[item["category_id"]], files[item["image_id"]]
+        boxes = [
+            found["box_xyxy"]
+            for record in records
+            for found in record["detections"]
+            if record["scan"] == scan and found["class"] == name and found.get("view", 1) == 1
+        ]
+        if boxes and intersection_over_union(truth, np.array(boxes, np.float32)).max() >= 0.5:
+            yield scan, name
 
 
 @pytest.mark.parametrize("block", blocks("python"))
