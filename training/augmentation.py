@@ -62,6 +62,7 @@ def _appearance(settings: AugmentationSettings) -> list[Any]:
     return [
         Thickness(settings.thickness, p=0.6),
         A.HueSaturationValue(settings.hue, settings.saturation, 0, p=0.5),
+        A.ToGray(p=settings.grey),
         A.OneOf(
             [
                 A.GaussianBlur(blur_limit=(3, 3)),

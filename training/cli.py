@@ -31,7 +31,8 @@ def _retraining() -> None:
 @data_app.command("check")
 def data_check(data: Annotated[Path, typer.Argument(help="COCO folder.")]) -> None:
     """Reads every scan and says all that is wrong: missing, damaged, mislabelled, in two splits."""
-    from training.datasets.check import Severity, check, summarise
+    from training.datasets.check import check, summarise
+    from training.datasets.findings import Severity
 
     findings = check(data)
     for finding in findings:

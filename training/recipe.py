@@ -35,6 +35,8 @@ class AugmentationSettings(_Section):
     #: Largest hue (degrees of 180) and saturation (share of 255) shift: scanners render materials differently.
     hue: int = Field(4, ge=0)
     saturation: int = Field(25, ge=0)
+    #: Probability that a scan loses its colours: many scanners write grey.
+    grey: float = Field(0.0, ge=0, le=1)
     #: Probability of detector-like degradations: blur, noise, JPEG.
     degrade: float = Field(0.2, ge=0, le=1)
     #: Probability that items of other training scans are projected into a scan, and the most of them.

@@ -13,7 +13,8 @@ import pytest
 from rich.console import Console
 
 from detector.errors import SettingsInvalid
-from training.datasets.check import Severity, check, summarise
+from training.datasets.check import check, summarise
+from training.datasets.findings import Severity
 from training.datasets.coco_index import read_coco
 from training.datasets.preview import balanced_choice, encode_picture, preview
 from training.datasets.statistics import statistics, statistics_tables

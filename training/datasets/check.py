@@ -10,8 +10,6 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +17,11 @@ import numpy as np
 
 from detector.errors import RoentgateError
 from detector.readers import read_scan
+from training.datasets.findings import Finding, Severity
 from training.datasets.statistics import splits_of
 
 #: Pixels by which a box may pass the scan's edge: annotation tools round.
 _EDGE_TOLERANCE = 1.0
-
-
-class Severity(StrEnum):
-    """ERROR: training or evaluation would fail or mislead. WARNING: worth a look."""
-
-    ERROR = "error"
-    WARNING = "warning"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong. kind: a short name to count by. subject: split and file, class or annotation."""
-
-    severity: Severity
-    kind: str
-    subject: str
-    message: str
 
 
 def check(data: Path) -> list[Finding]:

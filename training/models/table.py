@@ -34,6 +34,7 @@ def _dfine(shape: str, backbone: str) -> Callable[[tuple[str, ...]], DetectionNe
 
 MODELS: dict[str, ModelEntry] = {
     "yolox-nano": ModelEntry(lambda names: Yolox(YoloxShape(0.33, 0.25, depthwise=True), names), 416),
+    "yolox-nano-x2": ModelEntry(lambda names: Yolox(YoloxShape(0.33, 0.5, depthwise=True), names), 416),
     "yolox-s": ModelEntry(lambda names: Yolox(YoloxShape(0.33, 0.5), names), 640),
     "dfine-n": ModelEntry(_dfine("NANO", "EFFICIENTNET_LITE0"), 640),
     "dfine-s": ModelEntry(_dfine("SMALL", "EFFICIENTNET_LITE0"), 640),

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from training.models.assignment import Assignment, assign_by_task_alignment
 from training.models.dense_losses import box_loss, classification_loss
+from training.models.growth import widened, width_factor
 from training.models.interface import MAX_CANDIDATES, Candidates, DetectionNetwork, Target
 from training.models.pretrained import describe, load_matching, read_state
 
@@ -250,9 +251,13 @@ class Yolox(DetectionNetwork):
         return logits, torch.cat((centre - half, centre + half), dim=-1), (corners + 0.5) * strides
 
     def load_pretrained(self, start: str) -> str:
-        report = load_matching(self, read_state(start))
+        state = read_state(start)
+        factor = width_factor(state, self.state_dict())
+        if factor:
+            state = widened(state, self.state_dict())
+        report = load_matching(self, state)
         self._pretrained = report.loaded
-        return f"{describe(start)}: {report}"
+        return f"{describe(start)}: {report}" + (f", grown to {factor} times its width (Net2Net)" if factor else "")
 
     def pretrained_parameters(self) -> set[str]:
         return self._pretrained
