@@ -100,7 +100,8 @@ def export_network(network: DetectionNetwork, spec: WeightsSpec, path: Path) -> 
     graph = ExportedGraph(copy.deepcopy(network)).eval().float().cpu()
     example = torch.zeros(2, spec.input_size, spec.input_size, 3, dtype=torch.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings(), torch.no_grad():
+    # Without autocast: a validation in the middle of a mixed-precision training would trace bfloat16 into the graph.
+    with warnings.catch_warnings(), torch.no_grad(), torch.autocast("cpu", enabled=False):
         # dynamo=False is deliberate: the newer exporter fails on D-FINE. Its notes on traced shapes are about sizes
         # that are fixed here on purpose; the parity gate proves the file either way.
         warnings.simplefilter("ignore")

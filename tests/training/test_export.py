@@ -1,0 +1,28 @@
+"""What an export must not inherit from the training around it."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+
+from training.export import export_network, unchosen_spec
+from training.models.table import build
+from training.recipe import Recipe
+
+
+def test_an_export_within_mixed_precision_is_in_full_precision(tmp_path: Path) -> None:
+    recipe = Recipe(model="yolox-nano", steps=1, input_size=64)
+    network = build("yolox-nano", ("gun", "knife")).eval()
+    squares = np.random.default_rng(0).integers(0, 255, (1, 64, 64, 3), np.uint8)
+    with torch.autocast("cpu", torch.bfloat16):
+        export_network(network, unchosen_spec(recipe, network.class_names), tmp_path / "network.onnx")
+    types = {tensor.data_type for tensor in onnx.load(tmp_path / "network.onnx").graph.initializer}
+    assert onnx.TensorProto.BFLOAT16 not in types
+    with torch.no_grad():
+        expected = network(torch.from_numpy(squares).permute(0, 3, 1, 2).float())
+    boxes, scores = onnxruntime.InferenceSession(tmp_path / "network.onnx").run(None, {"scans": squares})
+    # A fresh network's scores are all but equal, so the order of its candidates means nothing.
+    for found, wanted in ((boxes, expected.boxes_xyxy), (scores, expected.scores)):
+        np.testing.assert_allclose(np.sort(found, axis=1), np.sort(wanted.numpy(), axis=1), atol=1e-3)
