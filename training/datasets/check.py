@@ -6,18 +6,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from detector.errors import RoentgateError
-from detector.readers import read_scan
+from training.datasets.check_source import duplicates
 from training.datasets.findings import Finding, Severity
+from training.datasets.scan_journal import ScanFacts, examine_all
 from training.datasets.statistics import splits_of
 
 #: Pixels by which a box may pass the scan's edge: annotation tools round.
@@ -27,22 +26,31 @@ _EDGE_TOLERANCE = 1.0
 def check(data: Path) -> list[Finding]:
     """Reads every annotation and every scan of a data folder; errors first. An empty list means all is well.
 
-    Raises SettingsInvalid only if the folder has no annotations at all.
+    For folders that `fit` reads; `check_source.py` is for any other layout. Raises SettingsInvalid only if the folder
+    has no annotations at all.
     """
     findings: list[Finding] = []
-    digests: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    places: list[tuple[str, str]] = []
+    facts: list[ScanFacts] = []
+    documents: dict[str, dict[str, Any]] = {}
     for split in splits_of(data):
         document = _load(data, split, findings)
         if document is not None:
+            documents[split] = document
             findings += _check_ids(split, document)
             findings += _check_classes(split, document)
             findings += _check_boxes(split, document)
-            findings += _check_scans(data, split, document, digests)
-    findings += _check_duplicates(digests)
+            seen = _examined(data, split, document)
+            findings += _check_scans(split, document, seen)
+            places += [(f"{split}/{image['file_name']}", split) for image in document["images"]]
+            facts += seen
+    findings += _check_groups(documents)
+    findings += _check_source_labels(documents)
+    findings += duplicates(places, facts)
     return sorted(findings, key=lambda finding: (finding.severity != Severity.ERROR, finding.kind, finding.subject))
 
 
-def summarise(findings: list[Finding]) -> str:
+def summarise(findings: Sequence[Finding]) -> str:
     """One line: how many of each kind, or that nothing was found."""
     counts = Counter((finding.severity.value, finding.kind) for finding in findings)
     return "; ".join(f"{count} x {severity}: {kind}" for (severity, kind), count in counts.items()) or "nothing found"
@@ -55,10 +63,22 @@ def _load(data: Path, split: str, findings: list[Finding]) -> dict[str, Any] | N
         for key, needed in _NEEDED.items():
             if not all(needed <= entry.keys() for entry in document[key]):
                 raise ValueError(f"an entry of {key} lacks one of {', '.join(sorted(needed))}")
+            _check_types(key, document[key])
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         findings.append(Finding(Severity.ERROR, "unreadable annotations", split, f"{path}: {error!r}"))
         return None
     return document  # type: ignore[no-any-return]
+
+
+def _check_types(key: str, entries: list[dict[str, Any]]) -> None:
+    """Raises ValueError for an entry whose ids or sizes are of a type that nothing can be checked with."""
+    for entry in entries:
+        ids = [value for name, value in entry.items() if name == "id" or name.endswith("_id")]
+        for name in ("annotated_category_ids", "partial_category_ids"):
+            ids += entry.get(name, [])
+        sizes = [entry[name] for name in ("width", "height") if key == "images"]
+        if not all(isinstance(value, int | str) for value in ids) or not all(isinstance(v, int | float) for v in sizes):
+            raise ValueError(f"an entry of {key} has an id or a size of a wrong type: {entry!r:.120}")
 
 
 _NEEDED: dict[str, set[str]] = {
@@ -100,6 +120,9 @@ def _check_classes(split: str, document: dict[str, Any]) -> Iterator[Finding]:
             yield Finding(Severity.WARNING, "class never annotated", subject, "no source looked for it")
         elif not used[category["id"]]:
             yield Finding(Severity.WARNING, "class without boxes", subject, "looked for, but not one box")
+    for image in document["images"]:
+        # Marked in part: boxes count, although the scan is not clean of the class without one.
+        looked_for[image["id"]] |= set(image.get("partial_category_ids", []))
     for annotation in document["annotations"]:
         if annotation["category_id"] in every - looked_for.get(annotation["image_id"], every):
             message = f"category {annotation['category_id']} has a box, but the scan says it was not looked for"
@@ -125,37 +148,50 @@ def _check_boxes(split: str, document: dict[str, Any]) -> Iterator[Finding]:
                 yield Finding(Severity.ERROR, "box outside scan", subject, message)
 
 
-def _check_scans(
-    data: Path, split: str, document: dict[str, Any], digests: dict[str, list[tuple[str, str]]]
-) -> Iterator[Finding]:
+def _examined(data: Path, split: str, document: dict[str, Any]) -> list[ScanFacts]:
     own = data / "images" / split
     folder = own if own.is_dir() else data / "images"
-    for image in document["images"]:
+    return list(examine_all(folder / str(image["file_name"]) for image in document["images"]))
+
+
+def _check_scans(split: str, document: dict[str, Any], facts: list[ScanFacts]) -> Iterator[Finding]:
+    for image, seen in zip(document["images"], facts, strict=True):
         subject = f"{split}: {image['file_name']}"
-        try:
-            content = (folder / image["file_name"]).read_bytes()
-        except OSError as error:
-            yield Finding(Severity.ERROR, "missing file", subject, f"{error.strerror}: {folder / image['file_name']}")
-            continue
-        digests[hashlib.sha256(content).hexdigest()].append((split, image["file_name"]))
-        yield from _check_content(content, image, subject)
+        if seen.size < 0:
+            yield Finding(Severity.ERROR, "missing file", subject, "the scan is not there")
+        elif seen.error:
+            yield Finding(Severity.ERROR, "unreadable scan", subject, seen.error)
+        elif (seen.width, seen.height) != (image["width"], image["height"]):
+            said = f"{image['width']} x {image['height']}"
+            message = f"the file is {seen.width} x {seen.height}, the annotations say {said}"
+            yield Finding(Severity.ERROR, "size mismatch", subject, message)
 
 
-def _check_content(content: bytes, image: dict[str, Any], subject: str) -> Iterator[Finding]:
-    try:
-        scan = read_scan(content, str(image["file_name"]))
-    except RoentgateError as error:
-        yield Finding(Severity.ERROR, "unreadable scan", subject, error.reason())
-        return
-    if (scan.width, scan.height) != (image["width"], image["height"]):
-        message = f"the file is {scan.width} x {scan.height}, the annotations say {image['width']} x {image['height']}"
-        yield Finding(Severity.ERROR, "size mismatch", subject, message)
+def _check_groups(documents: dict[str, dict[str, Any]]) -> Iterator[Finding]:
+    """What `data prepare` says belongs together must be in one split."""
+    splits: dict[str, set[str]] = defaultdict(set)
+    for split, document in documents.items():
+        for image in document["images"]:
+            if image.get("group"):
+                splits[str(image["group"])].add(split)
+    for group, inside in splits.items():
+        if len(inside) > 1:
+            message = f"what belongs together is in {', '.join(sorted(inside))}"
+            yield Finding(Severity.WARNING, "group in two splits", group, message)
 
 
-def _check_duplicates(digests: dict[str, list[tuple[str, str]]]) -> Iterator[Finding]:
-    for places in digests.values():
-        if len(places) > 1:
-            names = ", ".join(f"{split}/{name}" for split, name in places)
-            leak = len({split for split, _ in places}) > 1
-            kind = "leak between splits" if leak else "duplicate scan"
-            yield Finding(Severity.ERROR if leak else Severity.WARNING, kind, names, "the same file, byte for byte")
+def _check_source_labels(documents: dict[str, dict[str, Any]]) -> Iterator[Finding]:
+    """One label of a source under several classes: the rarer ones are most likely mistakes."""
+    classes: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for document in documents.values():
+        names = {category["id"]: str(category["name"]) for category in document["categories"]}
+        sources = {image["id"]: str(image.get("source", "unknown")) for image in document["images"]}
+        for annotation in document["annotations"]:
+            known = annotation["image_id"] in sources and annotation["category_id"] in names
+            if known and annotation.get("source_label"):
+                said = sources[annotation["image_id"]], str(annotation["source_label"])
+                classes[said][names[annotation["category_id"]]] += 1
+    for (source, label), counts in classes.items():
+        if len(counts) > 1:
+            message = ", ".join(f"{count} x {name}" for name, count in counts.most_common())
+            yield Finding(Severity.WARNING, "label of several classes", f"{source}: {label}", message)

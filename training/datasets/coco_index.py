@@ -3,12 +3,14 @@
 A data folder holds `annotations/<split>.json` and `images/<split>/` (or `images/`). Class ids are 0-based positions in
 a list of class names that the caller holds; the ids in the file are looked up by *name*, whatever they start from.
 Beyond plain COCO, every image may carry `source` and `annotated_category_ids`: the classes its source looked for. A
-class not listed may be in the scan unmarked. Without the key, all classes of the file count as looked for.
+class not listed may be in the scan unmarked. Without the key, all classes of the file count as looked for. Further keys
+an image may carry: `subset`, `group` and `scanner`, see AnnotatedScan.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,11 @@ from numpy.typing import NDArray
 
 from detector.errors import SettingsInvalid
 
+_CHECK = "run `roentgate-train data check` on the folder, and correct what it names"
+
+#: Sources whose file names tell the scanner, where the image has no key for it: source -> pattern with one group.
+_SCANNER_IN_NAME = {"iflytek2021": re.compile(r"(\d)\d*\.\w+$")}
+
 
 @dataclass(frozen=True)
 class AnnotatedScan:
@@ -26,6 +33,8 @@ class AnnotatedScan:
 
     boxes_xyxy: (n, 4) float32, pixels of the file as stored. class_ids: (n,) int64, 0-based. ignore: (n,) bool, COCO's
     iscrowd: neither a hit nor a false alarm. annotated: (C,) bool, the classes that the source looked for.
+    subset: part of the source that is reported apart, such as easy / hard / hidden or OL1 to OL3; may be empty. group:
+    scans of one bag and near-duplicates share it; empty for a scan that stands alone. scanner: empty if not known.
     """
 
     path: Path
@@ -36,6 +45,9 @@ class AnnotatedScan:
     class_ids: NDArray[np.int64]
     ignore: NDArray[np.bool_]
     annotated: NDArray[np.bool_]
+    subset: str = ""
+    group: str = ""
+    scanner: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,9 +78,10 @@ def read_coco(data: Path, split: str, class_names: tuple[str, ...] | None = None
     try:
         return _build(document, _image_folder(data, split), class_names)
     except KeyError as error:
-        raise SettingsInvalid(
-            f"{path}: an entry lacks or does not know {error}", remedy="check the COCO file"
-        ) from None
+        raise SettingsInvalid(f"{path}: an entry lacks or does not know {error}", remedy=_CHECK) from None
+    # What is no object, list or number where the format wants one.
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise SettingsInvalid(f"{path}: malformed entry: {error}", remedy=_CHECK) from None
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -76,10 +89,12 @@ def _load(path: Path) -> dict[str, Any]:
         raise SettingsInvalid(f"no annotations at {path}", remedy="give a folder with annotations/<split>.json")
     try:
         document = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise SettingsInvalid(f"{path} is not JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise SettingsInvalid(
+            f"{path} is not JSON, or cut short: {error}", remedy="write or copy it again, whole"
+        ) from None
     if not isinstance(document, dict) or not {"images", "annotations", "categories"} <= document.keys():
-        raise SettingsInvalid(f"{path} is not COCO: it needs images, annotations and categories")
+        raise SettingsInvalid(f"{path} is not COCO: it needs images, annotations and categories", remedy=_CHECK)
     return document
 
 
@@ -95,6 +110,8 @@ def _build(document: dict[str, Any], folder: Path, class_names: tuple[str, ...] 
     # None for a class that the caller does not want: known to the file, left out here.
     ids = {category["id"]: position.get(str(category["name"])) for category in categories}
     boxes: dict[Any, list[dict[str, Any]]] = {image["id"]: [] for image in document["images"]}
+    if len(boxes) < len(document["images"]):
+        raise SettingsInvalid("two images have one id: their boxes cannot be told apart", remedy=_CHECK)
     for annotation in document["annotations"]:
         boxes[annotation["image_id"]].append(annotation)
     scans = (_scan(image, boxes[image["id"]], ids, len(names), folder) for image in document["images"])
@@ -120,15 +137,30 @@ def _scan(
         class_ids=np.array([ids[annotation["category_id"]] for annotation in kept], np.int64),
         ignore=np.array([bool(annotation.get("iscrowd", 0)) for annotation in kept], bool),
         annotated=annotated,
+        subset=str(image.get("subset", "")),
+        group=str(image.get("group", image["file_name"])),
+        scanner=_scanner(image),
     )
+
+
+def _scanner(image: dict[str, Any]) -> str:
+    """The image's `scanner`, else source/digit where the file's name tells it, else the source."""
+    source = str(image.get("source", "unknown"))
+    if "scanner" in image:
+        return str(image["scanner"])
+    told = _SCANNER_IN_NAME[source].search(image["file_name"]) if source in _SCANNER_IN_NAME else None
+    return f"{source}/{told.group(1)}" if told else source
 
 
 def _corners(annotation: dict[str, Any], image: dict[str, Any], path: Path) -> tuple[float, float, float, float]:
     """x1 y1 x2 y2, clipped to the image: many exports hold boxes that begin a pixel outside."""
     x, y, width, height = (float(value) for value in annotation["bbox"])
+    # Before clipping: max() and min() take a NaN for the edge of the scan.
+    if not np.isfinite([x, y, width, height]).all():
+        raise SettingsInvalid(f"{path.name}: a box that is not finite: {annotation['bbox']}", remedy=_CHECK)
     x1, y1 = max(0.0, x), max(0.0, y)
     x2, y2 = min(float(image["width"]), x + width), min(float(image["height"]), y + height)
-    if not (x2 > x1 and y2 > y1 and np.isfinite([x1, y1, x2, y2]).all()):
+    if not (x2 > x1 and y2 > y1):
         raise SettingsInvalid(
             f"{path.name}: a box without area in the scan: {annotation['bbox']}", remedy="correct the annotation"
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,13 +52,25 @@ class SourceCount:
 
 
 @dataclass(frozen=True)
+class PartCount:
+    """Scans of one scanner in one subset. groups: bags, as far as the data says which scans belong together."""
+
+    scanner: str
+    subset: str
+    scans: int
+    groups: int
+    boxes: int
+
+
+@dataclass(frozen=True)
 class SplitStatistics:
-    """One split."""
+    """One split. parts: by scanner and subset."""
 
     split: str
     scans: int
     classes: dict[str, ClassCount]
     sources: dict[str, SourceCount]
+    parts: tuple[PartCount, ...]
 
 
 def splits_of(data: Path) -> list[str]:
@@ -75,8 +88,9 @@ def statistics(data: Path) -> list[SplitStatistics]:
 
 
 def statistics_tables(counted: Sequence[SplitStatistics]) -> list[Table]:
-    """The counts as tables for a terminal: classes and sources of every split."""
-    return [table for split in counted for table in (_class_table(split), _source_table(split))]
+    """The counts as tables for a terminal: classes and sources of every split; scanners and subsets where known."""
+    tables = [table for split in counted for table in (_class_table(split), _source_table(split), _part_table(split))]
+    return [table for table in tables if table is not None]
 
 
 def _count(split: str, index: CocoIndex) -> SplitStatistics:
@@ -86,7 +100,18 @@ def _count(split: str, index: CocoIndex) -> SplitStatistics:
         len(index),
         {name: _count_class(index, class_id) for class_id, name in enumerate(index.class_names)},
         {source: _count_source(index, [s for s in index.scans if s.source == source]) for source in sources},
+        tuple(_count_parts(index)),
     )
+
+
+def _count_parts(index: CocoIndex) -> Iterator[PartCount]:
+    parts: dict[tuple[str, str], list[AnnotatedScan]] = defaultdict(list)
+    for scan in index.scans:
+        parts[scan.scanner, scan.subset].append(scan)
+    for (scanner, subset), scans in sorted(parts.items()):
+        groups = {scan.group or str(scan.path) for scan in scans}
+        boxes = sum(int((~scan.ignore).sum()) for scan in scans)
+        yield PartCount(scanner, subset, len(scans), len(groups), boxes)
 
 
 def _count_class(index: CocoIndex, class_id: int) -> ClassCount:
@@ -142,6 +167,21 @@ def _class_table(split: SplitStatistics) -> Table:
         numbers = (count.boxes, count.scans, count.looked_for, count.clean, count.small, count.medium, count.large)
         sides = " / ".join(f"{side:.0f}" for side in count.sides) if count.sides else "-"
         table.add_row(escape(name), *(f"{number:,}" for number in numbers), sides)
+    return table
+
+
+def _part_table(split: SplitStatistics) -> Table | None:
+    """None where the data tells no more than the sources' own table."""
+    if not any(part.subset or part.scanner not in ("", *split.sources) for part in split.parts):
+        return None
+    table = Table(title=f"{split.split}: by scanner and subset", title_justify="left", title_style="bold")
+    for head in ("scanner", "subset"):
+        table.add_column(head)
+    for head in ("scans", "bags", "boxes"):
+        table.add_column(head, justify="right")
+    for part in split.parts:
+        numbers = (f"{number:,}" for number in (part.scans, part.groups, part.boxes))
+        table.add_row(escape(part.scanner or "?"), escape(part.subset or "-"), *numbers)
     return table
 
 

@@ -1,0 +1,108 @@
+"""What writing a set into a format of exchange shares: nothing is lost without a word, no scan is overwritten.
+
+A format that cannot say something is left out for two reasons, told apart here: what would mislead whoever trains on
+the result (an item that may be missed counts as background) is refused; what is merely forgotten (groups, scanners)
+is written down in NOT_CARRIED.txt beside the scans.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from detector.errors import SettingsInvalid
+from training.datasets.annotated_set import SourceScan, SourceSet
+from training.datasets.source_folder import is_confined
+
+#: Name of the file that lists what the format had no place for.
+NOT_CARRIED = "NOT_CARRIED.txt"
+
+_FORGOTTEN: dict[str, Callable[[SourceScan], bool]] = {
+    "group: views of one bag, which may not be in two splits": lambda scan: scan.group != scan.path,
+    "subset: official part": lambda scan: bool(scan.subset),
+    "scanner": lambda scan: bool(scan.scanner),
+}
+_FORGOTTEN_BOXES: dict[str, Callable[[SourceScan], bool]] = {
+    "polygons of boxes": lambda scan: any(box.polygons for box in scan.boxes),
+    "attributes of boxes": lambda scan: any(box.attributes for box in scan.boxes),
+}
+
+
+def new_folder(folder: Path) -> None:
+    """Makes it. Raises SettingsInvalid where something is in it already."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise SettingsInvalid(f"{folder} is not empty", remedy="give a new folder")
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def refuse_partly_annotated(source: SourceSet, format_name: str) -> None:
+    """Raises SettingsInvalid for scans that were not looked through for all labels, or hold items without boxes."""
+    labels = set(source.labels)
+    for scan in source.scans:
+        if scan.present:
+            what = f"{scan.path} holds {', '.join(sorted(scan.present))} without a box"
+        elif scan.looked_for is not None and not labels <= scan.looked_for:
+            what = f"{scan.path} was not looked through for {', '.join(sorted(labels - scan.looked_for))[:200]}"
+        else:
+            continue
+        remedy = "export as coco, which can say so, or leave such scans out"
+        raise SettingsInvalid(f"{format_name} cannot say that {what}: it would count as background", remedy=remedy)
+
+
+def refuse_unwritable_labels(texts: Iterable[str], format_name: str, forbidden: str = "") -> None:
+    """Raises SettingsInvalid for a label or attribute that would come back as another: empty, with white space at an
+    end, with what cannot be printed or is forbidden."""
+    for text in texts:
+        if not text or text != text.strip() or not text.isprintable() or set(text) & set(forbidden):
+            raise SettingsInvalid(f"{format_name} cannot hold {text!r} as it is", remedy="rename it")
+
+
+def refuse_unwritable_splits(source: SourceSet, format_name: str) -> None:
+    """Raises SettingsInvalid for a split whose name is no plain file name."""
+    for split in {scan.split for scan in source.scans} - {""}:
+        if not re.fullmatch(r"\w[\w.-]*", split):
+            raise SettingsInvalid(f"{format_name} cannot hold the split {split!r}", remedy="rename it")
+
+
+def place_scans(source: SourceSet, folder: Path, target_of: Callable[[SourceScan], str]) -> None:
+    """Puts every scan where target_of says, as a hard link, or as a copy where the file system has none.
+
+    Raises SettingsInvalid where two scans would be one file or differ by suffix alone, since both would own one file
+    of labels; for a path that leaves the folder; and for a scan that is not there.
+    """
+    taken: dict[str, str] = {}
+    for scan in source.scans:
+        target = target_of(scan)
+        if not (is_confined(target) and is_confined(scan.path) and target.isprintable()):
+            what = f"{scan.path!r} leads out of the folder or cannot be printed"
+            raise SettingsInvalid(what, remedy="correct the set's paths")
+        stem = os.path.splitext(target)[0]  # noqa: PTH122 (a path below the root, not a file)
+        if stem in taken:
+            what = f"{scan.path} and {taken[stem]} would share {stem}"
+            raise SettingsInvalid(what, remedy="rename one of them")
+        taken[stem] = scan.path
+        _place(source.root / scan.path, folder / target)
+
+
+def report_not_carried(source: SourceSet, folder: Path, boxes_too: bool) -> None:
+    """Writes NOT_CARRIED.txt where something is forgotten. boxes_too: outlines and attributes are, too."""
+    kinds = _FORGOTTEN | (_FORGOTTEN_BOXES if boxes_too else {})
+    counts = {kind: sum(map(has, source.scans)) for kind, has in kinds.items()}
+    lines = [f"{kind} (of {count} scans)" for kind, count in counts.items() if count]
+    if lines:
+        head = "This format has no place for the following, which the set had:"
+        (folder / NOT_CARRIED).write_text("\n".join([head, *lines, ""]), encoding="utf-8")
+
+
+def _place(scan: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    real = scan.resolve()
+    if not real.is_file():
+        raise SettingsInvalid(f"{scan} is not there", remedy="check the set's folder")
+    try:
+        os.link(real, target)
+    except OSError:
+        shutil.copyfile(real, target)

@@ -1,0 +1,92 @@
+"""A prepared folder in a format of exchange, for other tools and for people who correct boxes.
+
+    export_set(Path("data"), "yolo", Path("data_yolo"))
+
+What a format cannot say without misleading (YOLO has no word for a class that nobody looked for) is refused by its
+adapter with one line; what it merely forgets stands in NOT_CARRIED.txt beside the scans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from detector.errors import SettingsInvalid
+from detector.toml_settings import nearest
+from training.datasets.adapters import ADAPTERS
+from training.datasets.annotated_set import Adapter, SourceSet
+from training.datasets.recognition import recognise
+from training.datasets.roentgate_layout import PreparedScan
+
+#: Name of --format -> key of ADAPTERS.
+FORMATS = {
+    "coco": "coco",
+    "yolo": "yolo",
+    "voc": "pascal-voc",
+    "labelme": "labelme",
+    "label-studio": "label-studio",
+}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """scans: written. left_out: not looked through for all classes that were asked for."""
+
+    scans: int
+    left_out: int
+
+
+def export_set(
+    data: Path,
+    format_name: str,
+    output: Path,
+    classes: Sequence[str] = (),
+    adapters: Mapping[str, Adapter] = ADAPTERS,
+) -> Exported:
+    """Writes `data`, in whatever layout it is, as `format_name` into the new folder `output`.
+
+    classes: these alone, and only scans that were looked through for all of them; empty for all. Raises SettingsInvalid
+    for an unknown format or class, a set without scans, and what the format cannot hold.
+    """
+    key = FORMATS.get(format_name, "")
+    write = adapters[key].write if key in adapters else None
+    if write is None:
+        hint = nearest(format_name, FORMATS)
+        raise SettingsInvalid(f"no format {format_name!r}{hint}", remedy=f"the formats are: {', '.join(FORMATS)}")
+    found = _below_images(recognise(data, adapters).read())
+    written = _restricted(found, classes) if classes else found
+    if not written.scans:
+        what = "that was looked through for all of these classes" if found.scans else "at all"
+        raise SettingsInvalid(f"{data} holds no scan {what}", remedy="run `roentgate-train data stats` on it")
+    try:
+        write(written, output)
+    except OSError as error:
+        raise SettingsInvalid(
+            f"{error.filename or output}: {error.strerror}", remedy="free some space and give a new --output"
+        ) from None
+    return Exported(len(written.scans), len(found.scans) - len(written.scans))
+
+
+def _below_images(found: SourceSet) -> SourceSet:
+    """The same with images/ as its root: formats put a folder of that name in front themselves."""
+    if not all(isinstance(scan, PreparedScan) and scan.path.startswith("images/") for scan in found.scans):
+        return found
+    scans = tuple(replace(scan, path=scan.path.removeprefix("images/")) for scan in found.scans)
+    return replace(found, root=found.root / "images", scans=scans)
+
+
+def _restricted(found: SourceSet, classes: Sequence[str]) -> SourceSet:
+    for name in classes:
+        if name not in found.labels:
+            hint = nearest(name, found.labels)
+            raise SettingsInvalid(f"no class {name!r}{hint}", remedy=f"its classes are: {', '.join(found.labels)}")
+    wanted = frozenset(classes)
+    scans = [
+        replace(
+            scan, boxes=tuple(box for box in scan.boxes if box.label in wanted), looked_for=None, present=frozenset()
+        )
+        for scan in found.scans
+        if (scan.looked_for is None or wanted <= scan.looked_for) and not wanted & scan.present
+    ]
+    return replace(found, labels=tuple(classes), scans=tuple(scans))

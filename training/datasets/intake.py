@@ -1,0 +1,125 @@
+"""From what a person names, folders and archives, to sets that are read and can be told apart."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from detector.errors import SettingsInvalid
+from training.datasets import roentgate_layout
+from training.datasets.adapters import ADAPTERS
+from training.datasets.annotated_set import Adapter, SourceScan, SourceSet
+from training.datasets.archives import is_archive, parts_of, unpack
+from training.datasets.recognition import Recognised, recognise
+from training.datasets.roentgate_layout import PreparedScan
+from training.datasets.splits import TEST, TRAIN, VAL, usual_split
+
+_PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True)
+class Intake:
+    """One set that is prepared. prefix: its folder under images/, no other has it. terms: by source."""
+
+    prefix: str
+    adapter_name: str
+    title: str
+    found: SourceSet
+    terms: Mapping[str, str]
+
+    def source_of(self, scan: SourceScan) -> str:
+        """The set that a scan came from first: a prepared folder joins several."""
+        return scan.source if isinstance(scan, PreparedScan) and scan.source else self.found.source
+
+    def target_of(self, scan: SourceScan) -> str:
+        """Its place below images/."""
+        path = scan.path
+        if isinstance(scan, PreparedScan):
+            path = path.removeprefix("images/").removeprefix(f"{self.prefix}/")
+        return f"{self.prefix}/{path}"
+
+
+def take_in(paths: Sequence[Path], workplace: Path, adapters: Mapping[str, Adapter] = ADAPTERS) -> list[Intake]:
+    """Recognises and reads every path, unpacking archives under `workplace`.
+
+    Raises SettingsInvalid for a path that is in no layout that is read, or that no set can be read from.
+    """
+    read = []
+    for path in paths:
+        recognised = recognise(_unpacked(path, workplace) if is_archive(path) else path, adapters)
+        found = recognised.read()
+        if recognised.adapter.write is not None or recognised.adapter is roentgate_layout.ADAPTER:
+            # A format is no set: a person's own scans are called by their folder.
+            found = replace(found, source=_plain(path.resolve().name.split(".")[0]))
+        read.append((recognised, found))
+    # coco_index.py takes images/<split>/ for a split's own folder, so no set may be called so.
+    splits = {usual_split(scan.split) for _, found in read for scan in found.scans} | {TRAIN, VAL, TEST}
+    taken: dict[str, Intake] = {}
+    for recognised, found in read:
+        prefix = _free_name(found.source, taken.keys(), splits)
+        title = recognised.adapter.title
+        taken[prefix] = Intake(prefix, recognised.name, title, found, _terms(recognised, found))
+    return list(taken.values())
+
+
+def confined(path: str) -> bool:
+    """Whether a path of an adapter stays below the set's folder."""
+    parts = PurePosixPath(path)
+    return bool(parts.parts) and not parts.is_absolute() and ".." not in parts.parts and "\0" not in path
+
+
+def _unpacked(archive: Path, workplace: Path) -> Path:
+    """Unpacked once; an archive that has changed since is unpacked anew."""
+    states = [(part.name, part.stat().st_size, part.stat().st_mtime_ns) for part in parts_of(archive)]
+    identity = hashlib.sha256(repr(states).encode()).hexdigest()[:12]
+    folder = workplace / f"{_plain(archive.name.split('.')[0])}-{identity}"
+    if not folder.is_dir():
+        unpack(archive, folder)
+    return folder
+
+
+def _free_name(source: str, taken: Collection[str], splits: Collection[str]) -> str:
+    name = _plain(source)
+    if name in splits:
+        name += "_set"
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    return free
+
+
+def _plain(name: str) -> str:
+    return _PLAIN.sub("_", name).strip("._") or "set"
+
+
+def _terms(recognised: Recognised, found: SourceSet) -> dict[str, str]:
+    """What the sets allow. A prepared folder carries the terms of those that it joined."""
+    sources = sorted({scan.source for scan in found.scans if isinstance(scan, PreparedScan)})
+    if not sources:
+        return {found.source: recognised.adapter.terms}
+    stated = dict(_stated_terms(recognised.root))
+    return {source: stated.get(source, recognised.adapter.terms) for source in sources}
+
+
+def _stated_terms(root: Path) -> Iterator[tuple[str, str]]:
+    for path in sorted((root / "annotations").glob("*.json")):
+        try:
+            terms = json.loads(path.read_bytes())["info"]["terms"]
+            yield from ((str(source), str(text)) for source, text in terms.items())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            # Scans prepared by others say nothing of terms; the layout's own line stands for them.
+            continue
+
+
+def check_distinct(paths: Sequence[Path]) -> None:
+    """Raises SettingsInvalid for a path that is named twice: its scans would all be duplicates."""
+    seen: set[Path] = set()
+    for path in paths:
+        if path.resolve() in seen:
+            raise SettingsInvalid(f"{path} is named twice", remedy="name every set once")
+        seen.add(path.resolve())

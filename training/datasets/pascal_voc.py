@@ -1,0 +1,207 @@
+"""Pascal VOC, one XML file a scan, as the development kit, CVAT, Roboflow and labelImg lay it out.
+
+    Annotations/a.xml   JPEGImages/a.jpg   ImageSets/Main/train.txt, val.txt ... (stems)   labelmap.txt (CVAT)
+    train/a.xml train/a.jpg, valid/...     or a.xml beside a.jpg
+
+`difficult` items are to be ignored. Attributes and outlines travel as CVAT and Roboflow write them. The format has no
+place for views and scanners (NOT_CARRIED.txt says so) nor for scans that were not looked through for every label, which
+`write` refuses. Corners come back within 1/10,000 pixel.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+from detector.errors import SettingsInvalid
+from training.datasets.annotated_set import Adapter, SourceScan, SourceSet
+from training.datasets.exchange import (
+    new_folder,
+    place_scans,
+    refuse_partly_annotated,
+    refuse_unwritable_labels,
+    refuse_unwritable_splits,
+    report_not_carried,
+)
+from training.datasets.scan_size import scan_size
+from training.datasets.source_folder import (
+    SourceFolder,
+    common_group,
+    first_bytes,
+    first_files,
+    is_confined,
+    stem_of,
+    subfolders,
+)
+from training.datasets.voc_xml import format_voc, read_voc
+
+_XML, _IMAGES, _LISTS, _LABELS = "Annotations", "JPEGImages", "ImageSets/Main", "labelmap.txt"
+#: Folders that are splits where no list says otherwise, as Roboflow names them.
+_SPLIT_FOLDERS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
+#: Beside the annotation's own folder, where its picture may be.
+_PICTURE_FOLDERS = (_IMAGES, "images", "Images")
+
+
+def recognise(root: Path) -> bool:
+    """Whether there are VOC annotations in Annotations/, at the root, or in folders beside their pictures."""
+    if (root / _XML).is_dir() and ((root / _IMAGES).is_dir() or (root / _LISTS).is_dir()):
+        return True
+    folders = (_XML, "", *(f"{name}/" for name in subfolders(root)))
+    paths = [path for folder in folders for path in first_files(root, folder, ".xml", 3) if not _apart(root, folder)]
+    return any(b"<annotation" in first_bytes(path) for path in paths)
+
+
+def read(root: Path) -> SourceSet:
+    """All annotated scans. Raises SettingsInvalid if there are none."""
+    folder = SourceFolder(root)
+    pictures = _Pictures(folder)
+    splits = _splits(folder)
+    annotations = list(folder.files("", (".xml",)))
+    found = [_read_scan(folder, path, pictures, splits) for path in annotations]
+    scans = [scan for scan in found if scan is not None]
+    if not scans:
+        raise SettingsInvalid(
+            f"no annotated scans in {root}", remedy=f"give the folder that holds {_XML}/ and {_IMAGES}/"
+        )
+    _note_missing(folder, pictures, {scan.path for scan in scans}, splits, annotations)
+    labels = _labels(folder) or sorted({box.label for scan in scans for box in scan.boxes})
+    return SourceSet("pascal-voc", root, tuple(labels), tuple(scans), tuple(folder.findings))
+
+
+def write(source: SourceSet, folder: Path) -> None:
+    """Annotations/, JPEGImages/, ImageSets/Main/<split>.txt and labelmap.txt in a new folder.
+
+    Raises SettingsInvalid for what the format cannot say without misleading, and as `place_scans` does.
+    """
+    refuse_partly_annotated(source, "Pascal VOC")
+    boxed = {box.label for scan in source.scans for box in scan.boxes}
+    refuse_unwritable_labels([*source.labels, *sorted(boxed)], "Pascal VOC", forbidden=":#")
+    attributes = [item for scan in source.scans for box in scan.boxes for item in box.attributes.items()]
+    refuse_unwritable_labels((text for item in attributes for text in item if text), "Pascal VOC")
+    refuse_unwritable_splits(source, "Pascal VOC")
+    new_folder(folder)
+    place_scans(source, folder, _target)
+    lines = [f"{label}:::" for label in source.labels]
+    (folder / _LABELS).write_text("\n".join(["# label:color_rgb:parts:actions", *lines, ""]), encoding="utf-8")
+    lists: dict[str, list[str]] = defaultdict(list)
+    for scan in source.scans:
+        stem = posixpath.splitext(_target(scan))[0].removeprefix(f"{_IMAGES}/")
+        _write_scan(folder, scan, stem)
+        lists[scan.split].append(stem)
+    (folder / _LISTS).mkdir(parents=True, exist_ok=True)
+    for split in sorted(lists.keys() - {""}):
+        (folder / _LISTS / f"{split}.txt").write_text("\n".join([*lists[split], ""]), encoding="utf-8")
+    report_not_carried(source, folder, boxes_too=False)
+
+
+class _Pictures:
+    """The set's pictures by where they are: an annotation says little of it, and often wrongly."""
+
+    def __init__(self, folder: SourceFolder) -> None:
+        self.paths = list(folder.pictures(""))
+        self._by_name = {posixpath.splitext(path)[0]: path for path in self.paths}
+        self._by_stem: dict[str, list[str]] = defaultdict(list)
+        for path in self.paths:
+            self._by_stem[stem_of(path)].append(path)
+        self._there = frozenset(self.paths)
+
+    def find(self, annotation: str, file_name: str) -> str | None:
+        """Beside the annotation, in the folder of pictures beside its own, or the only one of that name."""
+        here, stem = posixpath.dirname(annotation), stem_of(annotation)
+        for base in self._bases(here):
+            if file_name and posixpath.join(base, file_name) in self._there:
+                return posixpath.join(base, file_name)
+            if posixpath.join(base, stem) in self._by_name:
+                return self._by_name[posixpath.join(base, stem)]
+        same = self._by_stem.get(stem, [])
+        return same[0] if len(same) == 1 else None
+
+    @staticmethod
+    def _bases(here: str) -> list[str]:
+        parts = here.split("/")
+        if _XML not in parts:
+            return [here, *(posixpath.join(posixpath.dirname(here), name) for name in _PICTURE_FOLDERS)]
+        at = parts.index(_XML)
+        return ["/".join([*parts[:at], name, *parts[at + 1 :]]) for name in _PICTURE_FOLDERS] + [here]
+
+
+def _apart(root: Path, folder: str) -> bool:
+    """Whether a folder below the root holds annotations alone: that is some set's own layout."""
+    return folder.endswith("/") and not any(
+        first_files(root, folder, suffix, 1) for suffix in (".jpg", ".jpeg", ".png")
+    )
+
+
+def _splits(folder: SourceFolder) -> dict[str, str]:
+    """Stem as listed -> split. A list of several splits (trainval) says nothing that their own do not."""
+    lists = {stem_of(path): folder.lines(path) for path in folder.files(_LISTS, (".txt",))}
+    lists = {split: lines for split, lines in lists.items() if not _is_of_one_class(folder, split, lines)}
+    own = {split: lines for split, lines in lists.items() if split != "trainval"}
+    splits: dict[str, str] = {}
+    for split, lines in (own or lists).items():
+        for line in lines:
+            name = line if folder.has_file(f"{_XML}/{line}.xml") else line.split()[0]
+            if splits.setdefault(name, split) != split:
+                folder.error("two splits", name, f"in {splits[name]} and in {split}")
+    return splits
+
+
+def _is_of_one_class(folder: SourceFolder, name: str, lines: list[str]) -> bool:
+    """The development kit's gun_train.txt: a scan and 1, 0 or -1 a line. A scan may also be called `bag 1`."""
+    marked = bool(lines) and all(line.split()[1:] in (["1"], ["0"], ["-1"]) for line in lines)
+    return "_" in name and marked and not folder.has_file(f"{_XML}/{lines[0]}.xml")
+
+
+def _read_scan(folder: SourceFolder, path: str, pictures: _Pictures, splits: Mapping[str, str]) -> SourceScan | None:
+    found = read_voc(folder, path)
+    if found is None:
+        return None
+    if not is_confined(found.file_name):
+        folder.error("path refused", path, f"{found.file_name!r} leads out of the folder")
+        return None
+    picture = pictures.find(path, found.file_name.replace("\\", "/"))
+    if picture is None:
+        folder.error("missing file", path, f"its scan {found.file_name or stem_of(path)!r} is not there")
+        return None
+    inside = posixpath.splitext(path)[0].partition(f"{_XML}/")[2] if _XML in path.split("/") else stem_of(path)
+    split = splits.get(inside, splits.get(stem_of(path), _SPLIT_FOLDERS.get(path.split("/")[0], "")))
+    looked_for = frozenset(box.label for box in found.boxes) if found.faults else None
+    return SourceScan(picture, split, found.boxes, common_group(picture), found.width, found.height, looked_for)
+
+
+def _note_missing(
+    folder: SourceFolder, pictures: _Pictures, read: set[str], splits: Mapping[str, str], annotations: list[str]
+) -> None:
+    alone = [path for path in pictures.paths if path not in read]
+    folder.warning_together("missing annotation", alone, "no annotation that could be read; left out")
+    names = {posixpath.splitext(path)[0].partition(f"{_XML}/")[2] or stem_of(path) for path in annotations}
+    gone = [name for name in splits if name not in names]
+    folder.warning_together("missing annotation", gone, f"in a list of {_LISTS}/, without an annotation")
+
+
+def _labels(folder: SourceFolder) -> list[str]:
+    """The names of CVAT's labelmap.txt: label:color_rgb:parts:actions a line."""
+    lines = [line for line in folder.lines(_LABELS) if not line.startswith("#")]
+    return list(dict.fromkeys(name for name in (line.split(":")[0].strip() for line in lines) if name != "background"))
+
+
+def _target(scan: SourceScan) -> str:
+    return f"{_IMAGES}/{scan.path.removeprefix(f'{_IMAGES}/')}"
+
+
+def _write_scan(folder: Path, scan: SourceScan, stem: str) -> None:
+    size = (scan.width, scan.height) if scan.width and scan.height else scan_size(SourceFolder(folder), _target(scan))
+    path = folder / _XML / f"{stem}.xml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(format_voc(posixpath.basename(scan.path), size or (0, 0), scan.boxes))
+
+
+ADAPTER = Adapter(
+    title="Pascal VOC (development kit, CVAT, Roboflow, labelImg)",
+    terms="as the set's owner says",
+    recognise=recognise,
+    read=read,
+    write=write,
+)

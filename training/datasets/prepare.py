@@ -1,0 +1,336 @@
+"""One or several sets, in any layout, on one taxonomy, in splits without leaks, as one folder that `fit` reads.
+
+    prepared = prepare([Path("opixray"), Path("PIDray.zip")], Path("data"), PrepareOptions())
+
+A run that was stopped anywhere does only what is missing when it is started again, and gives the same bytes as one that
+was not: what files hold is kept in a journal, scans in place are proved by their digests, and everything else is made
+from these. The order in which file systems list files changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from detector.errors import SettingsInvalid
+from detector.outputs.atomic import write_bytes_whole
+from training.datasets.adapters import ADAPTERS
+from training.datasets.annotated_set import Adapter
+from training.datasets.findings import Finding, Severity
+from training.datasets.fingerprint import similar_pairs
+from training.datasets.intake import Intake, check_distinct, take_in
+from training.datasets.prepared_folder import (
+    FINDINGS,
+    MANIFEST,
+    Link,
+    Placed,
+    counts_of,
+    place,
+    write_annotations,
+    write_findings,
+    write_manifest,
+)
+from training.datasets.records import Record, RecordMaker
+from training.datasets.scan_journal import ScanJournal
+from training.datasets.splits import Candidate, SplitPlan, leaks, plan_splits
+from training.datasets.taxonomy import (
+    LabelMap,
+    Taxonomy,
+    chosen_classes,
+    load_taxonomy,
+    map_labels,
+    unknown_label,
+)
+
+#: The journal, the options and unpacked archives; nothing in it is read by `fit`.
+WORKPLACE = ".prepare"
+Item = TypeVar("Item")
+#: Passes things on, counting them for a person: title, the things, how many there will be.
+Progress = Callable[[str, Iterable[Item], int], Iterable[Item]]
+
+
+@dataclass(frozen=True)
+class PrepareOptions:
+    """classes: those that are wanted, in the order of their ids; empty for all that turn up. taxonomy: the user's own
+    file. share: of a set's scans that go to a split that it has not. scanner_from: a pattern whose first group, in a
+    scan's path, names its scanner. skip_unknown: leave out boxes whose label the taxonomy does not know."""
+
+    classes: tuple[str, ...] = ()
+    taxonomy: Path | None = None
+    share: float = 0.1
+    seed: int = 0
+    link: Link = "hard"
+    scanner_from: str = ""
+    skip_unknown: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """counts: by split. placed: files that this run put in place. examined: scans that it had to read. left_out: scans
+    that are in no split, for the findings' reasons."""
+
+    folder: Path
+    counts: dict[str, Any]
+    placed: int
+    examined: int
+    left_out: int
+    findings: tuple[Finding, ...]
+
+
+def silently(title: str, items: Iterable[Item], total: int) -> Iterable[Item]:
+    """Progress that nobody sees."""
+    return items
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """One run: where to, how, on which taxonomy, who is told of it, and the layouts that are known."""
+
+    output: Path
+    options: PrepareOptions
+    taxonomy: Taxonomy
+    progress: Progress[Any] = silently
+    adapters: Mapping[str, Adapter] = field(default_factory=lambda: ADAPTERS)
+
+
+def prepare(
+    paths: Sequence[Path],
+    output: Path,
+    options: PrepareOptions,
+    progress: Progress[Any] = silently,
+    adapters: Mapping[str, Adapter] = ADAPTERS,
+) -> Prepared:
+    """Makes `output`, or does what an earlier run left undone.
+
+    Raises SettingsInvalid for options or paths that cannot be taken, labels that the taxonomy does not know, an output
+    that holds something else, and a disk that is full; what was done until then is kept.
+    """
+    taxonomy = load_taxonomy(options.taxonomy)
+    chosen = chosen_classes(taxonomy, options.classes) if options.classes else ()
+    return run(Preparation(output, replace(options, classes=chosen), taxonomy, progress, adapters), paths)
+
+
+def run(preparation: Preparation, paths: Sequence[Path]) -> Prepared:
+    """As `prepare`, with a taxonomy that is loaded already."""
+    check_distinct(paths)
+    output, options = preparation.output, preparation.options
+    scanner_from = _pattern(options.scanner_from)
+    try:
+        _claim(output, paths, options, preparation.taxonomy)
+        workplace = output / WORKPLACE
+        intakes = take_in(paths, workplace / "unpacked", preparation.adapters)
+        findings = [_prefixed(finding, intake) for intake in intakes for finding in intake.found.findings]
+        maps = _map_all(intakes, preparation.taxonomy, options, findings)
+        makers = [RecordMaker(intake, mapped, scanner_from) for intake, mapped in zip(intakes, maps, strict=True)]
+        with ScanJournal(workplace / "scans.jsonl") as journal:
+            records = [record for maker in makers for record in _records(maker, journal, preparation.progress)]
+        findings += [finding for maker in makers for finding in maker.findings]
+        records = sorted(_distinct(records, findings), key=lambda record: record.target)
+        gathered = _Gathered(intakes, records, findings, journal.examined)
+        return _write(preparation, gathered, _plan(records, options))
+    except OSError as error:
+        subject = error.filename or output
+        remedy = "put that right, free space if the disk is full, and run it again: what is done is kept"
+        raise SettingsInvalid(f"{subject}: {error.strerror or error}", remedy=remedy) from error
+
+
+@dataclass(frozen=True)
+class _Gathered:
+    """What the sets hold. examined: scans that this run had to read."""
+
+    intakes: list[Intake]
+    records: list[Record]
+    findings: list[Finding]
+    examined: int
+
+
+def _pattern(text: str) -> re.Pattern[str] | None:
+    try:
+        return re.compile(text) if text else None
+    except re.error as error:
+        raise SettingsInvalid(f"--scanner-from {text!r} is no regular expression: {error}") from None
+
+
+def _claim(output: Path, paths: Sequence[Path], options: PrepareOptions, taxonomy: Taxonomy) -> None:
+    """Makes the output this preparation's own. Another one's, or a folder with something else in it, is refused."""
+    for path in paths:
+        if output.resolve().is_relative_to(path.resolve()):
+            raise SettingsInvalid(f"{output} lies inside {path}", remedy="give an --output beside the sets, not in one")
+    plan = output / WORKPLACE / "plan.json"
+    wanted = {
+        "paths": [str(path.resolve()) for path in paths],
+        **{key: value for key, value in asdict(options).items() if key != "taxonomy"},
+        "taxonomy": taxonomy.model_dump(mode="json"),
+    }
+    text = json.dumps(wanted, indent=1)
+    if plan.is_file():
+        if plan.read_text(encoding="utf-8") != text:
+            before = _loaded(plan)
+            changed = (
+                ", ".join(key for key in wanted if json.loads(text).get(key) != before.get(key)) or "a broken plan"
+            )
+            raise SettingsInvalid(
+                f"{output} was begun with other {changed}", remedy="give another --output, or delete this one"
+            )
+    elif output.exists() and any(output.iterdir()):
+        raise SettingsInvalid(f"{output} holds something else", remedy="give an --output that is new or empty")
+    else:
+        plan.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes_whole(plan, text.encode())
+    for leftover in (
+        *output.glob(".*.partial"),
+        *output.glob("annotations/.*.partial"),
+        *output.glob("images/**/.*.partial"),
+    ):
+        leftover.unlink()
+
+
+def _loaded(plan: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(plan.read_bytes())
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _prefixed(finding: Finding, intake: Intake) -> Finding:
+    return replace(finding, subject=f"{intake.prefix}/{finding.subject}")
+
+
+def _map_all(
+    intakes: Sequence[Intake], taxonomy: Taxonomy, options: PrepareOptions, findings: list[Finding]
+) -> list[LabelMap]:
+    """Label maps of all intakes; every unknown label is named at once, not the first alone."""
+    maps, unknown = [], []
+    for intake in intakes:
+        found = intake.found
+        met = sorted({box.label for scan in found.scans for box in scan.boxes} | _unboxed(intake))
+        mapped = map_labels(taxonomy, found.source, found.labels, met, options.classes)
+        maps.append(mapped)
+        unknown += [(intake, label, unknown_label(taxonomy, found.source, label)) for label in mapped.unknown]
+    if unknown and not options.skip_unknown:
+        raise SettingsInvalid(
+            "; ".join(line for _, _, line in unknown),
+            remedy="name their classes in a TOML file of your own ([labels]) and give it by --taxonomy, "
+            "or leave them out by --skip-unknown-labels",
+        )
+    findings += [Finding(Severity.WARNING, "unknown label", f"{i.prefix}: {label}", line) for i, label, line in unknown]
+    return maps
+
+
+def _unboxed(intake: Intake) -> set[str]:
+    return {label for scan in intake.found.scans for label in scan.present}
+
+
+def _records(maker: RecordMaker, journal: ScanJournal, progress: Progress[Any]) -> list[Record]:
+    """Those of one set that say something of the wanted classes."""
+    found = maker.intake.found
+    paths = (found.root / scan.path for scan in found.scans)
+    facts = progress(f"reading {maker.intake.prefix}", journal.examine(paths), len(found.scans))
+    made = [maker.make(scan, seen) for scan, (_, seen) in zip(found.scans, facts, strict=True)]
+    return maker.informative([record for record in made if record is not None])
+
+
+def _distinct(records: Iterable[Record], findings: list[Finding]) -> Iterator[Record]:
+    """Each file once: an adapter that gives one twice would overwrite its boxes."""
+    seen: set[str] = set()
+    for record in records:
+        if record.target in seen:
+            message = "annotated twice; the first counts"
+            findings.append(Finding(Severity.ERROR, "repeated scan", record.target, message))
+        else:
+            seen.add(record.target)
+            yield record
+
+
+def _plan(records: Sequence[Record], options: PrepareOptions) -> SplitPlan:
+    candidates = [
+        Candidate(record.target, record.prefix, record.split, record.group, record.strata) for record in records
+    ]
+    same: dict[str, int] = {}
+    digests = [(same.setdefault(record.facts.sha256, at), at) for at, record in enumerate(records)]
+    pairs = [pair for pair in digests if pair[0] != pair[1]]
+    pairs += similar_pairs([record.facts.fingerprint for record in records])
+    return plan_splits(candidates, pairs, share=options.share, seed=options.seed)
+
+
+def _write(preparation: Preparation, gathered: _Gathered, plan: SplitPlan) -> Prepared:
+    output, options, taxonomy = preparation.output, preparation.options, preparation.taxonomy
+    intakes, findings = gathered.intakes, gathered.findings
+    rows = zip(gathered.records, plan.splits, plan.clusters, strict=True)
+    placed = [Placed(record, split, cluster) for record, split, cluster in rows if split]
+    total = sum(len(intake.found.scans) for intake in intakes)
+    if not placed:
+        raise SettingsInvalid(
+            f"no scan is left of {total}: {_kinds(findings)}", remedy="run `roentgate-train data check` on the paths"
+        )
+    classes = options.classes or _classes_met(placed, taxonomy)
+    terms = {source: text for intake in intakes for source, text in intake.terms.items()}
+    _remove_strays(output, placed)
+    in_turn = preparation.progress("placing scans", placed, len(placed))
+    moved = sum(place(each.record, output / "images", options.link) for each in in_turn)
+    ordered = _ordered([*findings, *plan.findings, *_never_annotated(placed, classes)])
+    digests = {f"images/{each.record.target}": each.record.facts.sha256 for each in placed}
+    digests |= write_annotations(output, placed, classes, terms)
+    write_findings(output, ordered)
+    counts = counts_of(placed, classes)
+    left_out = total - len(placed)
+    said = _said(intakes, options, classes) | {"clusters_in_two_splits": len(leaks(plan.splits, plan.clusters))}
+    write_manifest(output, said | {"left_out": left_out, "counts": counts, "files": dict(sorted(digests.items()))})
+    return Prepared(output, counts, moved, gathered.examined, left_out, tuple(ordered))
+
+
+def _classes_met(placed: Sequence[Placed], taxonomy: Taxonomy) -> tuple[str, ...]:
+    """Classes that have a box or were looked for somewhere, in the taxonomy's order."""
+    met = {name for each in placed for name in each.record.coverage.looked_for}
+    met |= {box.class_name for each in placed for box in each.record.boxes}
+    return tuple(name for name in taxonomy.classes if name in met)
+
+
+def _never_annotated(placed: Sequence[Placed], classes: Sequence[str]) -> Iterator[Finding]:
+    """Classes that were asked for and that no set has."""
+    met = {name for each in placed for name in each.record.coverage.looked_for | each.record.coverage.partial}
+    for name in classes:
+        if name not in met:
+            yield Finding(Severity.WARNING, "class never annotated", name, "none of the sets looked for it")
+
+
+def _remove_strays(output: Path, placed: Sequence[Placed]) -> None:
+    """What an earlier run of this preparation put in place and the sources no longer give. A manifest says that a
+    folder is complete, so the old one goes first."""
+    (output / MANIFEST).unlink(missing_ok=True)
+    wanted = {each.record.target for each in placed}
+    images = output / "images"
+    for path in sorted(images.rglob("*")):
+        if path.is_file() and path.relative_to(images).as_posix() not in wanted:
+            path.unlink()
+
+
+def _ordered(findings: Sequence[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda each: (each.severity != Severity.ERROR, each.kind, each.subject, each.message))
+
+
+def _kinds(findings: Sequence[Finding]) -> str:
+    counts = Counter(finding.kind for finding in findings)
+    return ", ".join(f"{count} x {kind}" for kind, count in counts.most_common()) or "the sets hold none"
+
+
+def _said(intakes: Sequence[Intake], options: PrepareOptions, classes: Sequence[str]) -> dict[str, Any]:
+    """What the manifest says of how the folder was made; nothing that differs from machine to machine."""
+    chosen = {key: value for key, value in asdict(options).items() if key not in ("classes", "taxonomy")}
+    sets = {
+        intake.prefix: {
+            "layout": intake.adapter_name,
+            "title": intake.title,
+            "terms": dict(sorted(intake.terms.items())),
+            "scans": len(intake.found.scans),
+            "labels": list(intake.found.labels),
+        }
+        for intake in intakes
+    }
+    return {"classes": list(classes), "options": chosen, "sets": sets, "findings": FINDINGS}

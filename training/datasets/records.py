@@ -1,0 +1,170 @@
+"""From a source's scan and what its file was found to be, to what is written: classes, clipped boxes, coverage."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from training.datasets.annotated_set import Corners, SourceBox, SourceScan
+from training.datasets.findings import Finding, Severity
+from training.datasets.intake import Intake, confined
+from training.datasets.scan_journal import ScanFacts
+from training.datasets.splits import part_of_test, usual_split
+from training.datasets.taxonomy import Coverage, LabelMap
+
+#: Pixels by which a box may pass the scan's edge: annotation tools round.
+EDGE_TOLERANCE = 1.0
+#: Pixels; a thinner sliver left at the edge is no item, and would be written as 0.
+_LEAST_SIDE = 0.01
+_SPLIT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class RecordBox:
+    """One item as it is written. box_xyxy: inside the scan, of positive area. source_label: as the source spells it."""
+
+    class_name: str
+    box_xyxy: Corners
+    source_label: str
+    ignore: bool = False
+    polygons: tuple[tuple[float, ...], ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One scan as it is written. target: below images/. prefix: of its intake. split: official, "" for none."""
+
+    target: str
+    origin: Path
+    facts: ScanFacts
+    prefix: str
+    source: str
+    split: str
+    group: str
+    subset: str
+    scanner: str
+    boxes: tuple[RecordBox, ...]
+    coverage: Coverage
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether neither a box nor its absence means anything for the classes that are wanted."""
+        return not self.boxes and not self.coverage.looked_for
+
+    @property
+    def strata(self) -> tuple[str, ...]:
+        """What splits shall be alike in."""
+        return tuple(sorted({box.class_name for box in self.boxes})) or ("clean",)
+
+
+class RecordMaker:
+    """Makes the records of one intake and collects what is wrong with its scans."""
+
+    def __init__(self, intake: Intake, labels: LabelMap, scanner_from: re.Pattern[str] | None) -> None:
+        self.intake, self._labels, self._scanner_from = intake, labels, scanner_from
+        self.findings: list[Finding] = []
+
+    def make(self, scan: SourceScan, facts: ScanFacts) -> Record | None:
+        """None, and a finding, for a scan that must be left out: unreadable, or of another size than its boxes are."""
+        if problem := self._unusable(scan, facts):
+            self._note(Severity.ERROR, problem[0], scan.path, problem[1])
+            return None
+        boxes, unboxed = self._boxes(scan, facts)
+        labels = {box.label for box in scan.boxes}
+        source = self.intake.source_of(scan)
+        coverage = self._labels.coverage(scan.looked_for, scan.present | unboxed, labels)
+        return Record(
+            target=self.intake.target_of(scan),
+            origin=self.intake.found.root / scan.path,
+            facts=facts,
+            prefix=self.intake.prefix,
+            source=source,
+            split=self._split(scan),
+            group=scan.group or scan.path,
+            subset=scan.subset or part_of_test(scan.split),
+            scanner=_of_source(source, scan.scanner or self._scanner(scan.path)),
+            boxes=boxes,
+            coverage=coverage,
+        )
+
+    def informative(self, records: Sequence[Record]) -> list[Record]:
+        """The records that say something of the wanted classes; one finding counts the others."""
+        kept = [record for record in records if not record.says_nothing]
+        if silent := len(records) - len(kept):
+            message = "none of the classes was looked for in them and they hold no box; left out"
+            subject = f"{self.intake.prefix}: {silent} scans"
+            self.findings.append(Finding(Severity.WARNING, "scans without annotation", subject, message))
+        return kept
+
+    def _unusable(self, scan: SourceScan, facts: ScanFacts) -> tuple[str, str] | None:
+        if not confined(scan.path):
+            return "path refused", "leads out of the set's folder"
+        if facts.size < 0:
+            return "missing file", f"{self.intake.found.root / scan.path} is not there"
+        if facts.error:
+            return "unreadable scan", facts.error
+        if (scan.width and scan.width != facts.width) or (scan.height and scan.height != facts.height):
+            said = f"{scan.width} x {scan.height}"
+            return "size mismatch", f"the file is {facts.width} x {facts.height}, the annotations say {said}"
+        return None
+
+    def _boxes(self, scan: SourceScan, facts: ScanFacts) -> tuple[tuple[RecordBox, ...], frozenset[str]]:
+        """Boxes of the classes that are wanted, and labels of boxes that lie outside: the item may be there."""
+        kept: list[RecordBox] = []
+        unboxed: set[str] = set()
+        for box in scan.boxes:
+            clipped, beyond = clip(box.box_xyxy, facts.width, facts.height)
+            subject = f"{scan.path}: {box.label}"
+            if clipped is None:
+                message = f"{_numbers(box.box_xyxy)} has no area in {facts.width} x {facts.height}; left out"
+                self._note(Severity.ERROR, "box outside scan", subject, message)
+                unboxed.add(box.label)
+                continue
+            if beyond > EDGE_TOLERANCE:
+                message = f"{_numbers(box.box_xyxy)} passes the edge by {beyond:.1f} px; cut at the edge"
+                self._note(Severity.WARNING, "box cut at edge", subject, message)
+            if name := self._labels.class_of(box.label):
+                kept.append(_record_box(name, box, clipped))
+        return tuple(kept), frozenset(unboxed)
+
+    def _split(self, scan: SourceScan) -> str:
+        split = usual_split(scan.split)
+        if split and not _SPLIT_NAME.fullmatch(split):
+            self._note(Severity.WARNING, "odd split name", scan.path, f"{split!r} cannot name a file; taken as none")
+            return ""
+        return split
+
+    def _scanner(self, path: str) -> str:
+        found = self._scanner_from.search(path) if self._scanner_from else None
+        return (found[1] if found.re.groups else found[0]) if found else ""
+
+    def _note(self, severity: Severity, kind: str, subject: str, message: str) -> None:
+        self.findings.append(Finding(severity, kind, f"{self.intake.prefix}/{subject}", message))
+
+
+def clip(box: Corners, width: int, height: int) -> tuple[Corners | None, float]:
+    """The part of a box inside the scan, None where there is none, and by how many pixels it passes the edge."""
+    x1, y1, x2, y2 = box
+    inside = (max(0.0, x1), max(0.0, y1), min(float(width), x2), min(float(height), y2))
+    beyond = max(-x1, -y1, x2 - width, y2 - height, 0.0)
+    has_area = min(inside[2] - inside[0], inside[3] - inside[1]) >= _LEAST_SIDE
+    return (inside if has_area else None), beyond
+
+
+def _record_box(name: str, box: SourceBox, clipped: Corners) -> RecordBox:
+    attributes = {key: value for key, value in box.attributes.items() if key != "source_label"}
+    # A prepared folder keeps what the first source called it.
+    label = box.attributes.get("source_label", box.label)
+    return RecordBox(name, clipped, label, box.ignore, box.polygons, attributes)
+
+
+def _of_source(source: str, scanner: str) -> str:
+    """source/scanner: the first scanner of one set is not that of another."""
+    return scanner if not scanner or scanner.startswith(f"{source}/") else f"{source}/{scanner}"
+
+
+def _numbers(box: Corners) -> str:
+    return " ".join(f"{value:g}" for value in box)

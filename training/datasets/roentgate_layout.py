@@ -1,0 +1,68 @@
+"""The layout that `roentgate-train data prepare` writes and `fit` reads, read again as a source to merge with others.
+
+    annotations/<split>.json   images/<split>/<file> or images/<file>
+
+Beyond COCO every image says its `source` and `annotated_category_ids`, and may say `group`, `subset` and `scanner`;
+every annotation may say `source_label`. All of it is kept, as is `partial_category_ids`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from detector.errors import SettingsInvalid
+from training.datasets.annotated_set import Adapter, SourceScan, SourceSet
+from training.datasets.annotation_values import is_label
+from training.datasets.coco_document import CocoPart, Entry, Names, first_image, known_labels, read_parts, take_own_keys
+from training.datasets.indexed_folder import IndexedFolder
+from training.datasets.source_folder import first_files, stem_of
+
+
+@dataclass(frozen=True)
+class PreparedScan(SourceScan):
+    """A scan of a folder that joins several sets.
+
+    source: the set that it came from. partial: labels whose boxes count while a scan without one is not clean of them.
+    """
+
+    source: str = ""
+    partial: frozenset[str] = frozenset()
+
+
+def _recognise(root: Path) -> bool:
+    if not (root / "images").is_dir():
+        return False
+    return any(
+        b'"source"' in image and b'"annotated_category_ids"' in image
+        for image in map(first_image, first_files(root, "annotations", ".json"))
+    )
+
+
+def _read(root: Path) -> SourceSet:
+    folder = IndexedFolder(root)
+    names = sorted(name for name in folder.names("annotations") if name.endswith(".json"))
+    if not names:
+        raise SettingsInvalid(f"{root}: no annotations/<split>.json", remedy="run `roentgate-train data prepare`")
+    return read_parts("roentgate", folder, [_part(root, name) for name in names], _take_own)
+
+
+def _part(root: Path, name: str) -> CocoPart:
+    """As coco_index.py looks for the scans: `images/<split>/` if there is one, else `images/`, never both."""
+    split = stem_of(name)
+    own = f"images/{split}"
+    return CocoPart(f"annotations/{name}", (own if (root / own).is_dir() else "images",), split)
+
+
+def _take_own(scan: SourceScan, entry: Entry, names: Names, folder: IndexedFolder) -> SourceScan:
+    scan = take_own_keys(scan, entry, names, folder)
+    source, partial = entry.get("source"), entry.get("partial_category_ids")
+    values = {field.name: getattr(scan, field.name) for field in fields(scan)}
+    return PreparedScan(
+        **values,
+        source=source if is_label(source) else "unknown",
+        partial=known_labels(partial, names),
+    )
+
+
+ADAPTER = Adapter("scans prepared by roentgate-train", "as the sources that were joined say", _recognise, _read)

@@ -1,0 +1,157 @@
+"""What each scan's file was found to be, kept in a file so that a run that was cut off does not read them again.
+
+    with ScanJournal(folder / "scans.jsonl") as journal:
+        for facts in journal.examine(files):
+            ...
+
+One line a scan, appended when it is known. A line that was cut off in the middle is read again; so is a file that has
+changed since (size or time of change).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+
+from detector.errors import ScanUnreadable
+from detector.readers import read_scan
+from detector.readers.files import read_file
+from detector.readers.limits import Limits
+from training.datasets.fingerprint import Fingerprint, fingerprint, fingerprint_from_text
+
+#: Files read ahead, so that a million waiting ones need no memory.
+_AHEAD = 64
+
+
+@dataclass(frozen=True)
+class ScanFacts:
+    """One file. size, changed: bytes, and time of change in nanoseconds; -1 if it is not there. sha256: of its bytes.
+
+    width, height: pixels as decoded. picture: its fingerprint as text. error: why it cannot be read, else "".
+    """
+
+    size: int
+    changed: int
+    sha256: str = ""
+    width: int = 0
+    height: int = 0
+    picture: str = ""
+    error: str = ""
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Of the first view. Raises ValueError for a file that could not be read."""
+        return fingerprint_from_text(self.picture)
+
+
+def examine(path: Path) -> ScanFacts:
+    """Reads, decodes, hashes one file. Never raises for what is in it."""
+    size, changed = _state(path)
+    try:
+        data = read_file(path, path.name, Limits())
+        scan = read_scan(data, path.name)
+        picture = fingerprint(scan.views[0]).text()
+    except ScanUnreadable as error:
+        return ScanFacts(size, changed, error=error.reason())
+    except (cv2.error, MemoryError) as error:
+        return ScanFacts(size, changed, error=f"{type(error).__name__}: the scan cannot be shrunk here")
+    return ScanFacts(size, changed, scan.sha256, scan.width, scan.height, picture)
+
+
+def examine_all(paths: Iterable[Path], workers: int | None = None) -> Iterator[ScanFacts]:
+    """Facts of every path, in order, keeping no journal."""
+    with ThreadPoolExecutor(workers or os.cpu_count(), thread_name_prefix="scans") as pool:
+        waiting: deque[Future[ScanFacts]] = deque()
+        try:
+            for path in paths:
+                waiting.append(pool.submit(examine, path))
+                if len(waiting) >= _AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+class ScanJournal:
+    """Facts by path. `examine` gives what it holds and reads the rest; `examined` counts these."""
+
+    def __init__(self, path: Path, workers: int | None = None) -> None:
+        self._path = path
+        self._workers = workers or os.cpu_count() or 1
+        self._known = dict(_read(path))
+        self.examined = 0
+
+    def __enter__(self) -> ScanJournal:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._path.open("a", encoding="utf-8")
+        if self._file.tell():
+            # A line that was cut off must not swallow the next one; an empty line does no harm.
+            self._file.write("\n")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def examine(self, paths: Iterable[Path]) -> Iterator[tuple[Path, ScanFacts]]:
+        """Facts of every path, in order; read by several threads, since decoding lets them run side by side."""
+        with ThreadPoolExecutor(self._workers, thread_name_prefix="scans") as pool:
+            waiting: deque[tuple[Path, ScanFacts | Future[ScanFacts]]] = deque()
+            try:
+                for path in paths:
+                    waiting.append((path, self._known_facts(path) or pool.submit(examine, path)))
+                    if len(waiting) >= _AHEAD:
+                        yield self._taken(*waiting.popleft())
+                while waiting:
+                    yield self._taken(*waiting.popleft())
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _known_facts(self, path: Path) -> ScanFacts | None:
+        facts = self._known.get(str(path))
+        return facts if facts is not None and (facts.size, facts.changed) == _state(path) else None
+
+    def _taken(self, path: Path, facts: ScanFacts | Future[ScanFacts]) -> tuple[Path, ScanFacts]:
+        if isinstance(facts, ScanFacts):
+            return path, facts
+        found = facts.result()
+        self.examined += 1
+        self._known[str(path)] = found
+        self._file.write(json.dumps({"path": str(path), **asdict(found)}) + "\n")
+        self._file.flush()
+        return path, found
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Size and time of change in nanoseconds; -1 of a file that is not there."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
+
+
+def _read(path: Path) -> Iterator[tuple[str, ScanFacts]]:
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:
+                values = json.loads(line)
+                facts = ScanFacts(**{key: value for key, value in values.items() if key != "path"})
+                if facts.picture:
+                    fingerprint_from_text(facts.picture)
+                yield str(values["path"]), facts
+            except (ValueError, TypeError, KeyError, AttributeError):
+                # Cut off in the middle: the file is read again.
+                continue

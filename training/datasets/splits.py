@@ -1,0 +1,212 @@
+"""Which scan goes into which split: official ones are kept, the others are cut so that nothing of one bag is in two.
+
+    plan = plan_splits(candidates, pairs, share=0.1, seed=0)
+
+Scans that share a group, a digest or a picture (`pairs`) make one cluster. Each scan allows some splits: the official
+one; train or val where a set has train but no val; any where it has none. A cluster goes where all of its scans may go.
+Where the official splits themselves tear a cluster apart they are kept and it is reported; a scan without a split of
+its own that could then go nowhere without leaking is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from training.datasets.findings import Finding, Severity
+
+TRAIN, VAL, TEST = "train", "val", "test"
+_ALL = (TRAIN, VAL, TEST)
+#: What authors call the usual three.
+_SPELLINGS = {
+    **dict.fromkeys(("train", "training", "trainval", "train2017"), TRAIN),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "val2017"), VAL),
+    **dict.fromkeys(("test", "testing", "eval", "test2017"), TEST),
+}
+#: What some call parts of their test set.
+_PARTS_OF_TEST = ("easy", "hard", "hidden")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One scan. key: unique and the same on every machine. source: its set. split: official, "" for none.
+
+    group: scans of one set with the same one belong together. strata: what the splits shall be alike in, such as the
+    classes in the scan.
+    """
+
+    key: str
+    source: str
+    split: str
+    group: str
+    strata: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """splits: of every candidate, "" for one that is left out. clusters: a name for what belongs together."""
+
+    splits: tuple[str, ...]
+    clusters: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+def usual_split(name: str) -> str:
+    """train, val or test for what authors call them; any other name as it is, in lower case; "" for none."""
+    return TEST if part_of_test(name) else _SPELLINGS.get(name.casefold(), name.casefold())
+
+
+def part_of_test(name: str) -> str:
+    """easy, hard or hidden where the split's name is one of these, else ""."""
+    return name.casefold() if name.casefold() in _PARTS_OF_TEST else ""
+
+
+def plan_splits(
+    candidates: Sequence[Candidate], pairs: Iterable[tuple[int, int]], *, share: float, seed: int
+) -> SplitPlan:
+    """share: of the scans of a set that go to val, and to test where it has none either; with 0 no val is cut out of a
+    train. pairs: positions of scans that show the same. The same candidates in any order, with the same seed, get the
+    same splits."""
+    clusters = _clusters(candidates, pairs)
+    allowed = _allowed(candidates, share > 0)
+    members: dict[str, list[int]] = defaultdict(list)
+    for position, name in enumerate(clusters):
+        members[name].append(position)
+    splits = [""] * len(candidates)
+    findings: list[Finding] = []
+    open_clusters: dict[str, tuple[str, ...]] = {}
+    for name in sorted(members):
+        common = _common([allowed[position] for position in members[name]])
+        if len(common) > 1:
+            open_clusters[name] = common
+        elif common:
+            _assign(splits, members[name], common[0])
+        else:
+            findings.append(_torn(candidates, members[name], allowed, splits))
+    _Cut(candidates, members, open_clusters, share, seed).assign(splits)
+    return SplitPlan(tuple(splits), tuple(clusters), tuple(findings))
+
+
+def leaks(splits: Sequence[str], clusters: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Clusters that are in more than one split, with these splits; scans left out ("") do not count."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for split, cluster in zip(splits, clusters, strict=True):
+        if split:
+            found[cluster].add(split)
+    return {name: tuple(sorted(inside)) for name, inside in sorted(found.items()) if len(inside) > 1}
+
+
+def _clusters(candidates: Sequence[Candidate], pairs: Iterable[tuple[int, int]]) -> list[str]:
+    """Name of the cluster of every candidate: the smallest `source/group` in it."""
+    parents = list(range(len(candidates)))
+
+    def root(position: int) -> int:
+        while parents[position] != position:
+            parents[position] = parents[parents[position]]
+            position = parents[position]
+        return position
+
+    first: dict[tuple[str, str], int] = {}
+    for position, candidate in enumerate(candidates):
+        parents[root(position)] = root(first.setdefault((candidate.source, candidate.group), position))
+    for one, other in pairs:
+        parents[root(one)] = root(other)
+    roots = [root(position) for position in range(len(candidates))]
+    names: dict[int, str] = {}
+    for position, candidate in enumerate(candidates):
+        own = f"{candidate.source}/{candidate.group}"
+        names[roots[position]] = min(own, names.get(roots[position], own))
+    return [names[position] for position in roots]
+
+
+def _allowed(candidates: Sequence[Candidate], carve: bool) -> list[tuple[str, ...]]:
+    official: dict[str, set[str]] = defaultdict(set)
+    for candidate in candidates:
+        official[candidate.source].add(candidate.split)
+    return [_allowed_of(candidate, official[candidate.source], carve) for candidate in candidates]
+
+
+def _allowed_of(candidate: Candidate, official: set[str], carve: bool) -> tuple[str, ...]:
+    if not candidate.split:
+        return _ALL
+    return (TRAIN, VAL) if carve and candidate.split == TRAIN and VAL not in official else (candidate.split,)
+
+
+def _common(allowed: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(split for split in allowed[0] if all(split in each for each in allowed))
+
+
+def _assign(splits: list[str], members: Iterable[int], split: str) -> None:
+    for position in members:
+        splits[position] = split
+
+
+def _torn(
+    candidates: Sequence[Candidate], members: Sequence[int], allowed: Sequence[tuple[str, ...]], splits: list[str]
+) -> Finding:
+    """Official splits stay as they are; a scan without one is left out."""
+    for position in members:
+        splits[position] = candidates[position].split
+    left_out = sum(not candidates[position].split for position in members)
+    inside = Counter(candidates[position].split for position in members if candidates[position].split)
+    where = ", ".join(f"{count} in {split}" for split, count in sorted(inside.items()))
+    names = ", ".join(sorted(candidates[position].key for position in members)[:4])
+    also = f"; {left_out} without a split are left out" if left_out else ""
+    message = f"official splits share what belongs together: {where}{also}"
+    return Finding(Severity.WARNING, "leak between official splits", names, message)
+
+
+class _Cut:
+    """Cuts the open clusters, rarest first, each into the split that lacks most of what it holds (Sechidis et al. 2011,
+    "On the stratification of multi-label data")."""
+
+    def __init__(
+        self,
+        candidates: Sequence[Candidate],
+        members: Mapping[str, Sequence[int]],
+        clusters: Mapping[str, tuple[str, ...]],
+        share: float,
+        seed: int,
+    ) -> None:
+        self._members, self._clusters, self._seed = members, clusters, seed
+        self._strata = {name: _strata(candidates, members[name]) for name in clusters}
+        self._totals: Counter[str] = Counter()
+        self._wanted: dict[str, Counter[str]] = {split: Counter() for split in _ALL}
+        for name, allowed in clusters.items():
+            self._totals.update(self._strata[name])
+            for split in allowed:
+                part = share if split != TRAIN else 1 - share * (len(allowed) - 1 if TRAIN in allowed else 0)
+                for stratum, count in self._strata[name].items():
+                    self._wanted[split][stratum] += part * count  # type: ignore[assignment]
+
+    def assign(self, splits: list[str]) -> None:
+        for name in sorted(self._clusters, key=self._turn):
+            strata = self._strata[name]
+            split = max(self._clusters[name], key=lambda each: (self._lack(each, strata), self._chance(name, each)))
+            self._wanted[split].subtract(strata)
+            _assign(splits, self._members[name], split)
+
+    def _turn(self, name: str) -> tuple[int, int, str, str]:
+        """Rare classes first, large clusters before small ones, then by chance."""
+        strata = self._strata[name]
+        return min(self._totals[stratum] for stratum in strata), -strata.total(), self._chance(name, ""), name
+
+    def _lack(self, split: str, strata: Iterable[str]) -> tuple[float, ...]:
+        """How much the split lacks of what the cluster holds: the rarest first, the others only between equals."""
+        rarest = sorted(strata, key=lambda stratum: (self._totals[stratum], stratum))
+        return tuple(round(self._wanted[split][stratum], 6) for stratum in rarest)
+
+    def _chance(self, name: str, split: str) -> str:
+        return hashlib.sha256(f"{self._seed}:{split}:{name}".encode()).hexdigest()
+
+
+def _strata(candidates: Sequence[Candidate], members: Iterable[int]) -> Counter[str]:
+    """By source, so that every split sees every scanner: the classes of each scan, and the scan itself."""
+    counts: Counter[str] = Counter()
+    for position in members:
+        candidate = candidates[position]
+        counts[f"{candidate.source}:"] += 1
+        counts.update(f"{candidate.source}:{stratum}" for stratum in candidate.strata)
+    return counts
