@@ -10,11 +10,10 @@ import typer
 from rich.console import Console
 
 from detector.errors import RoentgateError, SettingsInvalid
+from training.data_commands import data_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-data_app = typer.Typer(no_args_is_help=True, help="Look at annotated scans before training on them.")
 app.add_typer(data_app, name="data")
-console = Console(highlight=False)
 stderr = Console(stderr=True, highlight=False)
 
 Data = Annotated[Path, typer.Option(help="Folder with annotations/<split>.json and images/.")]
@@ -26,45 +25,6 @@ Terms = Annotated[
 @app.callback()
 def _retraining() -> None:
     """Retrains the detector: data, fit, export, evaluate, publish."""
-
-
-@data_app.command("check")
-def data_check(data: Annotated[Path, typer.Argument(help="COCO folder.")]) -> None:
-    """Reads every scan and says all that is wrong: missing, damaged, mislabelled, in two splits."""
-    from training.datasets.check import check, summarise
-    from training.datasets.findings import Severity
-
-    findings = check(data)
-    for finding in findings:
-        line = f"{finding.severity.value}: {finding.kind}: {finding.subject}: {finding.message}"
-        typer.echo(line)
-    typer.echo(summarise(findings))
-    if any(finding.severity is Severity.ERROR for finding in findings):
-        raise typer.Exit(1)
-
-
-@data_app.command("stats")
-def data_stats(data: Annotated[Path, typer.Argument(help="COCO folder.")]) -> None:
-    """Scans, boxes, sizes and what was looked for, by class and by source."""
-    from training.datasets.statistics import statistics, statistics_tables
-
-    for table in statistics_tables(statistics(data)):
-        console.print(table)
-
-
-@data_app.command("preview")
-def data_preview(
-    data: Annotated[Path, typer.Argument(help="COCO folder.")],
-    output: Annotated[Path, typer.Option(help="PNG file to write.")],
-    split: Annotated[str, typer.Option(help="Name of the split.")] = "train",
-    scans: Annotated[int, typer.Option(min=1, help="How many scans.")] = 24,
-    seed: Annotated[int, typer.Option(help="Which scans.")] = 0,
-) -> None:
-    """A contact sheet of scans with their boxes."""
-    from training.datasets.preview import preview
-
-    preview(data, split, output, count=scans, seed=seed)
-    typer.echo(f"wrote {output}")
 
 
 @app.command()

@@ -14,8 +14,8 @@ from rich.console import Console
 
 from detector.errors import SettingsInvalid
 from training.datasets.check import check, summarise
-from training.datasets.findings import Severity
 from training.datasets.coco_index import read_coco
+from training.datasets.findings import Severity
 from training.datasets.preview import balanced_choice, encode_picture, preview
 from training.datasets.statistics import statistics, statistics_tables
 
@@ -81,6 +81,19 @@ def test_statistics_print_as_tables(tmp_path: Path) -> None:
     assert "pixels" in text
     # A class that was not looked for must not read as zero.
     assert any("?" in line and "knife" in line for line in text.splitlines())
+
+
+def test_statistics_tell_scanners_subsets_and_bags(tmp_path: Path) -> None:
+    data, content = make_data(tmp_path), document(("a.png", "b.png", "c.png"))
+    assert [part.scanner for part in statistics(data)[0].parts] == ["north", "south"]
+    assert len(statistics_tables(statistics(data))) == 4, "no table where there is nothing more to say"
+    for image in content["images"]:
+        image |= {"scanner": "north/1", "subset": "hard" if image["id"] else "easy", "group": "bag"}
+    write(data, "train", content)
+    parts = statistics(data)[0].parts
+    found = [(part.scanner, part.subset, part.scans, part.groups, part.boxes) for part in parts]
+    assert found == [("north/1", "easy", 1, 1, 2), ("north/1", "hard", 2, 1, 1)]
+    assert len(statistics_tables(statistics(data))) == 5
 
 
 def test_folder_without_annotations_is_refused(tmp_path: Path) -> None:
@@ -173,6 +186,18 @@ def drop_key(data: Path, content: dict[str, Any]) -> None:
     del content["images"][0]["file_name"]
 
 
+def give_list_as_id(data: Path, content: dict[str, Any]) -> None:
+    content["images"][0]["id"] = [0]
+
+
+def give_number_as_mask(data: Path, content: dict[str, Any]) -> None:
+    content["images"][0]["annotated_category_ids"] = 4
+
+
+def give_text_as_size(data: Path, content: dict[str, Any]) -> None:
+    content["images"][0]["width"] = "wide"
+
+
 @pytest.mark.parametrize(
     ("change", "kind"),
     [
@@ -188,6 +213,9 @@ def drop_key(data: Path, content: dict[str, Any]) -> None:
         (repeat_id, "repeated id"),
         (contradict_mask, "mask contradicts box"),
         (drop_key, "unreadable annotations"),
+        (give_list_as_id, "unreadable annotations"),
+        (give_number_as_mask, "unreadable annotations"),
+        (give_text_as_size, "unreadable annotations"),
     ],
 )
 def test_check_names_what_is_wrong(tmp_path: Path, change: Change, kind: str) -> None:
@@ -196,6 +224,16 @@ def test_check_names_what_is_wrong(tmp_path: Path, change: Change, kind: str) ->
     write(data, "train", content)
     assert kinds(data) == {kind}
     assert kind in summarise(check(data))
+
+
+def test_check_tells_a_source_label_that_goes_to_several_classes(tmp_path: Path) -> None:
+    data, content = make_data(tmp_path), document(("a.png", "b.png", "c.png"))
+    for annotation in content["annotations"]:
+        annotation["source_label"] = "pistol"
+    write(data, "train", content)
+    found = [finding for finding in check(data) if finding.kind == "label of several classes"]
+    # The third box is the other source's, where the label has one class.
+    assert [(finding.subject, finding.message) for finding in found] == [("north: pistol", "1 x gun, 1 x knife")]
 
 
 def test_check_tells_a_class_that_nobody_looked_for(tmp_path: Path) -> None:

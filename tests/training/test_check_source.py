@@ -1,0 +1,207 @@
+"""`data check` on any layout: what is recognised, what is counted, and one line a fault."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import pytest
+from typer.testing import CliRunner
+
+from detector.errors import SettingsInvalid
+from tests.training.fake_set import ADAPTERS, make_set, scan_entry
+from training import data_commands
+from training.data_commands import data_app
+from training.datasets.adapters import ADAPTERS as EVERY
+from training.datasets.annotated_set import Adapter
+from training.datasets.check_source import SourceCheck, check_source
+from training.datasets.export_set import FORMATS, export_set
+from training.datasets.findings import Severity
+from training.datasets.prepare import PrepareOptions, prepare, silently
+from training.datasets.recognition import is_trainable, recognise
+from training.datasets.taxonomy import load_taxonomy
+
+
+def checked(folder: Path) -> SourceCheck:
+    return check_source(recognise(folder, ADAPTERS), load_taxonomy())
+
+
+def lines(found: SourceCheck, kind: str) -> list[str]:
+    return [f"{finding.subject}: {finding.message}" for finding in found.findings if finding.kind == kind]
+
+
+def whole(folder: Path) -> Path:
+    """What the fake set's authors published: three train scans, two guns."""
+    entries = [
+        scan_entry(f"{number}.png", label, split="train") for number, label in enumerate(("gun", "gun", "knife"))
+    ]
+    return make_set(folder, entries)
+
+
+def test_a_whole_set_has_no_faults(tmp_path: Path) -> None:
+    found = checked(whole(tmp_path / "set"))
+    assert (found.findings, found.title, found.terms) == ((), "Fake", "for tests alone")
+    assert found.counts["train"].scans == 3 and found.counts["train"].boxes == {"gun": 2, "knife": 1}
+
+
+def test_missing_and_extra_against_what_was_published(tmp_path: Path) -> None:
+    entries = [scan_entry(f"{number}.png", split="train") for number in range(4)]
+    found = checked(make_set(tmp_path / "set", entries))
+    assert lines(found, "count unlike published") == [
+        "train: 4 scans, 3 published: 1 extra",
+        "train: gun: 4 boxes, 2 published: 2 extra",
+    ]
+    assert lines(found, "label without boxes") == ["knife: looked for, but not one box"]
+
+
+def test_every_fault_is_said_and_none_ends_it(tmp_path: Path) -> None:
+    boxes = [{"label": "gun", "box_xyxy": [50, 4, 80, 20]}, {"label": "gun", "box_xyxy": [70, 4, 80, 20]}]
+    entries = [
+        scan_entry("gone.png", split="train"),
+        scan_entry("cut.png", split="train"),
+        scan_entry("empty.png", split="train"),
+        scan_entry("size.png", split="train", width=640),
+        scan_entry("box.png", split="train", boxes=boxes),
+        scan_entry("../up.png", split="train"),
+        scan_entry("label.png", "scisors", split="train"),
+        scan_entry("bag_a.png", split="train", group="bag"),
+        scan_entry("bag_b.png", split="test", group="bag"),
+        scan_entry("copy_a.png", "knife", split="train"),
+        scan_entry("copy_b.png", "knife", split="test"),
+    ]
+    folder = make_set(tmp_path / "set", entries)
+    (folder / "gone.png").unlink()
+    (folder / "cut.png").write_bytes((folder / "cut.png").read_bytes()[:120])
+    (folder / "empty.png").write_bytes(b"")
+    shutil.copyfile(folder / "copy_a.png", folder / "copy_b.png")
+    found = checked(folder)
+    kinds = {finding.kind for finding in found.findings if finding.severity is Severity.ERROR}
+    assert kinds == {
+        *("missing file", "unreadable scan", "size mismatch", "box outside scan", "path refused", "leak between splits")
+    }
+    assert len(lines(found, "unreadable scan")) == 2 and len(lines(found, "box outside scan")) == 2
+    assert lines(found, "unknown label") == [
+        "scisors: fake: the taxonomy does not know the label 'scisors'; did you mean 'scissors'?"
+    ]
+    assert lines(found, "group in two splits") == ["bag: what belongs together is in test, train"]
+    assert all("\n" not in finding.message for finding in found.findings)
+
+
+def test_a_scan_that_was_recompressed_into_another_split_is_found(tmp_path: Path) -> None:
+    folder = make_set(tmp_path / "set", [scan_entry("a.png", split="train"), scan_entry("b.jpg", split="test")])
+    cv2.imwrite(str(folder / "b.jpg"), cv2.imread(str(folder / "a.png")), [cv2.IMWRITE_JPEG_QUALITY, 80])
+    assert lines(checked(folder), "near-duplicate leak") == ["train/a.png, test/b.jpg: they show the same"]
+
+
+def test_a_folder_in_a_folder_is_recognised(tmp_path: Path) -> None:
+    inside = whole(tmp_path / "outer" / "middle" / "set")
+    assert recognise(tmp_path / "outer", ADAPTERS).root == inside
+
+
+def test_an_unknown_layout_is_told_what_the_nearest_one_lacks(tmp_path: Path) -> None:
+    (tmp_path / "set" / "JPEGImage").mkdir(parents=True)
+    (tmp_path / "set" / "Annotation").mkdir()
+    (tmp_path / "set" / "JPEGImage" / "x.txt").write_text("")
+    with pytest.raises(SettingsInvalid, match=r"no layout fits; it holds 1 \.txt") as refused:
+        recognise(tmp_path / "set", ADAPTERS)
+    assert "nearest is SIXray, which lacks ImageSet; tried: fake" in refused.value.remedy
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SettingsInvalid, match="it is empty"):
+        recognise(tmp_path / "empty", ADAPTERS)
+    (tmp_path / "set.rar").write_bytes(b"Rar!")
+    with pytest.raises(SettingsInvalid, match="no archive that is read"):
+        recognise(tmp_path / "set.rar", ADAPTERS)
+    with pytest.raises(SettingsInvalid, match="no folder"):
+        recognise(tmp_path / "nowhere", ADAPTERS)
+
+
+def prepared(tmp_path: Path) -> Path:
+    prepare([whole(tmp_path / "set")], tmp_path / "data", PrepareOptions(share=0.0), silently, ADAPTERS)
+    return tmp_path / "data"
+
+
+def test_a_prepared_folder_is_trainable_and_others_are_not(tmp_path: Path) -> None:
+    assert is_trainable(prepared(tmp_path))
+    assert not is_trainable(tmp_path / "set")
+
+
+def run(*arguments: str | Path) -> tuple[int, str]:
+    result = CliRunner().invoke(data_app, [str(argument) for argument in arguments])
+    if isinstance(result.exception, SettingsInvalid):
+        return 2, result.exception.what
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+def test_commands_from_a_prepared_folder_to_a_prepared_folder(tmp_path: Path) -> None:
+    data = prepared(tmp_path)
+    code, output = run("check", data)
+    assert code == 0 and "nothing found" in output
+    code, output = run("prepare", data, "--output", tmp_path / "again", "--classes", "knife,gun", "--val-share", "0")
+    assert code == 0 and "train: 3 scans; boxes: knife 1, gun 2" in output
+    code, output = run("merge", data, tmp_path / "again", "--output", tmp_path / "both")
+    assert code == 0 and "train: 6 scans" in output
+    shutil.make_archive(str(tmp_path / "packed"), "zip", data)
+    assert run("check", tmp_path / "packed.zip") == (0, "nothing found\n")
+    (data / "images" / "fake" / "0.png").write_bytes(b"")
+    code, output = run("check", data)
+    assert code == 1 and "error: unreadable scan: train: fake/0.png" in output
+    code, output = run("prepare", tmp_path / "nowhere", "--output", tmp_path / "out")
+    assert code == 2 and "no folder" in output
+
+
+@pytest.mark.parametrize("name", ["coco", "yolo", "voc", "labelme", "label-studio"])
+def test_export_reads_back_as_the_same_boxes(tmp_path: Path, name: str) -> None:
+    code, output = run("export", prepared(tmp_path), "--format", name, "--output", tmp_path / "out")
+    assert (code, output) == (0, f"wrote 3 scans to {tmp_path / 'out'}\n")
+    found = EVERY[FORMATS[name]].read(tmp_path / "out")
+    assert sorted(box.label for scan in found.scans for box in scan.boxes) == ["gun", "gun", "knife"]
+    for box in (box for scan in found.scans for box in scan.boxes):
+        assert box.box_xyxy == pytest.approx((4, 4, 24, 20), abs=1e-3)
+
+
+def test_export_leaves_out_scans_that_were_not_looked_through(tmp_path: Path) -> None:
+    entries = [scan_entry("a.png", split="train"), scan_entry("b.png", "knife", split="train", looked_for=["knife"])]
+    prepare([make_set(tmp_path / "set", entries)], tmp_path / "data", PrepareOptions(share=0.0), silently, ADAPTERS)
+    with pytest.raises(SettingsInvalid, match="it would count as background"):
+        export_set(tmp_path / "data", "yolo", tmp_path / "refused")
+    written = export_set(tmp_path / "data", "yolo", tmp_path / "out", ("gun",))
+    assert (written.scans, written.left_out) == (1, 1)
+    with pytest.raises(SettingsInvalid, match="no class 'gunn'; did you mean 'gun'"):
+        export_set(tmp_path / "data", "yolo", tmp_path / "odd", ("gunn",))
+    with pytest.raises(SettingsInvalid, match="no format 'yaml'"):
+        export_set(tmp_path / "data", "yaml", tmp_path / "odd")
+    with pytest.raises(SettingsInvalid, match="holds no scan"):
+        export_set(make_set(tmp_path / "none", []), "coco", tmp_path / "odd", (), {**_formats(), **ADAPTERS})
+
+
+def _formats() -> dict[str, Adapter]:
+    return {"coco": replace(EVERY["coco"], recognise=lambda root: False)}
+
+
+def test_contradiction_of_mask_and_box_allows_classes_marked_in_part(tmp_path: Path) -> None:
+    data = prepared(tmp_path)
+    path = data / "annotations" / "train.json"
+    document = json.loads(path.read_bytes())
+    for image in document["images"]:
+        image["annotated_category_ids"] = [2]
+        image["partial_category_ids"] = [1]
+    path.write_text(json.dumps(document))
+    assert run("check", data)[0] == 0
+    for image in document["images"]:
+        del image["partial_category_ids"]
+    path.write_text(json.dumps(document))
+    code, output = run("check", data)
+    assert code == 1 and "2 x error: mask contradicts box" in output
+
+
+def test_progress_passes_everything_on_and_says_so_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(data_commands, "_LINE_SECONDS", 0.0)
+    assert list(data_commands.with_progress("reading", iter("abc"), 3)) == ["a", "b", "c"]
+    captured = capsys.readouterr()
+    assert captured.out == "" and "reading: 2/3" in captured.err

@@ -1,0 +1,223 @@
+"""`roentgate-train data ...`: from public sets and own scans, in any layout, to a folder that `fit` reads."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from detector.terminal import stderr
+
+if TYPE_CHECKING:
+    from training.datasets.check_source import SourceCheck
+    from training.datasets.findings import Finding
+    from training.datasets.prepare import Prepared
+
+data_app = typer.Typer(no_args_is_help=True, help="Check, prepare and look at annotated scans.")
+console = Console(highlight=False)
+Item = TypeVar("Item")
+
+#: Findings of one kind that are printed; all of them are in findings.jsonl.
+_SHOWN = 5
+_LINE_SECONDS = 10.0
+
+PreparedFolder = Annotated[Path, typer.Argument(help="Folder that `data prepare` wrote.")]
+
+
+class LinkChoice(StrEnum):
+    """How a scan gets from its set into the prepared folder."""
+
+    HARD = "hard"
+    COPY = "copy"
+
+
+class FormatChoice(StrEnum):
+    """Formats that other tools read."""
+
+    COCO = "coco"
+    YOLO = "yolo"
+    VOC = "voc"
+    LABELME = "labelme"
+    LABEL_STUDIO = "label-studio"
+
+
+@data_app.command("check")
+def data_check(
+    paths: Annotated[list[Path], typer.Argument(help="Folders or archives, in any layout that is read.")],
+    taxonomy: Annotated[Path | None, typer.Option(help="Your own classes and labels, in TOML.")] = None,
+) -> None:
+    """Recognises the layout, reads every scan, counts against what was published, and says all that is wrong."""
+    from training.datasets.check import summarise
+    from training.datasets.findings import Severity
+
+    faulty = False
+    for path in paths:
+        if len(paths) > 1:
+            typer.echo(f"{path}:")
+        findings = _check(path, taxonomy)
+        for finding in findings:
+            typer.echo(_line(finding))
+        typer.echo(summarise(findings))
+        faulty |= any(finding.severity is Severity.ERROR for finding in findings)
+    if faulty:
+        raise typer.Exit(1)
+
+
+def _check(path: Path, taxonomy: Path | None) -> Sequence[Finding]:
+    from training.datasets.archives import is_archive, unpack
+    from training.datasets.check import check
+    from training.datasets.check_source import check_source
+    from training.datasets.recognition import is_trainable, recognise
+    from training.datasets.taxonomy import load_taxonomy
+
+    if is_archive(path):
+        with TemporaryDirectory(prefix="roentgate-") as folder:
+            unpack(path, Path(folder) / "set")
+            return _check(Path(folder) / "set", taxonomy)
+    if is_trainable(path):
+        return check(path)
+    checked = check_source(recognise(path), load_taxonomy(taxonomy), with_progress)
+    _print_counts(checked)
+    return checked.findings
+
+
+@data_app.command("prepare")
+def data_prepare(
+    paths: Annotated[list[Path], typer.Argument(help="Folders or archives, in any layout that is read.")],
+    output: Annotated[Path, typer.Option(help="Folder to make, or to finish.")],
+    classes: Annotated[str, typer.Option(metavar="A,B,...", help="Classes and their order; all if left out.")] = "",
+    taxonomy: Annotated[Path | None, typer.Option(help="Your own classes and labels, in TOML.")] = None,
+    val_share: Annotated[
+        float, typer.Option(min=0, max=0.45, help="Share of a set's scans for a split that it has not.")
+    ] = 0.1,
+    seed: Annotated[int, typer.Option(help="Of the cut into splits.")] = 0,
+    link: Annotated[
+        LinkChoice, typer.Option(help="Hard links take no room; copies outlive their set.")
+    ] = LinkChoice.HARD,
+    scanner_from: Annotated[
+        str, typer.Option(metavar="REGEX", help="Its first group, in a scan's path, names the scanner.")
+    ] = "",
+    skip_unknown_labels: Annotated[
+        bool, typer.Option("--skip-unknown-labels", help="Leave out boxes whose label the taxonomy does not know.")
+    ] = False,
+) -> None:
+    """One or several sets -> one folder for `fit`: one taxonomy, splits without leaks. Run it again to finish it."""
+    from training.datasets.prepare import PrepareOptions, prepare
+
+    names = tuple(classes.split(",")) if classes else ()
+    options = PrepareOptions(names, taxonomy, val_share, seed, link.value, scanner_from, skip_unknown_labels)
+    _print_prepared(prepare(paths, output, options, with_progress))
+
+
+@data_app.command("merge")
+def data_merge(
+    folders: Annotated[list[Path], typer.Argument(help="Folders that `data prepare` wrote.")],
+    output: Annotated[Path, typer.Option(help="Folder to make, or to finish.")],
+    link: Annotated[
+        LinkChoice, typer.Option(help="Hard links take no room; copies outlive their set.")
+    ] = LinkChoice.HARD,
+) -> None:
+    """Several prepared folders -> one; classes by name, splits as they are."""
+    from training.datasets.merge import merge
+
+    _print_prepared(merge(folders, output, link.value, with_progress))
+
+
+@data_app.command("export")
+def data_export(
+    data: Annotated[Path, typer.Argument(help="Folder in any layout that is read.")],
+    output: Annotated[Path, typer.Option(help="New folder.")],
+    format_name: Annotated[FormatChoice, typer.Option("--format", help="What other tools read.")],
+    classes: Annotated[
+        str, typer.Option(metavar="A,B,...", help="These alone, and only scans that were looked through for all.")
+    ] = "",
+) -> None:
+    """Writes the scans and boxes in a format that other tools read."""
+    from training.datasets.export_set import export_set
+
+    written = export_set(data, format_name.value, output, tuple(classes.split(",")) if classes else ())
+    left_out = f"; {written.left_out} were not looked through for these classes" if written.left_out else ""
+    typer.echo(f"wrote {written.scans} scans to {output}{left_out}")
+
+
+@data_app.command("stats")
+def data_stats(data: PreparedFolder) -> None:
+    """Scans, boxes, sizes and what was looked for, by class and by source."""
+    from training.datasets.statistics import statistics, statistics_tables
+
+    for table in statistics_tables(statistics(data)):
+        console.print(table)
+
+
+@data_app.command("preview")
+def data_preview(
+    data: PreparedFolder,
+    output: Annotated[Path, typer.Option(help="PNG file to write.")],
+    split: Annotated[str, typer.Option(help="Name of the split.")] = "train",
+    scans: Annotated[int, typer.Option(min=1, help="How many scans.")] = 24,
+    seed: Annotated[int, typer.Option(help="Which scans.")] = 0,
+) -> None:
+    """A contact sheet of scans with their boxes."""
+    from training.datasets.preview import preview
+
+    preview(data, split, output, count=scans, seed=seed)
+    typer.echo(f"wrote {output}")
+
+
+def with_progress(title: str, items: Iterable[Item], total: int) -> Iterator[Item]:
+    """Passes `items` on: a bar on a terminal, a line every ten seconds elsewhere, always on standard error."""
+    if not sys.stderr.isatty():
+        yield from _with_lines(title, items, total)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=stderr) as bar:
+        yield from bar.track(items, total=total, description=title)
+
+
+def _with_lines(title: str, items: Iterable[Item], total: int) -> Iterator[Item]:
+    begun = last = time.perf_counter()
+    for done, item in enumerate(items, 1):
+        yield item
+        if (now := time.perf_counter()) - last >= _LINE_SECONDS:
+            last, rate = now, done / (now - begun)
+            stderr.print(
+                f"{title}: {done}/{total}, {rate:.0f} a second, {(total - done) / rate:.0f} s left", markup=False
+            )
+
+
+def _line(finding: Finding) -> str:
+    return f"{finding.severity.value}: {finding.kind}: {finding.subject}: {finding.message}"
+
+
+def _print_counts(checked: SourceCheck) -> None:
+    typer.echo(f"{checked.title} ({checked.layout}); terms: {checked.terms}")
+    for name, count in checked.counts.items():
+        published = f" of {count.published.scans:,} published" if count.published.scans else ""
+        boxes = ", ".join(f"{label} {number:,}" for label, number in sorted(count.boxes.items()))
+        typer.echo(f"  {name or 'no split'}: {count.scans:,} scans{published}; boxes: {boxes or 'none'}")
+
+
+def _print_prepared(prepared: Prepared) -> None:
+    """A few findings of each kind, then what there is."""
+    shown: Counter[str] = Counter()
+    for finding in prepared.findings:
+        shown[finding.kind] += 1
+        if shown[finding.kind] <= _SHOWN:
+            typer.echo(_line(finding))
+    for kind, count in shown.items():
+        if count > _SHOWN:
+            typer.echo(f"{kind}: {count - _SHOWN} more in {prepared.folder / 'findings.jsonl'}")
+    for split, counts in prepared.counts.items():
+        boxes = ", ".join(f"{name} {each['boxes']:,}" for name, each in counts["classes"].items() if each["boxes"])
+        typer.echo(f"{split}: {counts['scans']:,} scans; boxes: {boxes or 'none'}")
+    done = f"{prepared.examined:,} scans read, {prepared.placed:,} put in place, {prepared.left_out:,} left out"
+    typer.echo(f"{prepared.folder}: {done}")
