@@ -16,8 +16,9 @@ from detector.errors import SettingsInvalid
 from detector.weights_spec import INPUT_NAME
 from training.export import export_network, unchosen_spec
 from training.models import dfine
+from training.models.detr_loss import collect_outputs, labels_of
 from training.models.dfine import EFFICIENTNET_LITE0, HGNETV2_B0, NANO, SMALL, Dfine, dfine_config
-from training.models.dfine_loss import MaskedDfineLoss, collect_outputs, labels_of
+from training.models.dfine_loss import MaskedDfineLoss
 from training.models.efficientnet_lite import STAGE_DEPTHS, to_timm_names
 from training.models.interface import Target
 from training.models.table import MODELS, build

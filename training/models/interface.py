@@ -10,6 +10,13 @@ from torch import Tensor, nn
 
 #: Most candidates that leave a graph: more than any scan holds, few enough that merging costs nothing.
 MAX_CANDIDATES = 300
+#: Of the images that most backbones were pretrained on, RGB in 0..1.
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def standardised(images: Tensor, mean: tuple[float, float, float], deviation: tuple[float, float, float]) -> Tensor:
+    """Images (N, 3, H, W), 0..255, less `mean` and by `deviation`, both of 0..1."""
+    return (images - images.new_tensor(mean)[:, None, None] * 255) / (images.new_tensor(deviation)[:, None, None] * 255)
 
 
 @dataclass(frozen=True)

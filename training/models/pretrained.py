@@ -15,6 +15,8 @@ from detector.errors import SettingsInvalid
 #: Keys under which trainers wrap a state dict.
 WRAPPERS = ("state_dict", "model", "ema", "module")
 
+_OTHER_START = "give the recipe another `start`: .safetensors, .pth, .pt or a run's .ckpt, whole and of the same family"
+
 
 @dataclass
 class LoadReport:
@@ -32,21 +34,37 @@ def read_state(start: str) -> dict[str, Tensor]:
     """State dict from a local `.safetensors`, `.pth`, `.pt` or `.ckpt`, or from `hf-hub:OWNER/NAME/FILE`.
 
     Pickles are read with `weights_only`: a weights file must not be able to run code.
-    Raises SettingsInvalid when there is no such file.
+    Raises SettingsInvalid when there is no such file, when it cannot be read, or when a weight in it is not finite.
     """
     path = _from_hub(start.removeprefix("hf-hub:")) if start.startswith("hf-hub:") else Path(start)
     if not path.is_file():
         raise SettingsInvalid(
             f"pretrained weights not found: {start}", remedy="give a local file, or hf-hub:OWNER/NAME/FILE"
         )
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = _tensors(path)
+    broken = [key for key, value in state.items() if value.is_floating_point() and not torch.isfinite(value).all()]
+    if broken:
+        raise SettingsInvalid(f"{path}: {len(broken)} tensors are not finite, first {broken[0]}", remedy=_OTHER_START)
+    return state
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    # A damaged file fails in the zip reader, in the unpickler or in between, each time with another type: struct.error,
+    # IndexError, AssertionError ... Whatever it is, nothing was read.
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0][:120]
+        raise SettingsInvalid(f"{path} is no weights file, or damaged: {reason}", remedy=_OTHER_START) from None
     for wrapper in WRAPPERS:
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
             break
-    return {key.removeprefix("network."): value for key, value in state.items() if isinstance(value, Tensor)}
+    if not isinstance(state, dict) or not any(isinstance(value, Tensor) for value in state.values()):
+        raise SettingsInvalid(f"{path} holds no named tensors", remedy=_OTHER_START)
+    return {str(key).removeprefix("network."): value for key, value in state.items() if isinstance(value, Tensor)}
 
 
 def describe(start: str) -> str:
@@ -60,8 +78,16 @@ def describe(start: str) -> str:
 def _from_hub(name: str) -> Path:
     from huggingface_hub import hf_hub_download
 
-    owner, repository, filename = name.split("/", 2)
-    return Path(hf_hub_download(f"{owner}/{repository}", filename))
+    owner, _, rest = name.partition("/")
+    repository, _, filename = rest.partition("/")
+    if not filename:
+        raise SettingsInvalid(f"hf-hub:{name} names no file", remedy="give hf-hub:OWNER/NAME/FILE")
+    try:
+        return Path(hf_hub_download(f"{owner}/{repository}", filename))
+    # The client's own errors are kinds of these two.
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0][:120]
+        raise SettingsInvalid(f"hf-hub:{name} cannot be fetched: {reason}", remedy="give a local file") from None
 
 
 def load_matching(network: nn.Module, state: dict[str, Tensor]) -> LoadReport:

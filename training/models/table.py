@@ -6,6 +6,7 @@ network = build("yolox-nano", ("gun", "knife"))
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,24 +23,43 @@ class ModelEntry:
     input_size: int
 
 
-def _dfine(shape: str, backbone: str) -> Callable[[tuple[str, ...]], DetectionNetwork]:
-    def build_dfine(class_names: tuple[str, ...]) -> DetectionNetwork:
-        # transformers takes seconds to import; who trains YOLOX does not wait for it.
-        from training.models import dfine
+def _late(module: str, network: str, *shapes: str) -> Callable[[tuple[str, ...]], DetectionNetwork]:
+    """Builds `network` of training/models/`module`.py from its constants `shapes`, imported when it is wanted.
 
-        return dfine.Dfine(getattr(dfine, shape), getattr(dfine, backbone), class_names)
+    transformers and torchvision take seconds to import; who trains YOLOX does not wait for them.
+    """
 
-    return build_dfine
+    def build_late(class_names: tuple[str, ...]) -> DetectionNetwork:
+        family = importlib.import_module(f"training.models.{module}")
+        built: DetectionNetwork = getattr(family, network)(*(getattr(family, shape) for shape in shapes), class_names)
+        return built
+
+    return build_late
 
 
 MODELS: dict[str, ModelEntry] = {
     "yolox-nano": ModelEntry(lambda names: Yolox(YoloxShape(0.33, 0.25, depthwise=True), names), 416),
     "yolox-nano-x2": ModelEntry(lambda names: Yolox(YoloxShape(0.33, 0.5, depthwise=True), names), 416),
     "yolox-s": ModelEntry(lambda names: Yolox(YoloxShape(0.33, 0.5), names), 640),
-    "dfine-n": ModelEntry(_dfine("NANO", "EFFICIENTNET_LITE0"), 640),
-    "dfine-s": ModelEntry(_dfine("SMALL", "EFFICIENTNET_LITE0"), 640),
-    "dfine-n-hgnetv2": ModelEntry(_dfine("NANO", "HGNETV2_B0"), 640),
-    "dfine-s-hgnetv2": ModelEntry(_dfine("SMALL", "HGNETV2_B0"), 640),
+    "yolox-m": ModelEntry(lambda names: Yolox(YoloxShape(0.67, 0.75), names), 640),
+    "dfine-n": ModelEntry(_late("dfine", "Dfine", "NANO", "EFFICIENTNET_LITE0"), 640),
+    "dfine-s": ModelEntry(_late("dfine", "Dfine", "SMALL", "EFFICIENTNET_LITE0"), 640),
+    "dfine-n-hgnetv2": ModelEntry(_late("dfine", "Dfine", "NANO", "HGNETV2_B0"), 640),
+    "dfine-s-hgnetv2": ModelEntry(_late("dfine", "Dfine", "SMALL", "HGNETV2_B0"), 640),
+    "dfine-m-hgnetv2": ModelEntry(_late("dfine", "Dfine", "MEDIUM", "HGNETV2_B2"), 640),
+    "rtdetrv2-r18": ModelEntry(_late("rtdetrv2", "Rtdetrv2", "R18"), 640),
+    "rtdetrv2-r34": ModelEntry(_late("rtdetrv2", "Rtdetrv2", "R34"), 640),
+    "rtdetrv2-r50": ModelEntry(_late("rtdetrv2", "Rtdetrv2", "R50"), 640),
+    "deimv2-atto": ModelEntry(_late("deimv2", "Deimv2", "ATTO"), 320),
+    "deimv2-femto": ModelEntry(_late("deimv2", "Deimv2", "FEMTO"), 416),
+    "deimv2-pico": ModelEntry(_late("deimv2", "Deimv2", "PICO"), 640),
+    "deimv2-n": ModelEntry(_late("deimv2", "Deimv2", "NANO"), 640),
+    "rfdetr-nano": ModelEntry(_late("rfdetr", "Rfdetr", "NANO"), 384),
+    "rfdetr-small": ModelEntry(_late("rfdetr", "Rfdetr", "SMALL"), 512),
+    "faster-rcnn-r50": ModelEntry(_late("torchvision_faster_rcnn", "FasterRcnn"), 640),
+    "retinanet-r50": ModelEntry(_late("torchvision_dense", "RetinaNet"), 640),
+    "fcos-r50": ModelEntry(_late("torchvision_dense", "Fcos"), 640),
+    "ssdlite-mobilenetv3": ModelEntry(_late("torchvision_dense", "SsdLite"), 320),
 }
 
 

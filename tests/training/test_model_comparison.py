@@ -1,0 +1,69 @@
+"""Networks side by side: one budget, one data set, resumed rather than done again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from detector.errors import SettingsInvalid
+from training import model_comparison
+from training.model_comparison import Budget, compare, comparison_recipe
+from training.models.table import MODELS
+from training.simulation import simulate_dataset
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::UserWarning:lightning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning:lightning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:lightning"),
+    pytest.mark.filterwarnings("ignore::lightning.pytorch.utilities.warnings.PossibleUserWarning"),
+]
+TINY = Budget(steps=2, batch_size=2, input_size=64, workers=0)
+PAIR = ("yolox-nano", "ssdlite-mobilenetv3")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    simulate_dataset(folder, scans=12, seed=1)
+    return folder
+
+
+def test_two_networks_are_compared_once_and_timed_anew(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = compare(PAIR, data, TINY, tmp_path, timing_rounds=2)
+    document = json.loads((tmp_path / "comparison.json").read_text())
+    assert [row["model"] for row in document["models"]] == list(PAIR)
+    for row in document["models"]:
+        assert row["scans"] > 0 and row["parameters"] > 0.5 and row["milliseconds"]["runs"] == 2
+        assert row["milliseconds"]["lower"] <= row["milliseconds"]["median"] <= row["milliseconds"]["upper"]
+    assert "cores" in document["machine"] and document["budget"]["steps"] == 2
+    table = (tmp_path / "comparison.md").read_text()
+    assert all(f"| {model} | random weights | 64 |" in table for model in PAIR)
+
+    def again(*_: object, **__: object) -> str:
+        raise AssertionError("a model already done is not trained again")
+
+    monkeypatch.setattr(model_comparison, "fit", again)
+    resumed = compare(PAIR, data, TINY, tmp_path, timing_rounds=1)
+    assert [row for row, _ in resumed] == [row for row, _ in rows]
+    with pytest.raises(SettingsInvalid, match="another budget"):
+        compare(PAIR, data, Budget(steps=3, batch_size=2, input_size=64, workers=0), tmp_path)
+
+
+def test_a_model_unknown_or_named_twice_is_refused_before_any_training(data: Path, tmp_path: Path) -> None:
+    for models in (("yolox-nano", "yolox-huge"), ("yolox-nano", "yolox-nano"), ()):
+        with pytest.raises(SettingsInvalid):
+            compare(models, data, TINY, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_every_model_has_a_recipe_of_its_family_to_take_settings_from() -> None:
+    for model, entry in MODELS.items():
+        recipe = comparison_recipe(model, Budget(steps=200))
+        assert recipe.model == model and recipe.input_size == entry.input_size and recipe.start == ""
+        # Averages over a twentieth of the run: what the release's decay means needs the release's steps.
+        assert recipe.ema_decay == pytest.approx(0.9)
+    assert comparison_recipe("yolox-nano", Budget(steps=200)).augmentation.zoom == (0.85, 1.3)
