@@ -1,4 +1,8 @@
-"""Score -> probability, per class, by the logistic map that the weights carry (Platt 1999); identity without one."""
+"""Score -> probability that the box is a hit, per class, by the maps that the weights carry; identity without one.
+
+Two kinds of map: (slope, offset) of a logistic map (Platt 1999), or monotone knots (score, probability) joined by
+straight lines (isotonic regression). Both keep the order of a class's boxes, so what was merged stays merged.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +12,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+Logistic = tuple[float, float]
+Knots = tuple[tuple[float, float], ...]
+ClassMap = Logistic | Knots
+
+#: Scores nearer to 0 and 1 than this are taken as so near, for their logit to be finite.
+_EDGE = 1e-6
 
 
 def calibrate(
     scores: Float32,
     class_ids: NDArray[np.int64],
     class_names: tuple[str, ...],
-    calibration: Mapping[str, tuple[float, float]],
+    calibration: Mapping[str, ClassMap],
 ) -> Float32:
-    """scores (n,) of class_ids (n,) -> probabilities (n,): sigmoid(slope * logit(score) + offset) of each class."""
-    if not calibration:
-        return scores
-    maps = np.array([calibration.get(name, (1.0, 0.0)) for name in class_names], np.float64)
-    bounded = np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6)
-    logits = maps[class_ids, 0] * np.log(bounded / (1 - bounded)) + maps[class_ids, 1]
-    probabilities: Float32 = (1 / (1 + np.exp(-logits))).astype(np.float32)
+    """scores (n,) of class_ids (n,) -> probabilities (n,); a class without a map keeps its scores."""
+    probabilities = scores.copy()
+    for class_id, name in enumerate(class_names):
+        mine = class_ids == class_id
+        if name in calibration and mine.any():
+            probabilities[mine] = probability(scores[mine].astype(np.float64), calibration[name])
     return probabilities
+
+
+def probability(scores: Float64, class_map: ClassMap) -> Float64:
+    """scores (n,) -> probabilities (n,): sigmoid(slope * logit(score) + offset), or between the knots."""
+    if is_logistic(class_map):
+        slope, offset = class_map
+        return np.asarray(1 / (1 + np.exp(-(slope * logit(scores) + offset))))  # type: ignore[operator]
+    knots = np.array(class_map, np.float64)
+    return np.asarray(np.interp(scores, knots[:, 0], knots[:, 1]), np.float64)
+
+
+def is_logistic(class_map: ClassMap) -> bool:
+    """Whether the map is (slope, offset), not knots."""
+    return not isinstance(class_map[0], tuple)
+
+
+def logit(scores: Float64) -> Float64:
+    """log(s / (1 - s)) of scores (n,), finite at 0 and 1."""
+    bounded = np.clip(scores, _EDGE, 1 - _EDGE)
+    return np.asarray(np.log(bounded / (1 - bounded)))

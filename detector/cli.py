@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from enum import IntEnum
 from pathlib import Path
@@ -13,13 +14,15 @@ import typer
 
 from detector.batch import BatchOptions, run_batch
 from detector.console import print_summary, progress_of
-from detector.discovery import discover, in_shard
+from detector.discovery import NO_SUFFIX, discover, in_shard
 from detector.doctor import doctor_report
 from detector.errors import ProviderUnavailable, RoentgateError, SettingsInvalid, WeightsRejected
 from detector.inspection import Decision
 from detector.ledger import Ledger
 from detector.network import Provider
 from detector.pipeline import Detector
+from detector.scanner_cli import scanner_app
+from detector.scanner_profile import load_profile
 from detector.settings import Policy, load_policy
 from detector.terminal import stderr
 from detector.weights import load_weights, read_manifest
@@ -39,6 +42,7 @@ class Exit(IntEnum):
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 weights_app = typer.Typer(no_args_is_help=True, help="Look at the weights that are shipped.")
 app.add_typer(weights_app, name="weights")
+app.add_typer(scanner_app, name="scanner")
 
 
 @app.callback()
@@ -51,6 +55,7 @@ def scan(
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, folders, or - for a list on stdin.")],
     output: Annotated[Path, typer.Option(help="Folder for results; a second run does only what is missing.")],
     weights: Annotated[str, typer.Option(help="Name of shipped weights, or an .onnx file.")] = "",
+    scanner: Annotated[Path | None, typer.Option(help="TOML file that says how this scanner's files are read.")] = None,
     policy: Annotated[Path | None, typer.Option(help="TOML file with the station's alarm scores.")] = None,
     min_score: Annotated[float | None, typer.Option(help="List detections from this score.")] = None,
     provider: Annotated[Provider, typer.Option(help="Where the network runs.")] = Provider.AUTO,
@@ -68,13 +73,14 @@ def scan(
     if min_score is not None:
         rules = rules.with_min_score(min_score)
     found = discover([Path(text) for text in inputs if text != "-"], _listed(inputs), output)
-    if found.left_out and not quiet:
-        kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(found.left_out.items()))
-        stderr.print(f"left out, being no scans: {kinds}", markup=False)
+    _tell_left_out(found.left_out, quiet=quiet)
     sources = in_shard(found.sources, shard) if shard else list(found.sources)
     if not found.sources:
         raise SettingsInvalid("no scans found", remedy="name files or folders that hold scans")
-    detector = Detector(weights, policy=rules, provider=provider, threads=threads, batch=batch, tile=tile)
+    profile = load_profile(scanner) if scanner else None
+    detector = Detector(
+        weights, policy=rules, provider=provider, threads=threads, batch=batch, tile=tile, scanner=profile
+    )
     options = BatchOptions(overlay, report)
     with progress_of(len(sources), quiet=quiet) as progress:
         summary = run_batch(detector, sources, output, options, progress)
@@ -83,6 +89,14 @@ def scan(
         raise typer.Exit(Exit.ALARM)
     if summary.decisions[Decision.REFER]:
         raise typer.Exit(Exit.REFERRED)
+
+
+def _tell_left_out(left_out: Counter[str], *, quiet: bool) -> None:
+    # A file without a suffix may be a scan that was torn before its first bytes were written: that is an error, too.
+    told = {suffix: count for suffix, count in left_out.items() if not quiet or suffix == NO_SUFFIX}
+    if told:
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(told.items()))
+        stderr.print(f"left out, being no scans: {kinds}", markup=False)
 
 
 def _listed(inputs: list[str]) -> Iterable[str]:
@@ -137,9 +151,11 @@ def audit(folder: Annotated[Path, typer.Argument(help="Output folder of a scan."
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    scanner: Annotated[Path | None, typer.Option(help="A scanner profile to check as well.")] = None,
+) -> None:
     """Versions, execution providers, clashing OpenCV wheels, and the weights' digests."""
-    lines, sound = doctor_report()
+    lines, sound = doctor_report(scanner)
     for line in lines:
         typer.echo(line)
     if not sound:

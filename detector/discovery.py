@@ -19,6 +19,8 @@ from detector.readers import SCAN_SUFFIXES, looks_like_scan
 
 #: Enough of a file's beginning to tell its format; DICOM puts its mark after 128 bytes.
 HEAD_BYTES = 160
+#: What files without a suffix are counted as.
+NO_SUFFIX = "no suffix"
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def _in_folder(folder: Path, output: Path, left_out: Counter[str]) -> Iterator[S
             if _is_scan(path):
                 found.append(path)
             else:
-                left_out[path.suffix.lower() or "no suffix"] += 1
+                left_out[path.suffix.lower() or NO_SUFFIX] += 1
     # A folder that cannot be listed stays in as one source: it becomes a REFER with the system's reason.
     for path in sorted({*found, *unreadable}):
         yield ScanSource(path.relative_to(folder).as_posix(), path)

@@ -6,11 +6,13 @@ import platform
 import sys
 from collections.abc import Iterator
 from importlib.metadata import distributions, version
+from pathlib import Path
 
 import cv2
 import onnxruntime
 
 from detector.errors import RoentgateError
+from detector.scanner_profile import load_profile
 from detector.weights import load_weights, read_manifest
 
 #: Wheels that install the same `cv2` folder over one another; and runtimes that do so with `onnxruntime`.
@@ -19,9 +21,9 @@ RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxrunti
 PACKAGES = ("roentgate", "numpy", "onnxruntime", "pydantic", "rich", "typer")
 
 
-def doctor_report() -> tuple[list[str], bool]:
-    """Lines for a person, each `ok`, or `BAD` with what to do; and whether all is well."""
-    lines = [f"{mark:4} {text}" for mark, text in _findings()]
+def doctor_report(scanner: Path | None = None) -> tuple[list[str], bool]:
+    """Lines for a person, each `ok`, or `BAD` with what to do; and whether all is well. scanner: a profile to check."""
+    lines = [f"{mark:4} {text}" for mark, text in (*_findings(), *_scanner(scanner))]
     return lines, not any(line.startswith("BAD") for line in lines)
 
 
@@ -32,6 +34,7 @@ def _findings() -> Iterator[tuple[str, str]]:
         if name in installed or name == "onnxruntime":
             yield "ok", f"{name} {onnxruntime.__version__ if name == 'onnxruntime' else version(name)}"
     yield "ok", f"opencv {cv2.__version__}"
+    yield "ok", f"pydicom {version('pydicom')}" if "pydicom" in installed else "pydicom absent: DICOM is referred"
     yield from _clash(installed, CLASHING, "opencv-python-headless")
     yield from _clash(installed, RUNTIMES, "onnxruntime")
     yield "ok", f"providers: {', '.join(onnxruntime.get_available_providers())}"
@@ -43,6 +46,21 @@ def _clash(installed: set[str], wheels: tuple[str, ...], keep: str) -> Iterator[
     present = [name for name in wheels if name in installed]
     if len(present) > 1:
         yield "BAD", f"{' and '.join(present)} overwrite each other: uninstall all of them, then install {keep}"
+
+
+def _scanner(path: Path | None) -> Iterator[tuple[str, str]]:
+    if path is None:
+        return
+    try:
+        profile = load_profile(path)
+        if profile.weights:
+            load_weights(profile.weights)
+    except RoentgateError as error:
+        yield "BAD", f"{error.reason()}; {error.remedy}"
+        return
+    weights = profile.weights or f"{read_manifest().default}, the default"
+    energies = ", ".join(profile.energies)
+    yield "ok", f"scanner {profile.name}: energies {energies}, rendered as {profile.rendering}, weights {weights}"
 
 
 def _weights() -> Iterator[tuple[str, str]]:

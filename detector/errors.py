@@ -26,13 +26,19 @@ class RoentgateError(Exception):
 class ScanUnreadable(RoentgateError):
     """The file is no scan that can be decoded whole: missing, cut short, corrupt, or of no known format."""
 
-    default_remedy = "export the scan again; PNG, JPEG, BMP, WebP and TIFF are read"
+    default_remedy = "export the scan again; PNG, JPEG, BMP, WebP, TIFF, NumPy arrays and DICOM are read"
 
 
 class ScanTooLarge(ScanUnreadable):
     """The header announces more pixels or bytes than the limits allow."""
 
     default_remedy = "give wider Limits to Detector(limits=...) if scans of this size are expected"
+
+
+class ProfileMismatch(ScanUnreadable):
+    """The scan is not what the scanner's profile says it is: pages, depth, polarity, energies or air do not fit."""
+
+    default_remedy = "correct the scanner profile, or name the one of the scanner that wrote this scan"
 
 
 class ScanWithoutContent(ScanUnreadable):

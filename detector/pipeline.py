@@ -20,15 +20,17 @@ from numpy.typing import NDArray
 
 from detector.calibration import calibrate
 from detector.detections import Detections
-from detector.errors import InferenceFailed, RoentgateError, ScanUnreadable, SettingsInvalid
-from detector.inspection import Decision, Inspection
+from detector.errors import InferenceFailed, ProfileMismatch, RoentgateError, ScanUnreadable, SettingsInvalid
+from detector.inspection import Inspection
 from detector.merging import merge_tiles
 from detector.network import Network, Provider
-from detector.normalise import doubt, letterbox, render
-from detector.policy import decide, listed, refer
+from detector.normalisation.standardise import StandardScan, standardised
+from detector.normalise import doubt, letterbox
+from detector.policy import decide, listed, opaque_doubt, opaque_note, refer, with_findings
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
 from detector.scan import Scan
+from detector.scanner_profile import ScannerProfile, parse_profile
 from detector.settings import Policy
 from detector.tiling import Tile, plan_tiles
 from detector.weights import load_weights
@@ -40,7 +42,7 @@ Float32 = NDArray[np.float32]
 #: A view narrower than this, in pixels, is a thumbnail or a first line of a scan, not a scan.
 LEAST_SIDE = 32
 #: Raised by hand when reading, rendering, tiling or merging changes what is found: earlier results are made anew.
-PIPELINE_VERSION = 1
+PIPELINE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,15 @@ class TileSquare:
 class PreparedScan:
     """A decoded scan with its tiles, ready for the network. seconds: spent on it so far.
 
-    doubts: why it must not be cleared whatever the network says of it; detections are given all the same.
+    doubts: why it must not be cleared whatever the network says of it; detections are given all the same. notes: what
+    was measured or mended on the way, told beside whatever is decided.
     """
 
     name: str
     scan: Scan
     tiles: tuple[TileSquare, ...]
     doubts: tuple[str, ...]
+    notes: tuple[str, ...]
     seconds: float
 
 
@@ -80,13 +84,16 @@ class Detector:
         batch: int = 8,
         tile: str | int = "auto",
         limits: Limits | None = None,
+        scanner: ScannerProfile | None = None,
     ) -> None:
-        """weights: shipped name or .onnx file, empty for the default. threads: of the network, 0 for one a core.
-        batch: tiles handed to it at once. tile: 'auto', 'off', or pixels of a tile's side.
+        """weights: shipped name or .onnx file, empty for those of the scanner's profile, else the default. threads: of
+        the network, 0 for one a core. batch: tiles handed to it at once. tile: 'auto', 'off', or pixels of a tile's
+        side. scanner: how its files are to be read; it goes before a profile that lies beside a file.
 
         Raises WeightsRejected, ProviderUnavailable or SettingsInvalid; never starts half.
         """
-        self.weights = load_weights(weights)
+        self.scanner = scanner
+        self.weights = load_weights(weights or (scanner.weights if scanner else ""))
         self.spec = self.weights.spec
         self.policy = policy or Policy()
         self.thresholds = self.policy.effective(self.spec.thresholds)
@@ -97,7 +104,8 @@ class Detector:
 
     def fingerprint(self) -> str:
         """Of all settings that a result depends on besides scan and weights."""
-        return self.policy.fingerprint(tile_pixels=self.tile_pixels or 0, pipeline=PIPELINE_VERSION)
+        scanner = self.scanner.fingerprint() if self.scanner else ""
+        return self.policy.fingerprint(tile_pixels=self.tile_pixels or 0, pipeline=PIPELINE_VERSION, scanner=scanner)
 
     def inspect(self, source: str | Path | bytes | Scan) -> Inspection:
         """Inspects a file, the bytes of one, or a scan already read. A scan that cannot be judged gives REFER."""
@@ -114,9 +122,11 @@ class Detector:
             if isinstance(source, bytes):
                 digest = hashlib.sha256(source).hexdigest()
                 source = read_scan(source, name, self.limits)
-            images = _rendered(source)
-            doubts = tuple(filter(None, map(doubt, images)))
-            return PreparedScan(name, source, tuple(self._tiles(images)), doubts, time.perf_counter() - started)
+            _refuse_tiny(source)
+            seen = standardised(source, self._profile_of(source))
+            tiles = tuple(self._tiles(seen.images))
+            doubts, notes = self._findings(seen)
+            return PreparedScan(name, seen.scan, tiles, doubts, notes, time.perf_counter() - started)
         # Whatever it was, this scan has not been looked at. It must reach a person, not stop the belt.
         except Exception as error:
             return self.refused(name, digest, error, time.perf_counter() - started)
@@ -147,7 +157,24 @@ class Detector:
         empty = Detections.empty(self.spec.class_names)
         return Inspection(name, digest, (), decision, reasons, empty, self.weights.label, seconds * 1000)
 
-    def _tiles(self, images: list[UInt8]) -> list[TileSquare]:
+    def _profile_of(self, scan: Scan) -> ScannerProfile | None:
+        if self.scanner or not scan.profile:
+            return self.scanner
+        beside = parse_profile(scan.profile, f"the profile beside {scan.source}")
+        if beside.weights not in ("", self.weights.name):
+            raise ProfileMismatch(
+                f"{scan.source}: the profile beside it asks for the weights {beside.weights}",
+                remedy=f"scan it with --weights {beside.weights}, or give the profile with --scanner",
+            )
+        return beside
+
+    def _findings(self, seen: StandardScan) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Doubts and notes on a scan that was seen."""
+        opaque = (opaque_doubt(seen.opaque, self.policy.refer_opaque_share), *map(doubt, seen.images))
+        notes = (opaque_note(seen.opaque), *seen.notes)
+        return tuple(filter(None, (*opaque, *seen.doubts))), tuple(filter(None, notes))
+
+    def _tiles(self, images: Sequence[UInt8]) -> list[TileSquare]:
         tiles = []
         for number, image in enumerate(images):
             height, width = image.shape[:2]
@@ -167,9 +194,8 @@ class Detector:
         started = time.perf_counter()
         try:
             found = self._merge(prepared, outputs)
-            decision, reasons = decide(found, self.thresholds)
-            if decision is Decision.CLEAR and prepared.doubts:
-                decision, reasons = Decision.REFER, prepared.doubts
+            verdict = decide(found, self.thresholds)
+            decision, reasons = with_findings(verdict, prepared.doubts, prepared.notes)
         except Exception as error:
             return self.refused(prepared.name, prepared.scan.sha256, error, seconds)
         sizes = tuple((int(view.shape[1]), int(view.shape[0])) for view in prepared.scan.views)
@@ -196,11 +222,10 @@ class Detector:
         return Detections.concatenate(views, self.spec.class_names)
 
 
-def _rendered(scan: Scan) -> list[UInt8]:
+def _refuse_tiny(scan: Scan) -> None:
     for view in scan.views:
         if min(view.shape[:2]) < LEAST_SIDE:
             raise ScanUnreadable(f"{scan.source}: {view.shape[1]} x {view.shape[0]} pixels are too few to judge")
-    return [render(view) for view in scan.views]
 
 
 def _origin(tile: Tile) -> Float32:

@@ -21,6 +21,9 @@ from detector.errors import InferenceFailed, RoentgateError
 from detector.inspection import Decision
 from detector.settings import EffectiveThresholds
 
+#: Opaque shares of the cargo below this are everyday: a buckle, an axle.
+LEAST_TOLD = 0.01
+
 Verdict = tuple[Decision, tuple[str, ...]]
 
 
@@ -47,6 +50,26 @@ def decide(detections: Detections, thresholds: EffectiveThresholds) -> Verdict:
     if refers:
         return Decision.REFER, refers
     return Decision.CLEAR, (_clear_reason(strongest, thresholds),)
+
+
+def opaque_note(share: float) -> str:
+    """What part of the cargo nothing was seen behind, from one percent on; else nothing. share: 0..1."""
+    return f"opaque: {share:.0%} of the cargo area" if share >= LEAST_TOLD else ""
+
+
+def opaque_doubt(share: float, allowed: float) -> str:
+    """Why a scan of which this share of the cargo is opaque is not cleared; nothing where the policy allows it."""
+    return f"opaque: {share:.0%} of the cargo area, the policy allows {allowed:.0%}" if share > allowed else ""
+
+
+def with_findings(verdict: Verdict, doubts: tuple[str, ...], notes: tuple[str, ...]) -> Verdict:
+    """The verdict on what was found, with what was found out about the scan itself: doubts keep it from being CLEAR,
+    notes only tell."""
+    decision, reasons = verdict
+    if decision is Decision.CLEAR and doubts:
+        decision, reasons = Decision.REFER, doubts
+    told = {reason.split(",")[0] for reason in reasons}
+    return decision, (*reasons, *(note for note in notes if note not in told))
 
 
 def refer(error: RoentgateError) -> Verdict:

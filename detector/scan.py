@@ -24,12 +24,14 @@ class Scan:
 
     views: each (H, W) or (H, W, 3) RGB, uint8 or uint16, bright where little was absorbed (a reader turns stored
     negatives round). The pages of a multi-page file are views of the same object and share one decision.
-    source: where it came from, for people. sha256: of the file's bytes, 64 hex digits.
+    source: where it came from, for people. sha256: of the file's bytes, 64 hex digits. profile: the TOML text of a
+    scanner profile that lay beside the file, or nothing; it is covered by the digest.
     """
 
     views: tuple[Pixels, ...]
     source: str
     sha256: str
+    profile: str = ""
 
     def __post_init__(self) -> None:
         if not self.views:

@@ -6,9 +6,13 @@ wrong name.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from detector.calibration import ClassMap, is_logistic
 
 METADATA_KEY = "roentgate"
 SCHEMA_VERSION = 1
@@ -52,13 +56,22 @@ class WeightsSpec(_Frozen):
     thresholds: dict[str, float]
     #: How the thresholds were chosen, in a sentence.
     operating_point: str
-    #: class -> (slope, offset) of the logistic map score -> probability; empty while not calibrated.
-    calibration: dict[str, tuple[float, float]] = {}
+    #: class -> map from score to probability: (slope, offset) of a logistic map, or knots ((score, probability), ...);
+    #: empty while not calibrated. Thresholds apply to probabilities.
+    calibration: dict[str, ClassMap] = {}
     pretrained: str
     training_data: tuple[TrainingSource, ...]
     terms: str
     #: Measured on validation scans at export: {"AP50": {"value": .., "n": ..}, ...}.
     metrics: dict[str, dict[str, float]] = {}
+
+    @field_validator("calibration")
+    @classmethod
+    def _maps_keep_the_order(cls, maps: dict[str, ClassMap]) -> dict[str, ClassMap]:
+        for name, class_map in maps.items():
+            if not _keeps_order(class_map):
+                raise ValueError(f"the calibration of {name} does not rise with the score")
+        return maps
 
     @model_validator(mode="after")
     def _thresholds_cover_classes(self) -> WeightsSpec:
@@ -68,4 +81,16 @@ class WeightsSpec(_Frozen):
             raise ValueError("thresholds lie in (0, 1]")
         if len(set(self.class_names)) != len(self.class_names):
             raise ValueError("class names repeat")
+        if not set(self.calibration) <= set(self.class_names):
+            raise ValueError("calibration names a class that the network does not have")
         return self
+
+
+def _keeps_order(class_map: ClassMap) -> bool:
+    """A map that fell with the score would alarm on the least likely boxes and clear the others."""
+    values = np.array(class_map, np.float64)
+    if is_logistic(class_map):
+        return bool(math.isfinite(values.sum()) and values[0] > 0)
+    inside = (values >= 0) & (values <= 1)
+    steps = np.diff(values, axis=0)
+    return bool(len(values) >= 2 and inside.all() and (steps[:, 0] > 0).all() and (steps[:, 1] >= 0).all())

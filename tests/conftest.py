@@ -87,7 +87,7 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return probe_onnx(tmp_path_factory.mktemp("weights") / "probe.onnx")
 
 
-def picture(width: int = 96, height: int = 96, *, middle: int = 250) -> NDArray[np.uint8]:
+def picture(width: int = 128, height: int = 128, *, middle: int = 250) -> NDArray[np.uint8]:
     """A white scan with a grey frame, and a middle as dark as asked: what `probe` looks at."""
     image = np.full((height, width, 3), 255, np.uint8)
     image[:4], image[-4:] = 120, 120

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import cv2
 
 from detector.errors import ScanUnreadable
-from detector.readers import bmp, jpeg, png, tiff, webp
+from detector.readers import bmp, dicom, jpeg, numpy_array, png, sidecar, tiff, webp
 from detector.readers.limits import Limits, ViewHeader, check_bytes, check_views
 from detector.scan import Pixels, Scan
 
@@ -43,6 +43,8 @@ READERS: dict[str, Reader] = {
     "TIFF": Reader(re.compile(rb"II[*+]\0|MM\0[*+]"), (".tif", ".tiff"), tiff.inspect, tiff.decode),
     "BMP": Reader(_BMP, (".bmp", ".dib"), bmp.inspect, bmp.decode),
     "WebP": Reader(re.compile(rb"RIFF....WEBP", re.S), (".webp",), webp.inspect, webp.decode),
+    "NumPy": Reader(numpy_array.SIGNATURE, (".npy", ".npz"), numpy_array.inspect, numpy_array.decode),
+    "DICOM": Reader(dicom.SIGNATURE, (".dcm", ".dicom", ".dcs", ".dicos"), dicom.inspect, dicom.decode),
 }
 #: Lower-case file name endings of the formats that are read.
 SCAN_SUFFIXES: frozenset[str] = frozenset(suffix for reader in READERS.values() for suffix in reader.suffixes)
@@ -52,23 +54,24 @@ _NOT_READ = {
     "GIF": re.compile(rb"GIF8[79]a"),
     "JPEG 2000": re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"),
     "AVIF or HEIF": re.compile(rb".{4}ftyp", re.S),
-    "DICOM": re.compile(rb".{128}DICM", re.S),
     "PDF": re.compile(rb"%PDF"),
 }
 #: Those of them that scanners and their archives write.
-_SCAN_FORMATS = ("DICOM", "JPEG 2000", "GIF", "AVIF or HEIF")
+_SCAN_FORMATS = ("JPEG 2000", "GIF", "AVIF or HEIF")
 #: What parsing and decoding raise on bytes that do not hold together. They all mean: this file cannot be read.
 _BROKEN_FILE = (ValueError, TypeError, LookupError, ArithmeticError, struct.error, zlib.error, cv2.error, MemoryError)
 
 
 def read_scan(data: bytes, source: str, limits: Limits = Limits()) -> Scan:  # noqa: B008 (frozen)
-    """Decode the bytes of one file; `source` names it in messages. The digest is of these very bytes.
+    """Decode the bytes of one file; `source` names it in messages. The digest is of these very bytes, those of a
+    profile that `read_file` found beside the file among them.
 
     Raises ScanTooLarge, from the header alone, for more than the limits allow; ScanUnreadable for anything that is
     not a whole picture in a format that is read. No other exception, whatever the bytes.
     """
     try:
-        return Scan(_read_views(data, limits), source, hashlib.sha256(data).hexdigest())
+        pixels, profile = sidecar.split(data)
+        return Scan(_read_views(pixels, limits), source, hashlib.sha256(data).hexdigest(), profile)
     except ScanUnreadable as error:
         raise type(error)(f"{source}: {error.what}", remedy=error.remedy) from error
     except _BROKEN_FILE as error:

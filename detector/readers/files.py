@@ -1,4 +1,4 @@
-"""Bytes of a scan's file: only of a regular file, and never more than the limits allow."""
+"""Bytes of a scan's file, and of the profile beside it: only of regular files, and never more than the limits allow."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import stat
 from pathlib import Path
 
 from detector.errors import ScanUnreadable
+from detector.readers import sidecar
 from detector.readers.limits import Limits, check_bytes
 
 
 def read_file(path: Path, name: str, limits: Limits) -> bytes:
-    """All bytes of the file; `name` is what messages call it.
+    """All bytes of the file, joined by those of its sidecar profile; `name` is what messages call it.
 
     Raises ScanUnreadable if it cannot be read or is no regular file (a pipe would be waited on for ever), ScanTooLarge
     before reading one that is larger than the limits.
@@ -20,9 +21,18 @@ def read_file(path: Path, name: str, limits: Limits) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise ScanUnreadable(f"{name}: not a regular file", remedy="name files that hold scans")
         check_bytes(status.st_size, limits)
-        return path.read_bytes()
+        return _with_profile(path, path.read_bytes())
     except ScanUnreadable as error:
         raise type(error)(f"{name}: {error.what.removeprefix(f'{name}: ')}", remedy=error.remedy) from None
     except (OSError, MemoryError, ValueError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise ScanUnreadable(f"{name}: {reason}", remedy="check that the file is there and can be read") from None
+
+
+def _with_profile(path: Path, data: bytes) -> bytes:
+    profile = sidecar.sidecar_of(path)
+    if profile is None:
+        return data
+    if profile.stat().st_size > sidecar.MOST_BYTES:
+        raise ScanUnreadable(f"{profile.name} beside it is too long for a scanner profile", remedy="move it elsewhere")
+    return sidecar.join(data, profile.read_bytes())

@@ -1,4 +1,4 @@
-"""TIFF and BigTIFF, 8 and 16 bits: every page that is no thumbnail and no mask is a view.
+"""TIFF and BigTIFF, 8, 12 and 16 bits: every page that is no thumbnail and no mask is a view.
 
 Strips and tiles are assembled here rather than by OpenCV, which reads one page, leaves MINISWHITE and alpha to chance,
 turns pages by their orientation tag, and goes on after errors.
@@ -75,6 +75,18 @@ def decode(data: bytes) -> tuple[Pixels, ...]:
     return tuple(_decode_page(data, _plan(directory)) for directory in read_directories(data))
 
 
+def read_rows(data: bytes, view: int, top: int, bottom: int) -> Pixels:
+    """Rows top..bottom (the latter excluded) of one view, unpacking only the strips or tiles that hold them.
+
+    `data` may be a memory map of the file. Equal to those rows of `decode`; the limits are the caller's to check with
+    `inspect`. Only reading all rows shows that a file is whole. Raises as `decode`, IndexError outside the view.
+    """
+    page = _plan(read_directories(data)[view])
+    if not 0 <= top < bottom <= page.header.height:
+        raise IndexError(f"rows {top}..{bottom} of a view of {page.header.height}")
+    return _decode_page(data, page, top, bottom)
+
+
 def _claim(page: Directory) -> ViewHeader:
     bits = int(max(page.many(tags.BITS), default=1))
     return ViewHeader(page.one(tags.WIDTH), page.one(tags.HEIGHT), page.one(tags.SAMPLES, 1), bits)
@@ -108,7 +120,7 @@ def _bits(directory: Directory) -> int:
     formats = set(directory.many(tags.SAMPLE_FORMAT).tolist()) or {_UNSIGNED}
     if not formats <= {_UNSIGNED, _UNDEFINED}:
         raise ScanUnreadable("a TIFF of signed or floating-point pixels is not read", remedy=_EXPORT)
-    if len(depths) != 1 or not depths <= {8, 16}:
+    if len(depths) != 1 or not depths <= {8, 12, 16}:
         raise ScanUnreadable(f"a TIFF of {sorted(depths)} bits a sample is not read", remedy=_EXPORT)
     return int(depths.pop())
 
@@ -137,6 +149,8 @@ def _check_kind(page: _Page) -> None:
     if not (lossless or as_jpeg):
         what = f"compression {page.compression} with photometric kind {page.photometric}"
         raise ScanUnreadable(f"a TIFF of {what} is not read", remedy=_EXPORT)
+    if page.header.bits == 12 and (_COLOURS[page.photometric] != 1 or directory.one(tags.PREDICTOR, 1) != 1):
+        raise ScanUnreadable("a TIFF of 12 bits in colour or with a predictor is not read", remedy=_EXPORT)
     if directory.one(tags.PREDICTOR, 1) not in (1, _HORIZONTAL_DIFFERENCE) or directory.one(tags.FILL_ORDER, 1) != 1:
         raise ScanUnreadable("a TIFF with this predictor or bit order is not read", remedy=_EXPORT)
     if directory.one(tags.PLANAR, 1) not in (1, 2) or min(page.block_height, page.block_width) < 1:
@@ -164,20 +178,27 @@ def _blocks(data: bytes, page: _Page) -> Iterator[_Block]:
         yield _Block(plane, top, left, height, page.block_width, view[offset : offset + size])
 
 
-def _decode_page(data: bytes, page: _Page) -> Pixels:
+def _decode_page(data: bytes, page: _Page, first: int = 0, end: int | None = None) -> Pixels:
     header = page.header
-    image = np.empty((header.height, header.width, header.channels), np.uint8 if header.bits == 8 else np.uint16)
+    end = header.height if end is None else end
+    image = np.empty((end - first, header.width, header.channels), np.uint8 if header.bits == 8 else np.uint16)
     for block in _blocks(data, page):
+        if block.top >= end or block.top + block.height <= first:
+            continue
         pixels = _decode_jpeg(block, page) if page.compression == _JPEG else _unpack(block, page)
         planes = slice(block.plane, block.plane + page.samples)
-        target = image[block.top : block.top + block.height, block.left : block.left + block.width, planes]
-        target[...] = pixels[: target.shape[0], : target.shape[1]]
+        above = max(0, first - block.top)
+        target = image[block.top + above - first : block.top + block.height - first, block.left :, planes]
+        pixels = pixels[above : above + len(target), : target.shape[1]]
+        target[:, : pixels.shape[1]] = pixels
     return _interpret(image, page)
 
 
 def _unpack(block: _Block, page: _Page) -> Pixels:
     """(height, width, samples) of a lossless block."""
     shape = (block.height, block.width, page.samples)
+    if page.header.bits == 12:
+        return _unpack_twelve(block, page)
     kind = np.dtype(f"{page.directory.order}u{page.header.bits // 8}")
     plain = UNPACKERS[page.compression](block.data, int(np.prod(shape)) * kind.itemsize)
     pixels = np.frombuffer(plain, kind).reshape(shape).astype(kind.newbyteorder("="), copy=False)
@@ -185,6 +206,19 @@ def _unpack(block: _Block, page: _Page) -> Pixels:
         # Differences wrap around by design (TIFF 6.0, section 14).
         return np.cumsum(pixels, axis=1, dtype=pixels.dtype)
     return pixels
+
+
+def _unpack_twelve(block: _Block, page: _Page) -> Pixels:
+    """(height, width, samples) of a block in which three bytes hold two samples; every row starts at a byte."""
+    count = block.width * page.samples
+    row_bytes = (count * 12 + 7) // 8
+    plain = UNPACKERS[page.compression](block.data, block.height * row_bytes)
+    rows = np.frombuffer(plain, np.uint8).reshape(block.height, row_bytes)
+    triples = np.pad(rows, ((0, 0), (0, -row_bytes % 3))).reshape(block.height, -1, 3).astype(np.uint16)
+    first = triples[:, :, 0] << 4 | triples[:, :, 1] >> 4
+    second = (triples[:, :, 1] & 15) << 8 | triples[:, :, 2]
+    samples = np.stack([first, second], axis=2).reshape(block.height, -1)[:, :count]
+    return samples.reshape(block.height, block.width, page.samples)
 
 
 def _decode_jpeg(block: _Block, page: _Page) -> Pixels:
@@ -205,7 +239,7 @@ def _interpret(image: Pixels, page: _Page) -> Pixels:
     colours = _COLOURS[page.photometric]
     colour = image[:, :, 0] if colours == 1 else image[:, :, :colours]
     if page.photometric == _WHITE_IS_ZERO:
-        colour = np.iinfo(colour.dtype).max - colour
+        colour = colour.dtype.type(2**page.header.bits - 1) - colour
     if page.alpha:
         colour = over_air(colour, image[:, :, colours], premultiplied=page.alpha == _PREMULTIPLIED)
     return np.ascontiguousarray(colour)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.conftest import make_spec, probe_onnx
@@ -239,3 +240,52 @@ def test_an_output_that_cannot_be_written_is_no_success(station: Run, belt: Path
     done = station("scan", belt, "--output", "out", "--weights", probe)
     assert done.returncode not in (0, 3)
     shutil.rmtree(belt)
+
+
+# Scanner profiles
+
+
+def test_a_profile_says_how_raw_scans_are_read(station: Run, tmp_path: Path, probe: Path) -> None:
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    high = np.full((160, 300), 60_000, np.uint16)
+    high[40:120, 80:220] = 30_000
+    low = high.copy()
+    low[40:120, 80:220] = 27_000
+    np.savez(folder / "truck.npz", high=high, low=low)
+    np.savez(folder / "swapped.npz", high=low, low=high)
+    (tmp_path / "gate.toml").write_text('name = "gate"\nenergies = ["high", "low"]\nair_columns = [0, 40]\n')
+    done = station("scan", folder, "--output", "out", "--weights", probe, "--scanner", "gate.toml")
+    records = results(tmp_path / "out")
+    assert done.returncode == 3, done.stderr
+    assert (records["truck.npz"]["width"], records["truck.npz"]["height"]) == (300, 160)
+    assert str(records["swapped.npz"]["reasons"][0]).startswith("ProfileMismatch: the energies")  # type: ignore[index]
+    # Another profile is another setting: all is inspected again, under the same names.
+    (tmp_path / "gate.toml").write_text('name = "gate"\nenergies = ["low", "high"]\nair_columns = [0, 40]\n')
+    station("scan", folder, "--output", "out", "--weights", probe, "--scanner", "gate.toml")
+    assert str(results(tmp_path / "out")["truck.npz"]["reasons"][0]).startswith("ProfileMismatch")  # type: ignore[index]
+    checked = station("doctor", "--scanner", "gate.toml")
+    assert "scanner gate: energies low, high, rendered as grey" in checked.stdout
+    (tmp_path / "gate.toml").write_text('name = "gate"\nenergie = ["high"]\n')
+    refused = station("scan", folder, "--output", "out", "--weights", probe, "--scanner", "gate.toml")
+    assert refused.returncode == 2 and "did you mean 'energies'" in refused.stderr
+
+
+def test_the_probe_prints_a_profile_that_scan_takes(station: Run, tmp_path: Path, probe: Path) -> None:
+    high = np.full((160, 300), 60_000, np.uint16)
+    high[40:120, 80:220] = 30_000
+    np.save(tmp_path / "truck.npy", high)
+    done = station("scanner", "probe", "truck.npy", "--output", "seen", "--name", "gate 3")
+    assert done.returncode == 0, done.stderr
+    assert 'name = "gate 3"' in done.stdout and "####" in done.stdout
+    assert (tmp_path / "seen" / "truck.npy.view1.png").is_file()
+    (tmp_path / "gate.toml").write_text(done.stdout)
+    scanned = station("scan", "truck.npy", "--output", "out", "--weights", probe, "--scanner", "gate.toml")
+    assert scanned.returncode in (0, 3), scanned.stderr
+    assert "ProfileMismatch" not in str(results(tmp_path / "out")["truck.npy"]["reasons"])
+
+
+def test_a_torn_file_without_a_suffix_is_told_even_when_quiet(station: Run, belt: Path, probe: Path) -> None:
+    (belt / "scan_0042").write_bytes(b"\0\0\0")
+    done = station("scan", belt, "--output", "out", "--weights", probe, "--quiet")
+    assert done.stderr == "left out, being no scans: 1 no suffix\n"

@@ -30,8 +30,8 @@ def test_a_dark_middle_alarms_with_the_box_in_pixels_of_the_scan(
     assert inspection.reasons[0].startswith("gun 0.9")
     (found,) = inspection.detections
     assert found.class_name == "gun"
-    # The probe's box is the middle half of its 64-pixel square; the scan is 96 pixels wide.
-    assert found.box_xyxy == pytest.approx((24, 24, 72, 72))
+    # The probe's box is the middle half of its 64-pixel square; the scan is 128 pixels wide.
+    assert found.box_xyxy == pytest.approx((32, 32, 96, 96))
 
 
 def test_a_light_middle_clears(detector: Detector, tmp_path: Path, write_scan: WriteScan) -> None:
@@ -46,7 +46,7 @@ def test_every_view_is_judged(detector: Detector) -> None:
     inspection = detector.inspect(Scan((light, dark), "bag.tif", "0" * 64))
     assert inspection.decision is Decision.ALARM
     assert inspection.detections.views.tolist() == [1]
-    assert inspection.view_sizes == ((96, 96), (96, 96))
+    assert inspection.view_sizes == ((128, 128), (128, 128))
 
 
 def test_an_item_in_one_tile_of_a_long_scan_is_found(detector: Detector) -> None:
@@ -97,7 +97,7 @@ def test_whatever_raises_inside_ends_in_refer(detector: Detector, monkeypatch: p
         raise MemoryError("no memory")
 
     good = Scan((picture(),), "bag.png", "0" * 64)
-    for name in ("render", "letterbox", "plan_tiles", "merge_tiles", "decide", "calibrate"):
+    for name in ("standardised", "letterbox", "plan_tiles", "merge_tiles", "decide", "calibrate"):
         with monkeypatch.context() as patched:
             patched.setattr(pipeline_module, name, broken)
             inspection = detector.inspect(good)
@@ -163,10 +163,10 @@ def test_a_thumbnail_is_no_scan(detector: Detector) -> None:
 
 
 def test_a_negative_is_not_cleared_and_keeps_its_alarms(detector: Detector) -> None:
-    negative = np.full((96, 96, 3), 25, np.uint8)
-    negative[24:72, 24:72] = 230
+    negative = np.full((128, 128, 3), 25, np.uint8)
+    negative[32:96, 32:96] = 230
     inspection = detector.inspect(Scan((negative,), "bag.png", "0" * 64))
     assert inspection.decision is Decision.REFER
     assert "may be a negative" in inspection.reasons[0]
-    negative[40:56, 40:56] = 10
+    negative[54:74, 54:74] = 10
     assert detector.inspect(Scan((negative,), "bag.png", "0" * 64)).decision is Decision.ALARM

@@ -15,6 +15,7 @@ import pytest
 
 from detector.errors import ScanUnreadable
 from detector.readers import SCAN_SUFFIXES, libjpeg_warnings, read_headers, read_scan
+from detector.readers import tiff as tiff_reader
 from detector.readers.tiff_compression import unpack_lzw
 
 RNG = np.random.default_rng(7)
@@ -261,6 +262,66 @@ def test_tiff_tiles_planes_and_predictor() -> None:
     assert np.array_equal(view(tiff([(predicted, [zlib.compress(differences.tobytes())])])), image)
 
 
+def pack_twelve(image: np.ndarray) -> bytes:
+    """Two samples in three bytes, the first in the upper bits, every row from a whole byte (TIFF 6.0, section 4)."""
+    bits = (image[:, :, None] >> np.arange(11, -1, -1, dtype=np.uint16)) & 1
+    return np.packbits(bits.reshape(len(image), -1).astype(np.uint8), axis=1).tobytes()
+
+
+@pytest.mark.parametrize("compression", [1, 8, 32946])
+@pytest.mark.parametrize("photometric", [0, 1])
+@pytest.mark.parametrize("width", [52, 53])
+def test_tiff_of_packed_twelve_bits(width: int, photometric: int, compression: int) -> None:
+    image = RNG.integers(0, 4096, (HEIGHT, width)).astype(np.uint16)
+    tags = [tag if tag[0] != 258 else (258, "H", [12]) for tag in page_tags(image, photometric, compression, 10)]
+    strips = [pack_twelve(image[top : top + 10]) for top in range(0, HEIGHT, 10)]
+    strips = strips if compression == 1 else [zlib.compress(strip) for strip in strips]
+    assert np.array_equal(view(tiff([(tags, strips)])), image if photometric else 4095 - image)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("big", [False, True])
+def test_tiff_of_a_cargo_scanner(order: str, big: bool) -> None:
+    """Two pages of 16 bits, white is zero, tiled, deflated over differences: all at once."""
+    pages, expected = [], []
+    for _ in range(2):
+        image = noise(1, np.uint16)
+        padded = np.pad(image, ((0, 48 - HEIGHT), (0, 64 - WIDTH)))
+        steps = np.diff(padded.reshape(48, 2, 32), axis=2, prepend=np.uint16(0)).reshape(48, 64)
+        stored = steps.astype(steps.dtype.newbyteorder(order))
+        tiles = [stored[top : top + 16, left : left + 32].tobytes() for top in (0, 16, 32) for left in (0, 32)]
+        tags = [*page_tags(image, 0, 8), (317, "H", [2]), (322, "I", [32]), (323, "I", [16]), (324, "I", [0])]
+        pages.append((tags, [zlib.compress(tile) for tile in tiles]))
+        expected.append(65_535 - image)
+    views = read_scan(tiff(pages, order, big), "truck.tif").views
+    assert len(views) == 2 and all(np.array_equal(*pair) for pair in zip(views, expected, strict=True))
+
+
+def test_tiff_planes_of_sixteen_bits() -> None:
+    image = noise(3, np.uint16)
+    planes = [strip for channel in range(3) for strip in strips_of(image[:, :, channel], 20, ">")]
+    assert np.array_equal(view(tiff([([*page_tags(image, 2, rows=20), (284, "H", [2])], planes)], ">")), image)
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+def test_tiff_rows_are_read_as_they_are_needed(tiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = noise(1, np.uint16)
+    padded = np.pad(image, ((0, 48 - HEIGHT), (0, 64 - WIDTH)))
+    tiles = [padded[top : top + 16, left : left + 32].tobytes() for top in (0, 16, 32) for left in (0, 32)]
+    tags = [*page_tags(image, 0, rows=8), *([(322, "I", [32]), (323, "I", [16]), (324, "I", [0])] if tiled else [])]
+    data = tiff([(tags, tiles if tiled else strips_of(image, 8))] * 2)
+    whole = read_scan(data, "truck.tif").views[1]
+    for top in range(0, HEIGHT, 5):
+        for bottom in (top + 1, min(top + 13, HEIGHT), HEIGHT):
+            assert np.array_equal(tiff_reader.read_rows(data, 1, top, bottom), whole[top:bottom])
+    unpacked: list[int] = []
+    monkeypatch.setattr(tiff_reader, "_unpack", lambda block, page: unpacked.append(block.top) or np.zeros((16, 64, 1)))
+    tiff_reader.read_rows(data, 0, 17, 23)
+    assert unpacked == ([16, 16] if tiled else [16])
+    with pytest.raises(IndexError):
+        tiff_reader.read_rows(data, 0, 30, HEIGHT + 1)
+
+
 def test_tiff_palette_and_alpha() -> None:
     indices, table = noise(), RNG.integers(0, 65_536, (3, 256))
     data = tiff([([*page_tags(indices, 3), (320, "H", table.ravel().tolist())], strips_of(indices, HEIGHT))])
@@ -306,10 +367,12 @@ def test_lzw_example_of_the_standard() -> None:
 def test_kinds_of_tiff_that_are_refused_rather_than_guessed() -> None:
     grey, four, two = noise(), noise(4), noise(2)
     floating = [*page_tags(noise(1, np.uint16)), (339, "H", [3])]
-    twelve = [tag if tag[0] != 258 else (258, "H", [12]) for tag in page_tags(grey)]
+    twelve = [tag if tag[0] != 258 else (258, "H", [12] * 3) for tag in page_tags(noise(3), 2)]
+    ten = [tag if tag[0] != 258 else (258, "H", [10]) for tag in page_tags(grey)]
     for tags, image in (
         (floating, noise(1, np.uint16)),
-        (twelve, grey),
+        (twelve, noise(3)),
+        (ten, grey),
         (page_tags(four, 5), four),
         (page_tags(two, 1), two),
         (page_tags(grey, 1, 3), grey),

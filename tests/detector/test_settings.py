@@ -44,6 +44,8 @@ def test_no_policy_changes_nothing() -> None:
         ("[alarm]\ngun = true", "alarm.gun = True"),
         ("alarm = 0.4", "alarm = 0.4"),
         ("min_score = 2", "min_score = 2"),
+        ("refer_opaque = 0.1", "unknown key 'refer_opaque'; did you mean 'refer_opaque_share'?"),
+        ("refer_opaque_share = 12", "refer_opaque_share = 12"),
         ("min_score = = 2", "not TOML"),
         ("[alarm]\ngun = 0.1\ngun = 0.2", "not TOML"),
     ],
@@ -89,13 +91,14 @@ def test_the_fingerprint_follows_the_settings_and_not_their_spelling() -> None:
     policy = Policy(alarm={"gun": 0.2, "knife": 0.5})
     assert policy.fingerprint() == Policy(alarm={"knife": 0.5, "gun": 0.2}).fingerprint()
     # Pinned: a changed fingerprint would make every station inspect all its scans again.
-    assert Policy().fingerprint() == "aaf6e45579d94d8c8db28c31065488b6a31abe3cbf6917501a71cd90c65b865e"
+    assert Policy().fingerprint() == "424a64ed1e6759b617302c2258369ab73d36d4408c379f54914530458ec87680"
     different = {
         policy.fingerprint(),
         Policy(refer={"gun": 0.2, "knife": 0.5}).fingerprint(),
         Policy(alarm={"gun": 0.2}).fingerprint(),
         policy.with_min_score(0.2).fingerprint(),
+        policy.model_copy(update={"refer_opaque_share": 0.3}).fingerprint(),
         policy.fingerprint(tile="auto"),
         policy.fingerprint(tile=640),
     }
-    assert len(different) == 6
+    assert len(different) == 7

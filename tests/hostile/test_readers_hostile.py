@@ -12,6 +12,7 @@ import pytest
 
 from detector.errors import ScanTooLarge, ScanUnreadable
 from detector.readers import READERS, Limits, jpeg, looks_like_scan, read_headers, read_scan
+from tests.detector.test_readers import pack_twelve, page_tags, tiff
 
 RNG = np.random.default_rng(20240)
 
@@ -259,7 +260,25 @@ def test_tiff_whose_pages_form_a_loop() -> None:
         read_scan(bytes(data), "bag")
 
 
+def cargo_tiff(bits: int, big: bool, compression: int) -> bytes:
+    image = RNG.integers(0, 1 << bits, (37, 53)).astype(np.uint16)
+    tags = [tag if tag[0] != 258 else (258, "H", [bits]) for tag in page_tags(image, 0, compression, 10)]
+    parts = [image[top : top + 10] for top in range(0, 37, 10)]
+    strips = [pack_twelve(part) if bits == 12 else part.astype(">u2").tobytes() for part in parts]
+    strips = [zlib.compress(strip) for strip in strips] if compression == 8 else strips
+    return tiff([(tags, strips)] * 2, ">", big)
+
+
+@pytest.mark.parametrize("compression", [1, 8])
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("bits", [12, 16])
+def test_two_page_tiffs_cut_at_every_64th_byte(bits: int, big: bool, compression: int) -> None:
+    data = cargo_tiff(bits, big, compression)
+    assert len(read_scan(data, "truck").views) == 2
+    assert [end for end in range(0, len(data), 64) if not refused(data[:end])] == []
+
+
 def test_the_sniff_takes_scans_and_leaves_text() -> None:
     assert all(looks_like_scan(data[:32]) for data in FILES.values())
     assert not any(looks_like_scan(head) for head in (b"", b"BM is a town", b"RIFF1234WAVEfmt ", b'{"a": 1}', b"%PDF"))
-    assert set(READERS) == {"PNG", "JPEG", "TIFF", "BMP", "WebP"}
+    assert set(READERS) == {"PNG", "JPEG", "TIFF", "BMP", "WebP", "NumPy", "DICOM"}

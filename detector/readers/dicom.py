@@ -1,0 +1,202 @@
+"""DICOM and DICOS (NEMA IIC 1): every frame is a view. Needs the extra `dicom`; nothing else here imports pydicom.
+
+The header is parsed first, and the limits are applied, before the pixel element is looked at. Which way round the
+intensities run is told by Pixel Intensity Relationship Sign where it is given, else by MONOCHROME1 or 2.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.errors import ScanUnreadable
+from detector.readers.limits import ViewHeader
+from detector.readers.sample_values import as_levels
+from detector.scan import Pixels
+
+if TYPE_CHECKING:
+    from pydicom.dataset import FileDataset
+
+Result = TypeVar("Result")
+
+SIGNATURE = re.compile(rb".{128}DICM", re.S)
+
+_INSTALL = "pip install roentgate[dicom]"
+_EXPORT = "export the scan as uncompressed Explicit VR Little Endian DICOM, grey or RGB, or as 16 bit TIFF"
+#: Read without a further package. A deflated data set is left out: all of it is unpacked before a limit can apply.
+_PLAIN = {"1.2.840.10008.1.2": "<", "1.2.840.10008.1.2.1": "<", "1.2.840.10008.1.2.2": ">"}
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+#: RLE Lossless, which pydicom itself decodes; it refuses a segment that is too short.
+_RUN_LENGTHS = "1.2.840.10008.1.2.5"
+#: Element (0002,0010), Transfer Syntax UID; group 2 is always explicit and little-endian, and stands first.
+_SYNTAX_ELEMENT = re.compile(rb"\x02\0\x10\0UI..([\d.]+)", re.S)
+_META_BYTES = 65_536
+_GREY = ("MONOCHROME1", "MONOCHROME2")
+
+
+def inspect(data: bytes) -> tuple[ViewHeader, ...]:
+    """Size and depth of every frame from the header alone."""
+    return _guarded(_inspect, data)
+
+
+def decode(data: bytes) -> tuple[Pixels, ...]:
+    """All frames, bright where little was absorbed. Raises ScanUnreadable for kinds of pixels that are not read."""
+    return _guarded(_decode, data)
+
+
+def _guarded(work: Callable[[bytes], Result], data: bytes) -> Result:
+    try:
+        return work(data)
+    except ScanUnreadable:
+        raise
+    # pydicom, and elements converted when they are first looked at, raise many kinds on bytes that do not hold
+    # together: NotImplementedError, AttributeError and struct.error among them.
+    except Exception as error:
+        raise ScanUnreadable(f"the DICOM is damaged: {error or type(error).__name__}", remedy=_EXPORT) from error
+
+
+def _inspect(data: bytes) -> tuple[ViewHeader, ...]:
+    header = _read(data, pixels=False)
+    view = ViewHeader(_one(header, "Columns"), _one(header, "Rows"), _samples(header), _allocated(header))
+    frames = _one(header, "NumberOfFrames", 1)
+    if not 1 <= frames <= 1_000_000:
+        raise ScanUnreadable(f"the DICOM header claims {frames} frames", remedy=_EXPORT)
+    return (view,) * frames
+
+
+def _decode(data: bytes) -> tuple[Pixels, ...]:
+    dataset = _read(data, pixels=True)
+    frames = _frames(dataset)
+    if _samples(dataset) == 3:
+        return tuple(np.ascontiguousarray(frame) for frame in frames)
+    return tuple(_levels(frame, dataset) for frame in frames)
+
+
+def _read(data: bytes, *, pixels: bool) -> FileDataset:
+    try:
+        import pydicom
+    except ImportError:
+        raise ScanUnreadable("DICOM needs a package that is not installed", remedy=_INSTALL) from None
+    # Odd values in elements that nobody looks at must neither refuse a scan nor print warnings.
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    if _SYNTAX_ELEMENT.findall(data, 132, 132 + _META_BYTES)[:1] == [_DEFLATED]:
+        raise ScanUnreadable("a deflated DICOM data set is not read", remedy=_EXPORT)
+    return pydicom.dcmread(io.BytesIO(data), stop_before_pixels=not pixels)
+
+
+def _syntax(meta: Any) -> str:
+    return str(getattr(meta, "TransferSyntaxUID", ""))
+
+
+def _one(dataset: Any, keyword: str, default: int | None = None) -> int:
+    value = getattr(dataset, keyword, None)
+    if value is None or value == "":
+        if default is None:
+            raise ScanUnreadable(f"the DICOM header lacks {keyword}", remedy=_EXPORT)
+        return default
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise ScanUnreadable(f"the DICOM header gives {keyword} = {value!r}", remedy=_EXPORT) from None
+
+
+def _samples(dataset: Any) -> int:
+    samples, photometric = _one(dataset, "SamplesPerPixel", 1), str(getattr(dataset, "PhotometricInterpretation", ""))
+    if (samples == 1 and photometric in _GREY) or (samples == 3 and photometric == "RGB"):
+        return samples
+    raise ScanUnreadable(f"DICOM of {samples} samples as {photometric or 'nothing named'} is not read", remedy=_EXPORT)
+
+
+def _allocated(dataset: Any) -> int:
+    bits, colour = _one(dataset, "BitsAllocated"), _samples(dataset) == 3
+    if bits not in ((8,) if colour else (8, 16)):
+        raise ScanUnreadable(f"DICOM of {bits} bits a sample is not read", remedy=_EXPORT)
+    return bits
+
+
+def _frames(dataset: FileDataset) -> list[NDArray[Any]]:
+    """(rows, columns) or (rows, columns, 3) of every frame, as unsigned words that still hold their unused bits."""
+    syntax = _syntax(dataset.file_meta)
+    shape = (_one(dataset, "Rows"), _one(dataset, "Columns"))
+    count, samples = _one(dataset, "NumberOfFrames", 1), _samples(dataset)
+    kind = np.dtype(f"{_PLAIN.get(syntax, '<')}u{_allocated(dataset) // 8}")
+    size = count * shape[0] * shape[1] * samples * kind.itemsize
+    plain = _plain(dataset) if syntax in _PLAIN else _decompressed(dataset, syntax)
+    # An odd length is padded to an even one.
+    if len(plain) not in (size, size + size % 2):
+        raise ScanUnreadable(f"the DICOM is cut short: {len(plain)} bytes of pixels where {size} belong")
+    values = np.frombuffer(plain, kind, size // kind.itemsize).astype(kind.newbyteorder("="), copy=False)
+    if samples == 1:
+        return list(values.reshape(count, *shape))
+    if _one(dataset, "PlanarConfiguration", 0) == 1 and syntax in _PLAIN:
+        return [np.moveaxis(frame, 0, 2) for frame in values.reshape(count, 3, *shape)]
+    return list(values.reshape(count, *shape, 3))
+
+
+def _plain(dataset: FileDataset) -> bytes:
+    pixels = getattr(dataset, "PixelData", None)
+    if not isinstance(pixels, bytes):
+        raise ScanUnreadable("the DICOM holds no integer pixels", remedy=_EXPORT)
+    return pixels
+
+
+def _decompressed(dataset: FileDataset, syntax: str) -> bytes:
+    from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.uid import UID
+
+    if syntax != _RUN_LENGTHS:
+        # What decodes JPEG for pydicom may go on after errors, as libjpeg does: half a picture would pass for a whole.
+        raise ScanUnreadable(f"DICOM compressed as {UID(syntax).name} is not read", remedy=_EXPORT)
+    words, _ = get_decoder(syntax).as_array(dataset, raw=True)
+    return words.tobytes()
+
+
+def _levels(words: NDArray[Any], dataset: FileDataset) -> Pixels:
+    """Stored words -> bright-is-air levels, the rescale of the header applied."""
+    stored, signed = _one(dataset, "BitsStored"), bool(_one(dataset, "PixelRepresentation", 0))
+    shift = _one(dataset, "HighBit", stored - 1) + 1 - stored
+    if not (1 <= stored <= _allocated(dataset) and 0 <= shift <= _allocated(dataset) - stored):
+        raise ScanUnreadable(f"DICOM of {stored} stored bits and this high bit is not read", remedy=_EXPORT)
+    values = (words.astype(np.int32) >> shift) & ((1 << stored) - 1)
+    low, high = (-(1 << (stored - 1)), (1 << (stored - 1)) - 1) if signed else (0, (1 << stored) - 1)
+    if signed:
+        values = np.where(values > high, values - (1 << stored), values)
+    if _air_is_dark(dataset):
+        values = low + high - values
+    return _rescaled(values, (low, high), dataset)
+
+
+def _air_is_dark(dataset: FileDataset) -> bool:
+    sign = getattr(dataset, "PixelIntensityRelationshipSign", None)
+    # Part 3 of the standard, C.8.11.3: 1 where lower values mean less intensity, -1 where they mean more.
+    if sign in (1, -1):
+        return bool(sign == -1)
+    return str(dataset.PhotometricInterpretation) == "MONOCHROME1"
+
+
+def _rescaled(values: NDArray[Any], reach: tuple[int, int], dataset: FileDataset) -> Pixels:
+    """Rescale Slope and Intercept applied, then 16 bits: as they are where they fit, as transmission where they end
+    near 1, else shifted and stretched from the range that the header allows."""
+    slope, intercept = (_real(dataset, name, one) for name, one in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0)))
+    if not (np.isfinite([slope, intercept]).all() and slope > 0):
+        raise ScanUnreadable(f"DICOM rescaled by {slope:g} is not read", remedy=_EXPORT)
+    low, high = (slope * end + intercept for end in reach)
+    if slope == 1 and low >= 0 and high <= 65_535 and intercept.is_integer():
+        return as_levels(values.astype(np.int64) + int(intercept))
+    scaled = values * slope + intercept
+    if low >= -0.05 and high <= 1.5:
+        return as_levels(scaled)
+    return np.rint((scaled - low) * (65_535 / (high - low))).astype(np.uint16)
+
+
+def _real(dataset: FileDataset, keyword: str, default: float) -> float:
+    value = getattr(dataset, keyword, None)
+    try:
+        return default if value is None else float(value)
+    except (TypeError, ValueError):
+        raise ScanUnreadable(f"the DICOM header's {keyword} is no number", remedy=_EXPORT) from None

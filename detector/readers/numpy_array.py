@@ -1,0 +1,165 @@
+"""NumPy's .npy and .npz: raw transmission or counts, one array a view or an energy.
+
+The header is parsed here, and nothing in it is evaluated: a pickled array is refused, whatever it claims to hold.
+
+    (h, w) grey   (h, w, 3) colour   (n, h, w) n views or energies of one object   .npz: its arrays in file order
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.errors import ScanTooLarge, ScanUnreadable
+from detector.readers.decoding import refuse_trailing
+from detector.readers.limits import ViewHeader
+from detector.readers.sample_values import as_levels
+from detector.scan import Pixels
+
+SIGNATURE = re.compile(rb"\x93NUMPY|PK\x03\x04.{26}[^\0]{1,100}?\.npy", re.S)
+
+_MAGIC = b"\x93NUMPY"
+#: The longest header that is parsed; numpy itself writes 128 bytes.
+_LONGEST_HEADER = 4096
+#: More arrays than any limit on views allows.
+_MOST_MEMBERS = 256
+#: Arrays along the first axis that are taken for views or energies.
+_MOST_PAGES = 64
+_KIND = re.compile(r"""['"]descr['"]\s*:\s*['"]([<>|=]?)([a-zA-Z])(\d{1,2})['"]""")
+_ORDER = re.compile(r"""['"]fortran_order['"]\s*:\s*(True|False)""")
+_SHAPE = re.compile(r"""['"]shape['"]\s*:\s*\(([\d,\s]*)\)""")
+_SAVE = "save it with numpy.save(file, array, allow_pickle=False), grey (h, w), colour (h, w, 3) or energies (2, h, w)"
+_ZIP_ERRORS = (zipfile.BadZipFile, RuntimeError, EOFError, OverflowError, OSError)
+
+
+@dataclass(frozen=True)
+class _Array:
+    kind: np.dtype[Any]
+    shape: tuple[int, ...]
+    fortran: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes of the values; Python's integers do not overflow."""
+        count = self.kind.itemsize
+        for length in self.shape:
+            count *= length
+        return count
+
+
+def inspect(data: bytes) -> tuple[ViewHeader, ...]:
+    """Size and depth of every view from the headers alone."""
+    with _zip_errors_told():
+        return tuple(header for array, _ in _arrays(data) for header in _claims(array))
+
+
+def decode(data: bytes) -> tuple[Pixels, ...]:
+    """All views, uint8 or uint16. Raises ScanUnreadable for values that are no measurements, or too few or many."""
+    with _zip_errors_told():
+        return tuple(view for array, stream in _arrays(data) for view in _pages(_values(array, stream), array.shape))
+
+
+@contextmanager
+def _zip_errors_told() -> Iterator[None]:
+    try:
+        yield
+    except _ZIP_ERRORS as error:
+        raise ScanUnreadable(f"the .npz is damaged: {error or type(error).__name__}", remedy=_SAVE) from error
+
+
+def _arrays(data: bytes) -> Iterator[tuple[_Array, IO[bytes]]]:
+    """Each array's header, and the stream standing at its first value. Arrays of under two axes hold no picture."""
+    if data.startswith(_MAGIC):
+        stream = io.BytesIO(data)
+        yield _header(stream), stream
+        return
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        yield from _members(archive)
+
+
+def _members(archive: zipfile.ZipFile) -> Iterator[tuple[_Array, IO[bytes]]]:
+    members = archive.infolist()
+    if len(members) > _MOST_MEMBERS:
+        raise ScanTooLarge(f"the .npz holds {len(members)} arrays", remedy=_SAVE)
+    found = False
+    for member in members:
+        if not member.filename.endswith(".npy"):
+            raise ScanUnreadable(f"the .npz holds {member.filename!r}, which is no array", remedy=_SAVE)
+        with archive.open(member) as stream:
+            array = _header(stream)
+            if len(array.shape) >= 2:
+                found = True
+                yield array, stream
+    if not found:
+        raise ScanUnreadable("the .npz holds no picture", remedy=_SAVE)
+
+
+def _header(stream: IO[bytes]) -> _Array:
+    start = stream.read(12)
+    if len(start) < 12 or start[:6] != _MAGIC or start[6] not in (1, 2, 3):
+        raise ScanUnreadable("the .npy header is damaged", remedy=_SAVE)
+    length = struct.unpack_from("<H" if start[6] == 1 else "<I", start, 8)[0]
+    if length > _LONGEST_HEADER:
+        raise ScanUnreadable(f"the .npy header claims to be {length} bytes long", remedy=_SAVE)
+    rest = length - (2 if start[6] == 1 else 0)
+    text = (start[10 if start[6] == 1 else 12 :] + stream.read(max(0, rest))).decode("latin-1")
+    if len(text) != length:
+        raise ScanUnreadable("the .npy is cut short inside its header", remedy=_SAVE)
+    return _parse(text)
+
+
+def _parse(text: str) -> _Array:
+    kind, order, shape = _KIND.search(text), _ORDER.search(text), _SHAPE.search(text)
+    if not kind or kind[2] not in "iuf":
+        raise ScanUnreadable("the array holds no plain numbers, perhaps pickled objects", remedy=_SAVE)
+    if not order or not shape:
+        raise ScanUnreadable("the .npy header is damaged", remedy=_SAVE)
+    lengths = tuple(int(part) for part in shape[1].split(",") if part.strip())
+    return _Array(np.dtype(f"{kind[1]}{kind[2]}{kind[3]}"), lengths, order[1] == "True")
+
+
+def _claims(array: _Array) -> list[ViewHeader]:
+    bits = 8 if array.kind == np.uint8 else 16
+    pages, height, width, channels = _layout(array.shape)
+    return [ViewHeader(width, height, channels, bits)] * pages
+
+
+def _layout(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """(pages, height, width, channels) of a shape. Raises ScanUnreadable for one that is no scan."""
+    match shape:
+        case (height, width):
+            return 1, height, width, 1
+        case (height, width, 3):
+            return 1, height, width, 3
+        case (pages, height, width) if 1 <= pages <= _MOST_PAGES:
+            return pages, height, width, 1
+        case (pages, height, width, 3) if 1 <= pages <= _MOST_PAGES:
+            return pages, height, width, 3
+    raise ScanUnreadable(f"an array of shape {shape} is no scan", remedy=_SAVE)
+
+
+def _values(array: _Array, stream: IO[bytes]) -> NDArray[Any]:
+    # One byte more than belongs here is asked for: whatever follows the values is noticed, and a bomb is not unpacked.
+    plain = stream.read(array.size + 1)
+    if len(plain) < array.size:
+        raise ScanUnreadable(f"the array is cut short: {len(plain)} bytes where {array.size} belong", remedy=_SAVE)
+    refuse_trailing(plain + stream.read(64), array.size)
+    values = np.frombuffer(plain, array.kind, array.size // array.kind.itemsize)
+    return values.reshape(array.shape, order="F" if array.fortran else "C")
+
+
+def _pages(values: NDArray[Any], shape: tuple[int, ...]) -> list[Pixels]:
+    pages, height, width, channels = _layout(shape)
+    stacked = values.reshape(pages, height, width, channels) if values.flags.c_contiguous else None
+    if stacked is None:
+        stacked = np.ascontiguousarray(values).reshape(pages, height, width, channels)
+    return [as_levels(page[:, :, 0] if channels == 1 else page) for page in stacked]

@@ -1,0 +1,135 @@
+"""What a scanner's files cannot say of themselves, in TOML.
+
+name = "gate 3"
+weights = "luggage"             # the network that this scanner's scans go to
+views = 1
+energies = ["high", "low"]      # in the order in which the file holds them
+arrangement = "pages"           # pages, planes (of one colour page), side by side, stacked
+polarity = "air bright"         # or air dark
+bits_stored = 16                # a level of 2**bits - 1 is full scale
+air_columns = [0, 40]           # nothing in the beam; counted along the belt, negative from the end
+belt = "x"                      # the axis along which the object moves; the detector lies across it
+pixel_pitch_mm = [5.0, 5.0]     # x, y
+rendering = "grey"
+
+[calibration]
+dark = 120                      # level without a beam; one number, or {high = 120, low = 118}
+
+>>> profile = load_profile(Path("gate3.toml"))
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from detector.errors import SettingsInvalid
+from detector.normalisation.dual_energy import CURVES, Curve
+from detector.toml_settings import read_toml, validated
+
+Energy = Literal["high", "low"]
+#: Rendering -> what the three channels of the picture are; `normalise.RENDERINGS` makes them.
+Rendering = Literal["stored", "grey", "display", "cargo", "cargo material"]
+
+_Level = Annotated[float, Field(ge=0, le=65_535, allow_inf_nan=False)]
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Side = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Calibration(_Frozen):
+    """dark: level without a beam. gain: factor on the transmission. Each one number, or one for each energy."""
+
+    dark: _Level | dict[Energy, _Level] = 0.0
+    gain: _Positive | dict[Energy, _Positive] = 1.0
+
+
+class ScannerProfile(_Frozen):
+    """One scanner. Raises pydantic's ValidationError where `load_profile` raises SettingsInvalid.
+
+    rendering: `stored` passes the picture on as it is (a colour export); `grey` is transmission; `display` opens up the
+    dark as an operator's screen does; `cargo` is transmission, its logarithm and its square root; `cargo material` has
+    the effective atomic number in place of the square root.
+    """
+
+    name: str = Field(min_length=1)
+    weights: str = ""
+    views: int = Field(default=1, ge=1, le=16, strict=True)
+    energies: tuple[Energy, ...] = Field(default=("high",), min_length=1, max_length=2)
+    arrangement: Literal["pages", "planes", "side by side", "stacked"] = "pages"
+    polarity: Literal["air bright", "air dark"] = "air bright"
+    bits_stored: int | None = Field(default=None, ge=8, le=16, strict=True)
+    air_value: _Level | dict[Energy, _Level] | None = None
+    air_columns: tuple[int, int] | None = None
+    belt: Literal["x", "y"] = "x"
+    pixel_pitch_mm: tuple[_Positive, _Positive] | None = None
+    #: Pixels of every page; what is left out may be anything.
+    width: _Side | None = None
+    height: _Side | None = None
+    calibration: Calibration = Calibration()
+    beam: Literal["keV", "MeV"] = "MeV"
+    #: (quotient of attenuations, atomic number), measured on this scanner; empty takes the curve of `beam`.
+    material_curve: tuple[tuple[_Positive, _Positive], ...] = ()
+    #: What lets less through than this counts as opaque: 15 cm of steel at 2 MeV.
+    opaque_transmission: float = Field(default=0.002, gt=0, lt=0.5)
+    rendering: Rendering = "grey"
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> ScannerProfile:
+        if "high" not in self.energies or len(set(self.energies)) != len(self.energies):
+            raise ValueError("energies are ['high'], ['high', 'low'] or ['low', 'high']")
+        if self.rendering == "cargo material" and len(self.energies) != 2:
+            raise ValueError("rendering = 'cargo material' needs two energies")
+        if self.polarity == "air dark" and self.bits_stored is None and self.rendering != "stored":
+            raise ValueError("polarity = 'air dark' needs bits_stored: levels are turned round from full scale")
+        if self.air_value is not None and self.air_columns is not None:
+            raise ValueError("give air_value or air_columns, not both: the scan's own air or a fixed one")
+        if self.arrangement != "pages" and len(self.energies) == 1:
+            raise ValueError(f"arrangement = {self.arrangement!r} parts a page into energies, but there is one")
+        if len(self.material_curve) == 1 or len({ratio for ratio, _ in self.material_curve}) < len(self.material_curve):
+            raise ValueError("material_curve needs at least two different quotients")
+        for levels in (self.air_value, self.calibration.dark, self.calibration.gain):
+            if isinstance(levels, dict) and set(levels) != set(self.energies):
+                raise ValueError("a value for each energy must name exactly the energies")
+        return self
+
+    @property
+    def pages(self) -> int:
+        """How many pages a file of this scanner has."""
+        return self.views * (len(self.energies) if self.arrangement == "pages" else 1)
+
+    @property
+    def curve(self) -> Curve:
+        """Quotient of attenuations -> atomic number."""
+        return self.material_curve or CURVES[self.beam]
+
+    def fingerprint(self) -> str:
+        """SHA-256, hex, of everything in it."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def of_energy(value: float | dict[Energy, float], energy: Energy) -> float:
+    """A value that is one for all energies, or that of `energy`."""
+    return value[energy] if isinstance(value, dict) else value
+
+
+def load_profile(path: Path) -> ScannerProfile:
+    """The profile in a TOML file. Raises SettingsInvalid for anything that cannot be taken as it stands."""
+    return validated(ScannerProfile, read_toml(path), str(path))
+
+
+def parse_profile(text: str, source: str) -> ScannerProfile:
+    """The profile in TOML text; `source` names it in messages. Raises SettingsInvalid as `load_profile`."""
+    try:
+        return validated(ScannerProfile, tomllib.loads(text), source)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsInvalid(f"{source}: not TOML ({error})", remedy="correct that line of the file") from None

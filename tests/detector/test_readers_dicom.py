@@ -1,0 +1,184 @@
+"""DICOM as pydicom writes it: every kind of pixel that scanners store gives bright-is-air levels, or is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+
+import numpy as np
+import pytest
+
+from detector.errors import ScanTooLarge, ScanUnreadable
+from detector.readers import Limits, looks_like_scan, read_headers, read_scan
+from detector.readers.sample_values import AIR_LEVEL
+
+pydicom = pytest.importorskip("pydicom", reason="pydicom is not installed: pip install roentgate[dicom]")
+
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset  # noqa: E402
+from pydicom.encaps import encapsulate  # noqa: E402
+from pydicom.uid import (  # noqa: E402
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    RLELossless,
+)
+
+RNG = np.random.default_rng(5)
+IMAGE = RNG.integers(0, 4096, (37, 52)).astype(np.uint16)
+
+
+def dataset(pixels: np.ndarray | bytes = IMAGE, syntax: str = ExplicitVRLittleEndian, **elements: object) -> Dataset:
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = syntax
+    meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.501.1"
+    meta.MediaStorageSOPInstanceUID = "1.2.3.4"
+    made = FileDataset("scan.dcs", Dataset(), file_meta=meta, preamble=bytes(128))
+    values = {
+        "Rows": 37, "Columns": 52, "SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2",
+        "BitsAllocated": 16, "BitsStored": 12, "HighBit": 11, "PixelRepresentation": 0,
+    }  # fmt: skip
+    for keyword, value in (values | elements).items():
+        setattr(made, keyword, value)
+    big = syntax == ExplicitVRBigEndian
+    plain = pixels if isinstance(pixels, bytes) else pixels.astype(pixels.dtype.newbyteorder(">" if big else "<"))
+    made.PixelData = plain if isinstance(plain, bytes) else plain.tobytes()
+    made["PixelData"].VR = "OW"
+    return made
+
+
+def written(made: Dataset) -> bytes:
+    stream = io.BytesIO()
+    pydicom.dcmwrite(stream, made, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def view(made: Dataset) -> np.ndarray:
+    views = read_scan(written(made), "scan.dcs").views
+    assert len(views) == 1
+    return views[0]
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_uncompressed_grey(syntax: str) -> None:
+    data = written(dataset(syntax=syntax))
+    assert np.array_equal(read_scan(data, "scan.dcs").views[0], IMAGE)
+    assert looks_like_scan(data[:160])
+    assert (read_headers(data)[0].width, read_headers(data)[0].height) == (52, 37)
+
+
+def test_eight_bits_and_an_odd_number_of_bytes() -> None:
+    image = RNG.integers(0, 256, (37, 51)).astype(np.uint8)
+    made = dataset(image.tobytes() + b"\0", Columns=51, BitsAllocated=8, BitsStored=8, HighBit=7)
+    assert np.array_equal(view(made), image)
+
+
+def test_what_is_bright_is_air() -> None:
+    assert np.array_equal(view(dataset(PhotometricInterpretation="MONOCHROME1")), 4095 - IMAGE)
+    # What the values mean goes before how they are shown.
+    both = {"PhotometricInterpretation": "MONOCHROME1", "PixelIntensityRelationshipSign": 1}
+    assert np.array_equal(view(dataset(**both)), IMAGE)
+    assert np.array_equal(view(dataset(PixelIntensityRelationshipSign=-1)), 4095 - IMAGE)
+
+
+def test_stored_bits_that_do_not_start_at_the_bottom() -> None:
+    overlay = RNG.integers(0, 16, IMAGE.shape).astype(np.uint16)
+    assert np.array_equal(view(dataset((IMAGE << 4) | overlay, HighBit=15)), IMAGE)
+    assert np.array_equal(view(dataset(IMAGE | (overlay << 12))), IMAGE)
+
+
+def test_signed_values_and_rescaling() -> None:
+    signed = (IMAGE.astype(int) - 2048).astype(np.int16)
+    made = dataset(signed.view(np.uint16) & 0x0FFF, PixelRepresentation=1, RescaleSlope=1, RescaleIntercept=2048)
+    assert np.array_equal(view(made), IMAGE)
+    made = dataset(RescaleSlope=1 / 4095, RescaleIntercept=0)
+    assert np.abs(view(made).astype(float) - IMAGE / 4095 * AIR_LEVEL).max() <= 1
+    # Hounsfield-like numbers are stretched from what the header allows, in order.
+    stretched = view(dataset(RescaleSlope=2, RescaleIntercept=-1024)).astype(int)
+    order = np.argsort(IMAGE.ravel(), kind="stable")
+    assert (np.diff(stretched.ravel()[order]) >= 0).all() and stretched.max() > 65_000
+
+
+def test_frames_are_views_and_colour_by_pixel_or_by_plane() -> None:
+    frames = RNG.integers(0, 4096, (3, 37, 52)).astype(np.uint16)
+    views = read_scan(written(dataset(frames, NumberOfFrames=3)), "a").views
+    assert len(views) == 3 and all(np.array_equal(a, b) for a, b in zip(views, frames, strict=True))
+    rgb = RNG.integers(0, 256, (37, 52, 3)).astype(np.uint8)
+    colour = {
+        "SamplesPerPixel": 3,
+        "PhotometricInterpretation": "RGB",
+        "BitsAllocated": 8,
+        "BitsStored": 8,
+        "HighBit": 7,
+    }
+    assert np.array_equal(view(dataset(rgb, PlanarConfiguration=0, **colour)), rgb)
+    planes = np.ascontiguousarray(np.moveaxis(rgb, 2, 0))
+    assert np.array_equal(view(dataset(planes, PlanarConfiguration=1, **colour)), rgb)
+
+
+def test_run_lengths_are_decoded_and_other_compressions_named() -> None:
+    made = dataset()
+    made.compress(RLELossless, IMAGE)
+    assert np.array_equal(view(made), IMAGE)
+    packed = dataset(encapsulate([b"no JPEG 2000 stream"]), JPEG2000Lossless)
+    packed["PixelData"].is_undefined_length = True
+    with pytest.raises(ScanUnreadable) as refused:
+        view(packed)
+    assert "compressed as JPEG 2000" in refused.value.what
+    assert "export" in refused.value.remedy
+    with pytest.raises(ScanUnreadable, match="deflated"):
+        view(dataset(syntax=DeflatedExplicitVRLittleEndian))
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"SamplesPerPixel": 3},
+        {"PhotometricInterpretation": "PALETTE COLOR"},
+        {"BitsAllocated": 32},
+        {"BitsStored": 17},
+        {"HighBit": 4},
+        {"Rows": 38},
+        {"NumberOfFrames": 2},
+        {"RescaleSlope": 0},
+        {"RescaleSlope": -1},
+    ],
+)
+def test_headers_that_do_not_hold_together(elements: dict[str, object]) -> None:
+    with pytest.raises(ScanUnreadable) as refused:
+        view(dataset(**elements))
+    assert refused.value.remedy
+
+
+def test_limits_hold_before_the_pixels() -> None:
+    for elements in ({"Rows": 60_000, "Columns": 60_000}, {"NumberOfFrames": 900_000}):
+        with pytest.raises(ScanTooLarge):
+            read_scan(written(dataset(**elements)), "a")
+    with pytest.raises(ScanTooLarge):
+        read_scan(written(dataset()), "a", Limits(max_view_pixels=1000))
+
+
+def test_cut_anywhere_it_is_refused() -> None:
+    data = written(dataset())
+    for end in range(0, len(data) - 1, 64):
+        with pytest.raises(ScanUnreadable):
+            read_scan(data[:end], "a")
+
+
+def test_random_changes_raise_nothing_else() -> None:
+    data = written(dataset())
+    for _ in range(150):
+        mutant = bytearray(data)
+        for position in RNG.integers(128, 700, RNG.integers(1, 6)):
+            mutant[position] = int(RNG.integers(256))
+        with contextlib.suppress(ScanUnreadable):
+            assert read_scan(bytes(mutant), "a").views
+
+
+def test_without_the_package_the_remedy_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    with pytest.raises(ScanUnreadable) as refused:
+        read_scan(bytes(128) + b"DICM" + bytes(50), "scan.dcs")
+    assert refused.value.remedy == "pip install roentgate[dicom]"

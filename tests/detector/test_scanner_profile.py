@@ -1,0 +1,327 @@
+"""A scanner profile is taken as written, fits the file or refuses it, and decides where a scan goes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from detector import Decision, Detector, Policy
+from detector.errors import ProfileMismatch, RoentgateError, ScanWithoutContent, SettingsInvalid
+from detector.normalisation.standardise import exposures, standardised
+from detector.normalise import render
+from detector.readers import read_scan
+from detector.scan import Scan
+from detector.scanner_probe import probe as probe_scans
+from detector.scanner_profile import ScannerProfile, load_profile, parse_profile
+from tests.conftest import make_spec, probe_onnx
+from tests.detector.beer_lambert import AIR, DARK, HEIGHT, LOWER, UPPER, gains, high_and_low, scan_of, stored
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+DUAL = {"name": "gate 3", "energies": ("high", "low"), "air_columns": (0, 40), "calibration": {"dark": DARK}}
+
+
+def profile(**changes: object) -> ScannerProfile:
+    return ScannerProfile.model_validate(DUAL | changes)
+
+
+def single(**changes: object) -> ScannerProfile:
+    return profile(energies=("high",), **changes)
+
+
+def raw(noise: float = 60, **slabs: float) -> list[np.ndarray]:
+    return [stored(part, gains(number), noise) for number, part in enumerate(high_and_low(**slabs))]
+
+
+# The file
+
+
+def test_a_whole_profile_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "gate.toml"
+    path.write_text(
+        'name = "gate 3"\nweights = "luggage"\nenergies = ["low", "high"]\narrangement = "side by side"\n'
+        'polarity = "air dark"\nbits_stored = 12\nair_value = { high = 3900, low = 3700 }\nbelt = "y"\n'
+        'pixel_pitch_mm = [5.0, 4.0]\nwidth = 800\nbeam = "keV"\nrendering = "cargo material"\n'
+        "material_curve = [[1.2, 7], [2.0, 20]]\n[calibration]\ndark = 12\ngain = { high = 1.0, low = 0.98 }\n"
+    )
+    found = load_profile(path)
+    assert found.weights == "luggage" and found.pages == 1 and found.curve == ((1.2, 7), (2.0, 20))
+    assert found.calibration.gain == {"high": 1.0, "low": 0.98}
+    assert found.fingerprint() != found.model_copy(update={"polarity": "air bright"}).fingerprint()
+    assert found.fingerprint() == load_profile(path).fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "name is missing"),
+        ('polarty = "air dark"', "unknown key 'polarty'; did you mean 'polarity'?"),
+        ("[calibration]\ndrak = 3", "unknown key 'calibration.drak'; did you mean 'dark'?"),
+        ('polarity = "bright"', "polarity = 'bright'"),
+        ('energies = ["low"]', "energies are"),
+        ('energies = ["high", "high"]', "energies are"),
+        ('arrangement = "planes"', "there is one"),
+        ('rendering = "cargo material"', "needs two energies"),
+        ("air_value = 3\nair_columns = [0, 9]", "not both"),
+        ("air_value = { low = 5 }", "exactly the energies"),
+        ("material_curve = [[1.2, 7]]", "two different quotients"),
+        ("bits_stored = 20", "bits_stored = 20"),
+        ("air_value = nan", "air_value"),
+        ('polarity = "air dark"', "needs bits_stored"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_in_one_line(text: str, told: str) -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        parse_profile(f'name = "a"\n{text}' if text else "", "gate.toml")
+    assert told in refused.value.what
+    assert "gate.toml" in refused.value.what and "\n" not in refused.value.what and refused.value.remedy
+
+
+# Fits, and what it gives
+
+
+@pytest.mark.parametrize("belt", ["x", "y"])
+@pytest.mark.parametrize("polarity", ["air bright", "air dark"])
+def test_transmission_is_that_of_the_slabs(belt: str, polarity: str) -> None:
+    high, low = high_and_low()
+    pages = [page if polarity == "air bright" else 65_535 - page for page in raw()]
+    pages = [page if belt == "x" else page.T for page in pages]
+    (found,) = exposures(scan_of(*pages), profile(belt=belt, polarity=polarity, bits_stored=16))
+    assert found.low is not None
+    for part, expected in ((found.high, high), (found.low, low)):
+        turned = part if belt == "x" else part.T
+        assert turned[UPPER].mean() == pytest.approx(expected[UPPER].mean(), rel=0.005)
+        assert turned[LOWER].mean() == pytest.approx(expected[LOWER].mean(), rel=0.005)
+        assert turned[5:15].mean() == pytest.approx(1, abs=0.002)
+
+
+@pytest.mark.parametrize("arrangement", ["planes", "side by side", "stacked", "pages"])
+def test_each_layout_of_the_energies(arrangement: str) -> None:
+    high, low = raw()
+    pages = {
+        "pages": (high, low),
+        "planes": (np.dstack([high, low, low]),),
+        "side by side": (np.hstack([high, low]),),
+        "stacked": (np.vstack([high, low]),),
+    }[arrangement]
+    (expected,) = exposures(scan_of(high, low), profile())
+    (found,) = exposures(scan_of(*pages), profile(arrangement=arrangement))
+    assert np.array_equal(found.high, expected.high) and np.array_equal(found.low, expected.low)
+
+
+def test_two_views_of_two_energies() -> None:
+    high, low = raw()
+    seen = standardised(scan_of(high, low, high[:, ::-1], low[:, ::-1]), profile(views=2, air_columns=(-50, 0)))
+    assert [image.shape for image in seen.images] == [(HEIGHT, 400, 3)] * 2
+    assert [view.shape for view in seen.scan.views] == [(HEIGHT, 400)] * 2
+
+
+@pytest.mark.parametrize("rendering", ["grey", "display", "cargo", "cargo material"])
+def test_air_is_white_and_denser_is_darker_in_every_rendering(rendering: str) -> None:
+    seen = standardised(scan_of(*raw()), profile(rendering=rendering))
+    (image,) = seen.images
+    assert image.dtype == np.uint8
+    assert np.median(image[5:15], axis=(0, 1)).min() >= 252
+    thin = standardised(scan_of(*raw(steel_cm=3.0)), profile(rendering=rendering)).images[0]
+    assert (image[UPPER][..., 0].mean()) < thin[UPPER][..., 0].mean()
+    # What people are shown is grey whatever the network is given.
+    assert seen.scan.views[0].ndim == 2
+
+
+def test_the_logarithm_sees_behind_what_is_black_in_transmission() -> None:
+    images = [
+        standardised(scan_of(*raw(noise=2, steel_cm=depth)), profile(rendering="cargo"))
+        .images[0][UPPER]
+        .mean(axis=(0, 1))
+        for depth in (16.0, 18.0)
+    ]
+    # exp(-0.335 * 16): 1.2 levels of 255 in transmission, and 32 levels for each factor of e in its logarithm.
+    assert images[0][0] < 2 and images[0][1] - images[1][1] == pytest.approx(2 * 0.335 * 255 / 8, rel=0.05)
+
+
+def test_the_material_channel_parts_steel_from_water_of_the_same_darkness() -> None:
+    seen = standardised(scan_of(*raw(noise=20, steel_cm=6.0, water_cm=40.0)), profile(rendering="cargo material"))
+    steel, water = (np.median(seen.images[0][part][..., 2]) for part in (UPPER, LOWER))
+    assert water > 180 and steel < 100
+
+
+def test_bands_of_rows_leave_no_seam() -> None:
+    tall = [np.tile(page, (6, 1)) for page in raw(noise=0)]
+    image = standardised(scan_of(*tall), profile(rendering="cargo material")).images[0]
+    # 120 rows repeat; the borders between bands of 256 fall elsewhere in each repetition.
+    assert np.array_equal(image[130:230], image[250:350]) and np.array_equal(image[250:350], image[490:590])
+
+
+def test_faulty_lines_are_mended_told_and_too_many_refused() -> None:
+    pages = raw()
+    for page in pages:
+        page[[8, 70]] = 0
+        page[:, 200] = 0
+    seen = standardised(scan_of(*pages), profile())
+    assert seen.notes == ("2 faulty detector lines mended", "1 lost moment of the belt mended")
+    assert not seen.doubts
+    for page in pages:
+        page[30:36] = 65_535
+    assert "6 faulty detector lines lie side by side" in standardised(scan_of(*pages), profile()).doubts[0]
+    for page in pages:
+        page[::3] = 0
+        page[1::9] = 0
+    with pytest.raises(ScanWithoutContent, match="more than a third"):
+        standardised(scan_of(*pages), profile())
+
+
+def test_a_saturated_scan_is_doubted_unless_the_profile_means_it() -> None:
+    bright = np.clip(stored(high_and_low()[0]).astype(float) * 1.4, 0, 65_535).astype(np.uint16)
+    assert "saturated" in standardised(scan_of(bright), single()).doubts[0]
+    assert not standardised(scan_of(bright), single(air_columns=None, air_value=65_535)).doubts
+
+
+def test_a_dark_level_that_is_not_dark_is_doubted() -> None:
+    """Twelve bits turned round from sixteen: all of it lies in the top sixteenth, and would look like thin cloth."""
+    pale = (61_440 + (raw()[0] >> 4)).astype(np.uint16)
+    assert "nothing lets less than" in standardised(scan_of(pale), single(calibration={"dark": 0})).doubts[0]
+
+
+# Does not fit
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"energies": ("low", "high")}, "the energies are swapped"),
+        ({"energies": ("high",)}, "the scan has 2 page(s)"),
+        ({"views": 2}, "the scan has 2 page(s)"),
+        ({"bits_stored": 14}, "14 bits"),
+        ({"width": 401}, "the width is 400 pixels"),
+        ({"height": 121}, "the height is 120 pixels"),
+        ({"polarity": "air dark", "bits_stored": 16}, ""),
+        ({"polarity": "air dark", "bits_stored": 16, "air_columns": None}, ""),
+        ({"polarity": "air dark", "bits_stored": 16, "air_columns": None, "air_value": AIR}, ""),
+        ({"air_columns": (90, 150)}, "not empty"),
+        ({"air_columns": None, "air_value": 12_000}, "brighter than air"),
+    ],
+)
+def test_a_profile_of_another_scanner_is_refused(changes: dict[str, object], told: str) -> None:
+    with pytest.raises((ProfileMismatch, ScanWithoutContent)) as refused:
+        standardised(scan_of(*raw()), profile(**changes))
+    assert told in refused.value.what and refused.value.remedy
+
+
+def test_pages_of_different_size_one_page_twice_and_colour() -> None:
+    high, low = raw()
+    for pages, told in (((high, low[:-1]), "differ in size"), ((high, high), "do not differ")):
+        with pytest.raises(ProfileMismatch, match=told):
+            standardised(scan_of(*pages), profile())
+    with pytest.raises(ProfileMismatch, match="holds no transmission"):
+        standardised(scan_of(np.dstack([high, high, high])), single())
+    with pytest.raises(ProfileMismatch, match="do not part"):
+        standardised(scan_of(np.hstack([high, low])[:, :-1]), profile(arrangement="side by side"))
+    with pytest.raises(ProfileMismatch, match="no planes"):
+        standardised(scan_of(high), profile(arrangement="planes"))
+
+
+def test_a_dark_scan_is_never_seen_through() -> None:
+    with pytest.raises(RoentgateError):
+        standardised(scan_of(np.full((100, 300), DARK, np.uint16)), single())
+
+
+# Without a profile nothing changed: the shipped weights were trained on these very pictures. JPEG is left out, which
+# decoders may round differently.
+
+DIGESTS = {
+    "bag_gun_16bit.tif": "d37669dbd277b79c",
+    "bag_knife_two_views.tif": "e6bd90286ea47fb9",
+    "container_gun_and_wrench.png": "72a782847fa83de0",
+}
+
+
+@pytest.mark.parametrize("name", sorted(DIGESTS))
+def test_without_a_profile_the_view_is_bit_identical(name: str) -> None:
+    scan = read_scan((EXAMPLES / name).read_bytes(), name)
+    seen = standardised(scan, None)
+    assert all(np.array_equal(image, render(view)) for image, view in zip(seen.images, scan.views, strict=True))
+    assert hashlib.sha256(b"".join(image.tobytes() for image in seen.images)).hexdigest()[:16] == DIGESTS[name]
+
+
+# Through the detector
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return probe_onnx(tmp_path_factory.mktemp("weights") / "probe.onnx", make_spec(tile_pixels=1000))
+
+
+def test_the_profile_chooses_weights_and_changes_the_fingerprint(weights: Path) -> None:
+    by_profile = Detector(scanner=profile(weights=str(weights)))
+    plain = Detector(weights)
+    assert by_profile.weights.label == plain.weights.label
+    assert len({by_profile.fingerprint(), plain.fingerprint(), Detector(weights, scanner=profile()).fingerprint()}) == 3
+
+
+def test_opaque_cargo_is_told_and_referred_by_policy(weights: Path) -> None:
+    high = stored(high_and_low(steel_cm=60.0, water_cm=2.0)[0])
+    scan = scan_of(high)
+    referred = Detector(weights, scanner=single()).inspect(scan)
+    assert referred.decision is Decision.REFER
+    assert referred.reasons == ("opaque: 40% of the cargo area, the policy allows 10%",)
+    cleared = Detector(weights, scanner=single(), policy=Policy(refer_opaque_share=0.5)).inspect(scan)
+    assert cleared.decision is Decision.CLEAR and cleared.reasons[1] == "opaque: 40% of the cargo area"
+
+
+def test_a_mismatch_refers_with_its_name_and_remedy(weights: Path) -> None:
+    inspection = Detector(weights, scanner=profile(energies=("low", "high"))).inspect(scan_of(*raw()))
+    assert inspection.decision is Decision.REFER
+    assert inspection.reasons[0].startswith("ProfileMismatch: the energies are swapped")
+    assert "energies" in inspection.reasons[0].partition("; ")[2]
+
+
+def test_the_profile_beside_a_raw_array_is_used_and_part_of_its_digest(tmp_path: Path, weights: Path) -> None:
+    np.save(tmp_path / "truck.npy", np.stack(raw()))
+    plain = Detector(weights).inspect(tmp_path / "truck.npy")
+    assert len(plain.view_sizes) == 2
+    (tmp_path / "truck.toml").write_text(
+        f'name = "a"\nenergies = ["high", "low"]\nair_columns = [0, 40]\n[calibration]\ndark = {DARK}\n'
+    )
+    beside = Detector(weights).inspect(tmp_path / "truck.npy")
+    assert beside.view_sizes == ((400, HEIGHT),) and beside.sha256 != plain.sha256
+    (tmp_path / "truck.npy.toml").write_text('name = "a"\nweights = "cargo-n"\n')
+    other = Detector(weights).inspect(tmp_path / "truck.npy")
+    assert other.decision is Decision.REFER and "asks for the weights cargo-n" in other.reasons[0]
+    (tmp_path / "truck.npy.toml").write_text('nam = "a"\n')
+    assert "SettingsInvalid" in Detector(weights).inspect(tmp_path / "truck.npy").reasons[0]
+
+
+def test_a_thumbnail_is_not_cleared(weights: Path) -> None:
+    small = np.full((100, 120, 3), 255, np.uint8)
+    small[20:40, 20:60] = 120
+    inspection = Detector(weights).inspect(Scan((small,), "t.png", "0" * 64))
+    assert inspection.decision is Decision.REFER and "120 x 100 pixels" in inspection.reasons[0]
+
+
+# Probe
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("polarity", ["air bright", "air dark"])
+def test_the_probe_finds_what_a_picture_shows(swapped: bool, polarity: str) -> None:
+    pages = [page >> 4 for page in raw()][:: -1 if swapped else 1]
+    pages = [page if polarity == "air bright" else 4095 - page for page in pages]
+    guess = probe_scans([scan_of(*pages)], "gate 3")
+    found = guess.profile
+    assert found.energies == (("low", "high") if swapped else ("high", "low"))
+    assert (found.polarity, found.bits_stored, found.belt) == (polarity, 12, "x")
+    assert found.air_columns is not None
+    first, end = found.air_columns
+    assert (first == 0 and 40 <= end <= 98) or (end == 0 and -60 <= first <= -40)
+    assert parse_profile(guess.toml, "guess") == found
+    assert not isinstance(guess.seen[0], RoentgateError)
+
+
+def test_the_probe_passes_colour_on_and_refuses_a_mixture() -> None:
+    scan = read_scan(cv2.imencode(".png", np.full((200, 300, 3), 200, np.uint8))[1].tobytes(), "bag.png")
+    assert probe_scans([scan]).profile.rendering == "stored"
+    with pytest.raises(ProfileMismatch, match="not of one scanner"):
+        probe_scans([scan, scan_of(*raw())])
