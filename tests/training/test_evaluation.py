@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,19 @@ from faster_coco_eval import COCO, COCOeval_faster
 from detector.detections import Detections
 from detector.errors import SettingsInvalid
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
+from training.evaluation import matching
 from training.evaluation.alignment import align, intersection_over_union, predict
 from training.evaluation.average_precision import average_precision
-from training.evaluation.errors_found import AlarmKind, find_errors
-from training.evaluation.intervals import bootstrap_ap50, wilson
+from training.evaluation.document import document
+from training.evaluation.error_kinds import ErrorKind
+from training.evaluation.errors_found import find_errors
+from training.evaluation.intervals import (
+    Rate,
+    bootstrap_ap50,
+    clopper_pearson,
+    group_draws,
+    group_numbers,
+)
 from training.evaluation.matching import average_precision_at_50, match_all, match_class
 from training.evaluation.metrics import evaluate
 from training.evaluation.operating_curve import (
@@ -136,6 +146,15 @@ def test_a_resample_equals_copies_of_the_scans() -> None:
         assert average_precision_at_50(matches, weights)[0] == pytest.approx(expected.classes[name].AP50, abs=1e-9)
 
 
+def test_resamples_worked_on_in_blocks_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    index, predictions = random_case(scans=12)
+    matches = match_class(index, align(index, predictions), 0)
+    draws = group_draws(group_numbers(index), 7, 0)
+    at_once = average_precision_at_50(matches, draws)
+    monkeypatch.setattr(matching, "_MOST_CELLS", 3 * len(matches.scores))
+    assert np.array_equal(at_once, average_precision_at_50(matches, draws), equal_nan=True)
+
+
 def test_a_class_that_was_not_looked_for_is_no_false_alarm() -> None:
     # One gun, found at .5; a gun box at .9 on another scan. Looked for there, it halves the precision.
     found = [found_of(("gun", 0.5, BOX)), found_of(("gun", 0.9, BOX))]
@@ -192,18 +211,42 @@ def test_overlap_by_hand() -> None:
     assert intersection_over_union(boxes, others)[0] == pytest.approx([0.5, 25 / 175, 0.0])
 
 
-def test_wilson_interval_of_the_literature() -> None:
-    # Newcombe 1998, table I: 15 of 148 -> .0624 to .1605; 0 of 20 -> 0 to .1611.
-    assert wilson(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
-    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+def test_exact_interval_of_the_literature() -> None:
+    # Newcombe 1998, table I, method 5 (Clopper-Pearson): 81 of 263, 15 of 148, 0 of 20, 1 of 29.
+    assert clopper_pearson(81, 263) == pytest.approx((0.2527, 0.3676), abs=5e-5)
+    assert clopper_pearson(15, 148) == pytest.approx((0.0578, 0.1617), abs=5e-5)
+    assert clopper_pearson(0, 20) == pytest.approx((0.0, 0.1684), abs=5e-5)
+    assert clopper_pearson(1, 29) == pytest.approx((0.0009, 0.1776), abs=5e-5)
+    assert clopper_pearson(20, 20)[1] == 1.0
+
+
+def test_scans_of_one_bag_widen_a_rate() -> None:
+    happened = np.arange(40) < 20
+    alone, bags = Rate.of(happened), Rate.of(happened, np.arange(40) // 10)
+    assert (alone.count, alone.total, alone.value) == (bags.count, bags.total, bags.value) == (20, 40, 0.5)
+    # Four bags that agree within themselves hold four outcomes, not forty.
+    assert alone.interval is not None and bags.interval is not None
+    assert bags.interval[0] < alone.interval[0] and bags.interval[1] > alone.interval[1]
+    assert Rate.of(np.zeros(0, bool)) == Rate(0, 0, None, None)
+    assert Rate.of(happened, np.arange(40)).method == "Clopper-Pearson"
+
+
+def test_groups_are_drawn_whole() -> None:
+    index = index_of(*(replace(scan_of(), group=name) for name in ("a", "a", "b", "", "")))
+    groups = group_numbers(index)
+    assert groups[0] == groups[1] and len(set(groups.tolist())) == 4
+    draws = group_draws(groups, 50, 0)
+    assert (draws[:, 0] == draws[:, 1]).all() and (draws[:, 3] != draws[:, 4]).any()
+    assert {int(row[1:].sum()) for row in draws} == {4}
 
 
 def test_bootstrap_encloses_the_figure_and_repeats_with_its_seed() -> None:
     index, predictions = random_case(scans=60)
     aligned = align(index, predictions)
     matches = match_all(index, aligned)
-    first, again = (bootstrap_ap50(matches, NAMES, resamples=100, seed=7) for _ in range(2))
-    assert first == again != bootstrap_ap50(matches, NAMES, resamples=100, seed=8)
+    groups = group_numbers(index)
+    first, again, other = (bootstrap_ap50(matches, NAMES, group_draws(groups, 100, seed), seed) for seed in (7, 7, 8))
+    assert first == again and first.mean_AP50 != other.mean_AP50
     low, high = first.mean_AP50 or (1.0, 0.0)
     assert low < (average_precision(index, aligned).mean.AP50 or 0.0) < high < low + 0.4
 
@@ -268,6 +311,22 @@ def test_without_clean_scans_the_threshold_maximises_f1() -> None:
     assert chosen.thresholds["gun"] == chosen.thresholds["lighter"], "no box of it: the median of the others"
 
 
+def test_a_class_without_clean_scans_has_a_budget_where_it_is_absent() -> None:
+    # Lighters were looked for in 60 scans, none of them empty; 40 hold a knife and no lighter.
+    both = ("knife", "lighter")
+    scans = [scan_of(("knife", ELSEWHERE), annotated=both) for _ in range(40)]
+    scans += [scan_of(("lighter", BOX), ("knife", ELSEWHERE), annotated=both) for _ in range(20)]
+    found = [found_of(("lighter", 0.01 * row + 0.1, BOX)) for row in range(40)]
+    found += [found_of(("lighter", 0.9, BOX)) for _ in range(20)]
+    chosen = choose_thresholds(index_of(*scans), found, pfa=0.1)
+    # 4 of the 40 may alarm; the knife is in every scan and has no scan to make a false alarm on.
+    assert sum(0.01 * row + 0.1 >= chosen.thresholds["lighter"] for row in range(40)) == 4
+    assert "lighter: at most 4 of 40 validation scans alarm for one of them that they do not hold" in (
+        chosen.operating_point
+    )
+    assert "knife: best F1, as too few scans without them were checked for them" in chosen.operating_point
+
+
 def test_without_any_box_there_is_still_a_threshold() -> None:
     index = index_of(scan_of(annotated=()), scan_of(("gun", BOX), annotated=("gun",)))
     assert set(choose_thresholds(index, [found_of(), found_of()]).thresholds) == set(NAMES)
@@ -287,10 +346,10 @@ def test_errors_are_told_apart() -> None:
     errors = find_errors(index, align(index, [first, found_of(("lighter", 0.5, BOX))]), dict.fromkeys(NAMES, 0.4))
     kinds = [(alarm.class_name, alarm.kind) for alarm in errors.false_alarms]
     assert kinds == [
-        ("gun", AlarmKind.DUPLICATE),
-        ("gun", AlarmKind.CLASS),
-        ("gun", AlarmKind.POOR_BOX),
-        ("lighter", AlarmKind.BACKGROUND),
+        ("gun", ErrorKind.DUPLICATE),
+        ("gun", ErrorKind.CLASS),
+        ("gun", ErrorKind.LOCATION),
+        ("lighter", ErrorKind.BACKGROUND),
     ]
     assert errors.false_alarms[-1].on_clean and not errors.false_alarms[0].on_clean
     assert [(miss.class_name, round(miss.best_score, 3)) for miss in errors.misses] == [("knife", 0.2)]
@@ -305,10 +364,11 @@ def test_evaluate_puts_it_together() -> None:
     assert metrics.at_thresholds.classes["gun"].found.count == 1
     assert metrics.at_thresholds.classes["gun"].false_alarms == 11
     assert metrics.at_thresholds.rates is not None and metrics.at_thresholds.rates.pfa.count == 11
-    assert set(metrics.sources) == {"bench", "other"} and metrics.sources["other"][0] == 1
-    document = metrics.to_json()
-    assert set(document["classes"]["gun"]) >= {"n", "AP", "AP50"}
-    assert {"AP", "AP50", "classes", "pd_at_pfa"} <= document.keys()
+    sources = metrics.parts["sources"]
+    assert set(sources) == {"bench", "other"} and sources["other"].scans == 1
+    contents = document(metrics)
+    assert set(contents["classes"]["gun"]) >= {"n", "AP", "AP50"}
+    assert {"AP", "AP50", "classes", "pd_at_pfa"} <= contents.keys()
 
 
 def test_evaluate_refuses_what_it_cannot_judge() -> None:

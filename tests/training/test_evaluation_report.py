@@ -62,7 +62,7 @@ def test_metrics_json_keeps_its_contract(written: Path) -> None:
 
 
 def test_pictures_can_be_opened(written: Path) -> None:
-    curves = ("pd_at_pfa.png", "precision_recall.png", "classes.png")
+    curves = ("pd_at_pfa.png", "froc.png", "precision_recall.png", "classes.png", "reliability.png", "error_costs.png")
     gallery = ("gallery/miss_01.jpg", "gallery/false_alarm_01.jpg")
     for name in curves + gallery:
         image = cv2.imdecode(np.frombuffer((written / name).read_bytes(), np.uint8), cv2.IMREAD_COLOR)
@@ -74,8 +74,27 @@ def test_report_stands_alone_and_escapes_names(written: Path) -> None:
     text = (written / "report.html").read_text()
     assert "bench &amp; co" in text and "&lt;knife&gt;" in text and "<knife>" not in text
     assert "<script" not in text and not re.search(r'(src|href)="(?!data:)', text)
-    assert text.count("data:image/jpeg;base64,") == 2 and text.count("data:image/png;base64,") == 3
+    assert text.count("data:image/jpeg;base64,") == 2 and text.count("data:image/png;base64,") == 6
     assert not list(written.glob("*.partial"))
+
+
+def test_report_says_first_what_can_be_decided(written: Path) -> None:
+    text = (written / "report.html").read_text()
+    places = [text.index(title) for title in ("What can be decided", "The figures", "Why", "Set-up")]
+    assert places == sorted(places)
+    assert "fewer than 10 items here: nothing can be said" in text
+    assert "Measured on val. If thresholds were chosen on these scans, expect less on others." in text
+    assert "not measurable: needs &gt;= 100 clean scans, has 20" in text
+    # Every rate of the page has its n and interval beside it.
+    assert "100.0% <small>(1 of 1; 2.5%-100.0%)</small>" in text
+
+
+def test_json_has_every_part(written: Path) -> None:
+    contents = json.loads((written / "metrics.json").read_text())
+    assert contents["sources"]["bench"]["AP50_interval"] is not None and contents["subsets"] == {}
+    assert {"sizes", "froc", "pd_at_pfa_by_class", "calibration", "error_kinds", "confusion"} <= contents.keys()
+    assert contents["pd_at_pfa_by_class"]["gun"]["clean_scans"] == 21
+    assert contents["error_kinds"]["kinds"]["background"]["count"] == 21
 
 
 def test_without_clean_scans_it_says_so(tmp_path: Path) -> None:

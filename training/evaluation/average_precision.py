@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
+from numpy.typing import NDArray
 
 from detector.detections import Detections
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
@@ -60,10 +61,26 @@ def average_precision(index: CocoIndex, aligned: Sequence[Detections]) -> Precis
     return PrecisionTable(classes, _mean(present), _mean([classes[name] for name in frequent]), frequent)
 
 
-def _run(index: CocoIndex, aligned: Sequence[Detections]) -> dict[str, Any]:
+def precision_by_area(
+    index: CocoIndex, aligned: Sequence[Detections], areas: Sequence[tuple[float, float]]
+) -> NDArray[np.float64]:
+    """COCO's precision for items of each range of areas, in the unit of the boxes: (IoU, recall, class, range).
+
+    -1 marks what is not in the ground truth. IoU: .50 to .95 in steps of .05; recall: 0 to 1 in steps of .01.
+    """
+    precision = _run(index, aligned, areas)["precision"][..., -1]
+    return np.asarray(precision, np.float64)
+
+
+def _run(
+    index: CocoIndex, aligned: Sequence[Detections], areas: Sequence[tuple[float, float]] | None = None
+) -> dict[str, Any]:
     truth = COCO(_truth_document(index))
     results = truth.loadRes(_result_rows(index, aligned))
     evaluation = COCOeval_faster(truth, results, iouType="bbox")
+    if areas is not None:
+        evaluation.params.areaRng = [list(limits) for limits in areas]
+        evaluation.params.areaRngLbl = [str(limits) for limits in areas]
     evaluation.evaluate()
     evaluation.accumulate()
     return evaluation.eval  # type: ignore[no-any-return]
@@ -118,17 +135,17 @@ def _read(evaluated: dict[str, Any], position: int, count: int) -> ClassPrecisio
     precision, recall = evaluated["precision"][:, :, position, :, -1], evaluated["recall"][:, position, 0, -1]
     return ClassPrecision(
         n=count,
-        AP=_average(precision[:, :, 0]),
-        AP50=_average(precision[0, :, 0]),
-        AP75=_average(precision[5, :, 0]),
-        AP_small=_average(precision[:, :, 1]),
-        AP_medium=_average(precision[:, :, 2]),
-        AP_large=_average(precision[:, :, 3]),
-        AR=_average(recall),
+        AP=average_known(precision[:, :, 0]),
+        AP50=average_known(precision[0, :, 0]),
+        AP75=average_known(precision[5, :, 0]),
+        AP_small=average_known(precision[:, :, 1]),
+        AP_medium=average_known(precision[:, :, 2]),
+        AP_large=average_known(precision[:, :, 3]),
+        AR=average_known(recall),
     )
 
 
-def _average(values: Any) -> float | None:
+def average_known(values: Any) -> float | None:
     """Mean of the entries above -1, which is COCO's mark for "not in the ground truth"."""
     known = np.asarray(values)[np.asarray(values) > -1]
     return float(known.mean()) if known.size else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,21 +11,20 @@ from numpy.typing import NDArray
 from detector.detections import Detections
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
 from training.evaluation.alignment import LOCALISED_IOU, intersection_over_union, only_annotated, truth_of
+from training.evaluation.error_kinds import ErrorKind, error_kind
 from training.evaluation.matching import assign
-
-#: Overlap below which a false alarm has nothing to do with an item (as in TIDE, Bolya et al. 2020, arXiv 2008.08115).
-_TOUCHING_IOU = 0.1
 
 Box = tuple[float, float, float, float]
 
 
-class AlarmKind(StrEnum):
-    """Why a detection is a false alarm."""
-
-    BACKGROUND = "nothing there"
-    CLASS = "wrong class"
-    POOR_BOX = "poor box"
-    DUPLICATE = "second box"
+#: The kinds of false alarms in an officer's words; there is no MISSED among them.
+WORDS = {
+    ErrorKind.BACKGROUND: "nothing there",
+    ErrorKind.CLASS: "wrong class",
+    ErrorKind.LOCATION: "poor box",
+    ErrorKind.BOTH: "poor box of the wrong class",
+    ErrorKind.DUPLICATE: "second box",
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class FalseAlarm:
     class_name: str
     box_xyxy: Box
     score: float
-    kind: AlarmKind
+    kind: ErrorKind
     on_clean: bool
 
 
@@ -124,7 +122,11 @@ def _misses(
 
 
 def _false_alarms(number: int, scan: AnnotatedScan, alarms: Detections, owners: NDArray[np.int64]) -> list[FalseAlarm]:
-    class_ids = truth_of(scan)[1]
+    boxes, class_ids = truth_of(scan)
+    overlaps = intersection_over_union(alarms.boxes_xyxy, boxes)
+    same = alarms.class_ids[:, None] == class_ids[None, :]
+    right = [owner for row, owner in enumerate(owners) if owner >= 0 and class_ids[owner] == alarms.class_ids[row]]
+    taken = np.isin(np.arange(len(class_ids)), right)
     wrong = [row for row, owner in enumerate(owners) if owner < 0 or class_ids[owner] != alarms.class_ids[row]]
     return [
         FalseAlarm(
@@ -132,22 +134,11 @@ def _false_alarms(number: int, scan: AnnotatedScan, alarms: Detections, owners: 
             _name(alarms, alarms.class_ids[row]),
             _corners(alarms.boxes_xyxy[row]),
             float(alarms.scores[row]),
-            _kind(scan, alarms[row : row + 1]),
+            error_kind(overlaps[row], same[row], taken)[0],
             on_clean=len(scan.class_ids) == 0,
         )
         for row in wrong
     ]
-
-
-def _kind(scan: AnnotatedScan, alarm: Detections) -> AlarmKind:
-    boxes, class_ids = truth_of(scan)
-    overlaps = intersection_over_union(alarm.boxes_xyxy, boxes)[0]
-    same = class_ids == alarm.class_ids[0]
-    if overlaps[same].max(initial=0.0) >= LOCALISED_IOU:
-        return AlarmKind.DUPLICATE
-    if overlaps[~same].max(initial=0.0) >= LOCALISED_IOU:
-        return AlarmKind.CLASS
-    return AlarmKind.POOR_BOX if overlaps[same].max(initial=0.0) >= _TOUCHING_IOU else AlarmKind.BACKGROUND
 
 
 def _outside_ignored(scan: AnnotatedScan, alarms: Detections) -> Detections:

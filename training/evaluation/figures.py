@@ -1,7 +1,8 @@
-"""The curves of an evaluation as PNG pictures: precision against recall, Pd against Pfa, and classes side by side."""
+"""The curves of an evaluation as PNG pictures: ROC, FROC, precision against recall, reliability, costs of errors."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from training.evaluation.average_precision import LEAST_BOXES
-from training.evaluation.intervals import wilson
+from training.evaluation.calibration_error import Calibration, CalibrationError
+from training.evaluation.froc import froc
+from training.evaluation.intervals import clopper_pearson
 from training.evaluation.metrics import Metrics
 from training.evaluation.operating_curve import ScanScores, full_curve
 
@@ -52,14 +55,23 @@ _STYLE: dict[Any, Any] = {
 def write_figures(metrics: Metrics, folder: Path) -> dict[str, Path]:
     """Writes the pictures into `folder`; returns their paths by title, in the order in which to show them."""
     pictures = {
-        "Pd against Pfa": ("pd_at_pfa.png", _pd_at_pfa),
+        "ROC: Pd against Pfa": ("pd_at_pfa.png", _pd_at_pfa),
+        "FROC: items found against false alarms": ("froc.png", _froc),
         "Precision and recall": ("precision_recall.png", _precision_recall),
         "Classes": ("classes.png", _classes),
+        "Reliability": ("reliability.png", lambda metrics: _reliability({"these weights": metrics.calibration})),
+        "What errors cost": ("error_costs.png", _error_costs),
     }
     if metrics.scores is None:
-        del pictures["Pd against Pfa"]
+        del pictures["ROC: Pd against Pfa"]
     with matplotlib.rc_context(_STYLE):
         return {title: _save(paint(metrics), folder / name) for title, (name, paint) in pictures.items()}
+
+
+def write_reliability(calibrations: Mapping[str, Calibration], path: Path) -> Path:
+    """The reliability picture of one or several calibrations of the same detections, by name."""
+    with matplotlib.rc_context(_STYLE):
+        return _save(_reliability(calibrations), path)
 
 
 def _save(figure: Figure, path: Path) -> Path:
@@ -108,7 +120,7 @@ def _pd_at_pfa(metrics: Metrics) -> Figure:
     ):
         shown = np.clip(pfa, first, 1)
         axes.step(shown, values, where="post", color=colour, linewidth=1.8, label=name)
-        band = np.array([wilson(round(value * positive), positive) for value in values])
+        band = np.array([clopper_pearson(round(value * positive), positive) for value in values])
         axes.fill_between(shown, band[:, 0], band[:, 1], step="post", color=colour, alpha=0.13, linewidth=0)
     _mark_shipped(axes, metrics, first)
     axes.set(xscale="log", xlim=(first, 1), ylim=(0, 1.02), xlabel="Pfa: clean scans that alarm", ylabel="Pd")
@@ -147,4 +159,67 @@ def _classes(metrics: Metrics) -> Figure:
     axes.grid(axis="y", visible=False)
     axes.set_title("AP50 with 95 % interval, and AP (IoU .50:.95)")
     axes.legend(loc="lower right")
+    return figure
+
+
+def _froc(metrics: Metrics) -> Figure:
+    figure, axes = _figure(6.6, 4.6)
+    present = {name: found for name, found in metrics.matches.items() if found.boxes >= LEAST_BOXES}
+    curves = {name: froc({name: found}) for name, found in present.items()}
+    first = 1e-3
+    for number, (name, curve) in enumerate(curves.items()):
+        shown = np.clip(curve.false_alarms, first, None)
+        colour = _COLOURS[number % len(_COLOURS)]
+        axes.step(shown, curve.found, where="post", color=colour, linewidth=1.3, label=f"{name}  (n {curve.items})")
+    axes.step(
+        np.clip(metrics.froc.false_alarms, first, None),
+        metrics.froc.found,
+        where="post",
+        color=_INK,
+        linewidth=2.4,
+        label=f"all classes  (n {metrics.froc.items})",
+    )
+    axes.set(xscale="log", xlim=(first, 10), ylim=(0, 1.02), xlabel="False alarms a scan", ylabel="Items found")
+    axes.set_title("FROC at IoU 0.5: items found against false alarms")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def _reliability(calibrations: Mapping[str, Calibration]) -> Figure:
+    figure, axes = _figure(6.6, 4.6)
+    axes.plot([0, 1], [0, 1], color="#8a97a6", linewidth=1, linestyle="--", label="calibrated")
+    for number, (name, calibration) in enumerate(calibrations.items()):
+        bins = calibration.bins
+        score, share = (np.array([getattr(one, field) for one in bins]) for field in ("mean_score", "hit_share"))
+        low, high = np.array([one.interval for one in bins]).reshape(-1, 2).T
+        colour = (_ACCENT, _SECOND)[number % 2]
+        reach = np.clip(np.array([share - low, high - share]), 0, None)
+        label = f"{name}: D-ECE {_d_ece(calibration.confident)}"
+        axes.errorbar(score, share, yerr=reach, color=colour, marker="o", capsize=2.5, linewidth=1.5, label=label)
+        for one in bins if number == len(calibrations) - 1 else ():
+            axes.annotate(f"{one.n:,}", (one.mean_score, one.hit_share), (5, -11), textcoords="offset points", size=7.5)
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="Score", ylabel="Share of boxes that are on an item")
+    axes.set_title("Reliability: is a score a probability?  (numbers: boxes in the bin)")
+    axes.legend(loc="upper left")
+    return figure
+
+
+def _d_ece(error: CalibrationError) -> str:
+    if error.d_ece is None:
+        return f"not measurable (n {error.n})"
+    return f"{error.d_ece:.3f} from score 0.3 (n {error.n:,})"
+
+
+def _error_costs(metrics: Metrics) -> Figure:
+    figure, axes = _figure(6.6, 3.4)
+    kinds = list(metrics.costs.kinds.items())
+    values = [cost.dAP for _, cost in kinds]
+    height = np.arange(len(kinds))[::-1]
+    axes.barh(height, values, color=_ACCENT, height=0.6)
+    for place, (_, cost) in zip(height, kinds, strict=True):
+        axes.annotate(f"{cost.dAP:.3f}", (cost.dAP, place), (4, -3), textcoords="offset points", size=8.5)
+    axes.set_yticks(height, [f"{kind.value}  (n {cost.count:,})" for kind, cost in kinds])
+    axes.set(xlim=(0, max(0.05, 1.15 * max(values))), xlabel="AP50 that would be gained without these errors")
+    axes.grid(axis="y", visible=False)
+    axes.set_title("What each kind of error costs")
     return figure

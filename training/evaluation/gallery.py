@@ -16,7 +16,7 @@ from detector.errors import ScanUnreadable
 from detector.normalise import AIR, UInt8
 from training.datasets.coco_index import CocoIndex
 from training.datasets.preview import DETECTION, Label, draw, read_picture, truth_labels, write_picture
-from training.evaluation.errors_found import Box, ErrorsFound, FalseAlarm, Miss
+from training.evaluation.errors_found import WORDS, Box, ErrorsFound, FalseAlarm, Miss
 
 #: Pictures of each kind, and how many of them may be of one class: the rest would be more of the same.
 _PICTURES, _OF_ONE_CLASS = 12, 3
@@ -85,7 +85,7 @@ class _Painter:
         where = "clean scan" if alarm.on_clean else "scan with items"
         title = f"{alarm.class_name} {alarm.score:.2f}"
         name = f"false_alarm_{rank:02d}.jpg"
-        return self._write(name, alarm.scan, alarm.box_xyxy, title, f"{alarm.kind}, {where}")
+        return self._write(name, alarm.scan, alarm.box_xyxy, title, f"{WORDS[alarm.kind]}, {where}")
 
     def _write(self, name: str, number: int, box: Box, title: str, detail: str) -> GalleryPicture | None:
         scan = self.index.scans[number]

@@ -1,41 +1,64 @@
 """How far a figure can be trusted: 95 % intervals for rates and for average precision.
 
-The bootstrap draws scans independently. Scans of one bag or one series resemble each other, so the true uncertainty is
-somewhat larger than the intervals say.
+Scans of one bag resemble each other, so the bootstrap draws whole groups (`AnnotatedScan.group`), never single scans.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import beta  # type: ignore[import-untyped]
 
+from training.datasets.coco_index import CocoIndex
 from training.evaluation.matching import ClassMatches, average_precision_at_50
 
-#: Two-sided 95 % of the normal distribution.
-_Z = 1.959963984540054
 _PERCENTILES = (2.5, 97.5)
+#: Of rates; average precision is dearer and takes the number its caller gives.
+RATE_RESAMPLES = 1000
 
 Interval = tuple[float, float]
+Draws = NDArray[np.int64]
+
+EXACT = "Clopper-Pearson"
+BY_GROUP = "bootstrap by group, at least Clopper-Pearson"
 
 
 @dataclass(frozen=True)
 class Rate:
-    """count of total, with its 95 % Wilson interval; value and interval are None when total is 0."""
+    """count of total, with its 95 % interval and how that was made; value and interval are None when total is 0."""
 
     count: int
     total: int
     value: float | None
     interval: Interval | None
+    method: str = EXACT
 
     @classmethod
-    def of(cls, happened: NDArray[np.bool_]) -> Rate:
-        """The share of True in (n,) outcomes."""
+    def of(cls, happened: NDArray[np.bool_], groups: NDArray[np.int64] | None = None) -> Rate:
+        """The share of True in (n,) outcomes. groups: (n,) which of them belong together; None if none do."""
         count, total = int(happened.sum()), len(happened)
-        return cls(count, total, count / total if total else None, wilson(count, total) if total else None)
+        if not total:
+            return cls(0, 0, None, None)
+        exact = cls(count, total, count / total, clopper_pearson(count, total))
+        if groups is None or len(np.unique(groups)) == total:
+            return exact
+        drawn = group_draws(groups, RATE_RESAMPLES, 0)
+        return exact.widened((drawn @ happened) / drawn.sum(axis=1))
+
+    def widened(self, resampled: NDArray[np.float64]) -> Rate:
+        """With the interval of (B,) resampled values, where it reaches beyond the exact one.
+
+        Resampling alone would say that a rate of 0 or 1 is certain.
+        """
+        middle = middle_of(resampled)
+        if self.interval is None or middle is None:
+            return self
+        reach = min(self.interval[0], middle[0]), max(self.interval[1], middle[1])
+        return replace(self, interval=reach, method=BY_GROUP)
 
 
 @dataclass(frozen=True)
@@ -49,31 +72,40 @@ class Intervals:
     classes_AP50: dict[str, Interval | None]
 
 
-def wilson(count: int, total: int) -> Interval:
-    """95 % interval of a rate (Wilson 1927): sound for few scans and for rates near 0 and 1. total is above 0."""
-    share = count / total
-    scale = 1 + _Z**2 / total
-    centre = (share + _Z**2 / (2 * total)) / scale
-    reach = _Z * float(np.sqrt(share * (1 - share) / total + _Z**2 / (4 * total**2))) / scale
-    return max(0.0, centre - reach), min(1.0, centre + reach)
+def clopper_pearson(count: int, total: int) -> Interval:
+    """Exact 95 % interval of a rate (Clopper and Pearson 1934): it holds the truth in at least 95 % of cases."""
+    low = float(beta.ppf(0.025, count, total - count + 1)) if count else 0.0
+    high = float(beta.ppf(0.975, count + 1, total - count)) if count < total else 1.0
+    return low, high
 
 
-def bootstrap_ap50(
-    matches: Mapping[str, ClassMatches], frequent: Sequence[str], resamples: int = 200, seed: int = 0
-) -> Intervals:
-    """Draws the scans with replacement `resamples` times and takes the middle 95 % of AP50.
+def group_numbers(index: CocoIndex) -> NDArray[np.int64]:
+    """(S,) number of each scan's group; a scan that names none is a group of its own."""
+    names = [scan.group or f"\0{number}" for number, scan in enumerate(index.scans)]
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
-    frequent: the classes of the second mean. The same seed gives the same intervals.
+
+def group_draws(groups: NDArray[np.int64], resamples: int, seed: int) -> Draws:
+    """(B, S) how often each scan is in each resample when whole groups are drawn with replacement. groups: (S,)."""
+    _, numbers = np.unique(groups, return_inverse=True)
+    count = int(numbers.max()) + 1
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
+    weights: Draws = drawn[:, numbers].astype(np.int64)
+    return weights
+
+
+def bootstrap_ap50(matches: Mapping[str, ClassMatches], frequent: Sequence[str], draws: Draws, seed: int) -> Intervals:
+    """The middle 95 % of AP50 over the resamples.
+
+    frequent: the classes of the second mean. draws: (B, S) of `group_draws`, made with `seed`.
     """
-    scans = len(next(iter(matches.values())).annotated)
-    draws = np.random.default_rng(seed).multinomial(scans, np.full(scans, 1 / scans), size=resamples)
     values = {name: average_precision_at_50(found, draws) for name, found in matches.items() if found.boxes}
     return Intervals(
-        resamples,
+        len(draws),
         seed,
-        _middle(_mean_over_classes(list(values.values()))),
-        _middle(_mean_over_classes([values[name] for name in frequent])),
-        {name: _middle(values[name]) if name in values else None for name in matches},
+        middle_of(_mean_over_classes(list(values.values()))),
+        middle_of(_mean_over_classes([values[name] for name in frequent])),
+        {name: middle_of(values[name]) if name in values else None for name in matches},
     )
 
 
@@ -82,13 +114,14 @@ def _mean_over_classes(rows: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     if not rows:
         return np.zeros(0)
     with warnings.catch_warnings():
-        # A resample without any item at all gives nan, which _middle leaves out.
+        # A resample without any item at all gives nan, which middle_of leaves out.
         warnings.simplefilter("ignore", RuntimeWarning)
         mean: NDArray[np.float64] = np.nanmean(np.stack(rows), axis=0)
     return mean
 
 
-def _middle(values: NDArray[np.float64]) -> Interval | None:
+def middle_of(values: NDArray[np.float64]) -> Interval | None:
+    """The 2.5 and 97.5 percentiles of the values that are not nan; None if there are none."""
     known = values[~np.isnan(values)]
     if not known.size:
         return None

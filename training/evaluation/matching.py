@@ -19,6 +19,8 @@ from training.evaluation.alignment import LOCALISED_IOU, intersection_over_union
 
 #: As in COCO; a detector that scatters more boxes of one class over a scan is not better for it.
 MOST_DETECTIONS = 100
+#: Resamples times detections worked on at once, which bounds the memory.
+_MOST_CELLS = 20_000_000
 _RECALL_LEVELS = np.linspace(0, 1, 101)
 
 
@@ -78,6 +80,12 @@ def average_precision_at_50(matches: ClassMatches, weights: NDArray[np.int64]) -
     weights: (B, S), how often each scan is in each resample; all ones gives COCO's AP50. Drawing a scan w times
     repeats its detections w times at the same scores, so weighted cumulative sums give exactly what a copy would.
     """
+    rows = max(1, _MOST_CELLS // max(1, len(matches.scans)))
+    blocks = [weights[start : start + rows] for start in range(0, len(weights), rows)]
+    return np.concatenate([_resampled(matches, block) for block in blocks])
+
+
+def _resampled(matches: ClassMatches, weights: NDArray[np.int64]) -> NDArray[np.float64]:
     drawn = weights[:, matches.scans].astype(np.float64)
     found = np.cumsum(drawn * matches.hits, axis=1)
     alarms = np.cumsum(drawn, axis=1)
@@ -87,6 +95,15 @@ def average_precision_at_50(matches: ClassMatches, weights: NDArray[np.int64]) -
     return np.array(
         [_interpolated(*row) if row[2] else np.nan for row in zip(envelope, found, items, strict=True)], np.float64
     )
+
+
+def average_precision_of(scores: NDArray[np.float32], hits: NDArray[np.bool_], items: int) -> float:
+    """AP of n detections in any order, of which `hits` (n,) are on one of `items` items each; 0 without items."""
+    if not items or not len(scores):
+        return 0.0
+    found = np.cumsum(hits[np.argsort(-scores, kind="stable")]).astype(np.float64)
+    precision = found / np.arange(1, len(found) + 1)
+    return _interpolated(np.maximum.accumulate(precision[::-1])[::-1], found, items)
 
 
 def _interpolated(envelope: NDArray[np.float64], found: NDArray[np.float64], items: int) -> float:
@@ -103,7 +120,7 @@ def _match_scan(
     of_class = (scan.class_ids == class_id) & scan.annotated[class_id]
     items, ignored = scan.boxes_xyxy[of_class & ~scan.ignore], scan.boxes_xyxy[of_class & scan.ignore]
     hits = assign(intersection_over_union(mine.boxes_xyxy, items)) >= 0
-    counted = hits | ~_inside_ignored(mine.boxes_xyxy, ignored)
+    counted = hits | ~inside_ignored(mine.boxes_xyxy, ignored)
     return mine.scores[counted], hits[counted], mine.boxes_xyxy[counted], len(items)
 
 
@@ -122,8 +139,8 @@ def assign(overlaps: NDArray[np.float64]) -> NDArray[np.int64]:
     return taken
 
 
-def _inside_ignored(boxes: NDArray[np.float32], ignored: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Whether half of each box or more is in an ignored region: COCO's overlap with crowds is by the box's own area."""
+def inside_ignored(boxes: NDArray[np.float32], ignored: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(n,) whether half of each box or more is ignored: COCO's overlap with crowds is by the box's own area."""
     areas = np.prod(boxes[:, 2:].astype(np.float64) - boxes[:, :2], axis=1)
     inside: NDArray[np.bool_] = (shared_area(boxes, ignored) >= LOCALISED_IOU * areas[:, None]).any(axis=1)
     return inside

@@ -7,8 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,19 +15,26 @@ from detector.detections import Detections
 from detector.errors import SettingsInvalid
 from training.datasets.coco_index import CocoIndex
 from training.evaluation.alignment import align
-from training.evaluation.average_precision import LEAST_BOXES, PrecisionTable, average_precision
+from training.evaluation.average_precision import PrecisionTable, average_precision
+from training.evaluation.breakdown import Part, SizeRow, by_part, by_size, scanner_of, source_of, subset_of
+from training.evaluation.calibration_error import Calibration, measure_calibration
+from training.evaluation.error_kinds import ErrorCosts, error_costs
 from training.evaluation.errors_found import ErrorsFound, find_errors
-from training.evaluation.intervals import Intervals, Rate, bootstrap_ap50
+from training.evaluation.froc import Froc, froc
+from training.evaluation.intervals import Intervals, Rate, bootstrap_ap50, group_draws, group_numbers
 from training.evaluation.matching import ClassMatches, match_all
 from training.evaluation.operating_curve import (
     OperatingCurve,
     OperatingPoint,
     ScanScores,
+    class_curves,
     classes_with_clean_scans,
     operating_curve,
     rates_at,
     score_scans,
 )
+
+_RESAMPLES = 200
 
 
 @dataclass(frozen=True)
@@ -36,10 +42,12 @@ class ClassAtThreshold:
     """One class at its alarm threshold.
 
     found: items with a box of their class on them. false_alarms: detections on annotated scans that are no hit.
+    pfa: scans that alarm for the class, of those where it was looked for and is not, whatever else they hold.
     """
 
     threshold: float
     found: Rate
+    pfa: Rate
     false_alarms: int
     annotated_scans: int
 
@@ -59,22 +67,28 @@ class AtThresholds:
 
 @dataclass(frozen=True)
 class Metrics:
-    """What `evaluate` measured. scans, boxes: of the split. scores: undivided, None without clean scans."""
+    """What `evaluate` measured.
+
+    scans, groups, boxes: of the split. scores: undivided, None without clean scans. parts: "sources", "scanners" and
+    "subsets" (empty where the set has none), each by name. class_curves: each class on the scans clean for it.
+    """
 
     scans: int
+    groups: int
     boxes: int
     table: PrecisionTable
     intervals: Intervals
-    sources: dict[str, tuple[int, PrecisionTable]]
+    sizes: tuple[SizeRow, ...]
+    parts: dict[str, dict[str, Part]]
     curve: OperatingCurve | None
+    class_curves: dict[str, OperatingCurve]
     scores: ScanScores | None
+    froc: Froc
     at_thresholds: AtThresholds
+    calibration: Calibration
     matches: dict[str, ClassMatches]
     errors: ErrorsFound
-
-    def to_json(self) -> dict[str, Any]:
-        """The contents of metrics.json, without the set-up; unrounded, null where not measurable."""
-        return _document(self)
+    costs: ErrorCosts
 
 
 def evaluate(
@@ -90,31 +104,32 @@ def evaluate(
         what = f"no threshold for {', '.join(missing)}" if missing else "no scans to evaluate on"
         raise SettingsInvalid(what, remedy="evaluate on a split and with thresholds that cover its classes")
     aligned = align(index, predictions)
-    table, matches = average_precision(index, aligned), match_all(index, aligned)
+    table, matches, groups = average_precision(index, aligned), match_all(index, aligned), group_numbers(index)
     judged = classes_with_clean_scans(index)
     scores = score_scans(index, aligned, judged) if judged else None
     return Metrics(
         scans=len(index),
+        groups=len(np.unique(groups)),
         boxes=sum(row.n for row in table.classes.values()),
         table=table,
-        intervals=bootstrap_ap50(matches, table.frequent, seed=seed),
-        sources=_by_source(index, aligned),
-        curve=operating_curve(scores) if scores else None,
+        intervals=bootstrap_ap50(matches, table.frequent, group_draws(groups, _RESAMPLES, seed), seed),
+        sizes=by_size(index, aligned),
+        parts=_parts(index, aligned, seed),
+        curve=operating_curve(scores, seed=seed) if scores else None,
+        class_curves=class_curves(index, aligned),
         scores=scores,
+        froc=froc(matches),
         at_thresholds=_at_thresholds(index, aligned, matches, thresholds),
+        calibration=measure_calibration(index, matches, seed),
         matches=matches,
         errors=find_errors(index, aligned, thresholds),
+        costs=error_costs(index, aligned),
     )
 
 
-def _by_source(index: CocoIndex, aligned: Sequence[Detections]) -> dict[str, tuple[int, PrecisionTable]]:
-    sources = np.array([scan.source for scan in index.scans])
-    tables = {}
-    for source in sorted(set(sources.tolist())):
-        rows = np.flatnonzero(sources == source).tolist()
-        part = replace(index, scans=tuple(index.scans[row] for row in rows))
-        tables[source] = (len(rows), average_precision(part, [aligned[row] for row in rows]))
-    return tables
+def _parts(index: CocoIndex, aligned: Sequence[Detections], seed: int) -> dict[str, dict[str, Part]]:
+    ways = {"sources": source_of, "scanners": scanner_of, "subsets": subset_of}
+    return {name: by_part(index, aligned, part_of, seed) for name, part_of in ways.items()}
 
 
 def _at_thresholds(
@@ -123,50 +138,25 @@ def _at_thresholds(
     matches: Mapping[str, ClassMatches],
     thresholds: Mapping[str, float],
 ) -> AtThresholds:
-    classes = {name: _class_at(found, thresholds[name]) for name, found in matches.items()}
+    classes = {
+        name: _class_at(index, found, thresholds[name], score_scans(index, aligned, (class_id,)))
+        for class_id, (name, found) in enumerate(matches.items())
+    }
     judged = classes_with_clean_scans(index)
     if not judged:
         return AtThresholds(classes, None, None)
     scores = score_scans(index, aligned, judged, thresholds)
     every = score_scans(index, aligned, range(len(index.class_names)), thresholds)
-    return AtThresholds(classes, rates_at(scores, 1.0), Rate.of(every.highest[scores.clean] >= 1.0))
+    alarms = every.highest[scores.clean] >= 1.0
+    return AtThresholds(classes, rates_at(scores, 1.0), Rate.of(alarms, scores.groups[scores.clean]))
 
 
-def _class_at(found: ClassMatches, threshold: float) -> ClassAtThreshold:
+def _class_at(index: CocoIndex, found: ClassMatches, threshold: float, scores: ScanScores) -> ClassAtThreshold:
     alarms = found.scores >= threshold
-    hits = int((alarms & found.hits).sum())
-    outcomes = np.arange(found.boxes) < hits
-    return ClassAtThreshold(threshold, Rate.of(outcomes), int(alarms.sum()) - hits, int(found.annotated.sum()))
-
-
-def _document(metrics: Metrics) -> dict[str, Any]:
-    table, intervals = metrics.table, metrics.intervals
-    mean = {key: value for key, value in asdict(table.mean).items() if key != "n"}
-    return {
-        **mean,
-        "AP50_interval": intervals.mean_AP50,
-        f"classes_with_{LEAST_BOXES}_boxes": {
-            **asdict(table.mean_of_frequent),
-            "AP50_interval": intervals.mean_of_frequent_AP50,
-            "classes": table.frequent,
-        },
-        "classes": {
-            name: {**asdict(row), "AP50_interval": intervals.classes_AP50[name]} for name, row in table.classes.items()
-        },
-        "intervals": {"level": 0.95, "method": "bootstrap over scans", **_resampling(intervals)},
-        "sources": {
-            source: {"scans": scans, **asdict(part.mean), "classes": _rows_with_boxes(part)}
-            for source, (scans, part) in metrics.sources.items()
-        },
-        "pd_at_pfa": asdict(metrics.curve) if metrics.curve else None,
-        "at_thresholds": asdict(metrics.at_thresholds),
-        "confusion": {"names": [*table.classes, "nothing"], "truth_by_row": metrics.errors.confusion.tolist()},
-    }
-
-
-def _resampling(intervals: Intervals) -> dict[str, int]:
-    return {"resamples": intervals.resamples, "seed": intervals.seed}
-
-
-def _rows_with_boxes(table: PrecisionTable) -> dict[str, Any]:
-    return {name: asdict(row) for name, row in table.classes.items() if row.n}
+    # One outcome an item; which of a scan's items were found does not matter for the rate, only how many.
+    hits = np.bincount(found.scans[alarms & found.hits], minlength=len(index))
+    outcomes = np.concatenate([np.arange(n) < hit for n, hit in zip(found.boxes_per_scan, hits, strict=True)])
+    bags = np.repeat(scores.groups, found.boxes_per_scan)
+    false_alarms = int(alarms.sum() - hits.sum())
+    pfa = Rate.of(scores.highest[scores.clean] >= threshold, scores.groups[scores.clean])
+    return ClassAtThreshold(threshold, Rate.of(outcomes, bags), pfa, false_alarms, int(found.annotated.sum()))

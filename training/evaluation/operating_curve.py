@@ -6,12 +6,16 @@ classes considered were looked for, and none is there. Which classes these are f
 Two Pd are reported. `scan` counts an alarm anywhere in a scan that holds an item, as an officer opening the bag would
 see it; it flatters a detector that alarms for the wrong reason. `localised` asks that an alarming box is on an item of
 its class (IoU >= .5).
+
+The threshold of a point is chosen on the clean scans of the split itself. Its Pd is therefore uncertain for two
+reasons, few scans with an item and a threshold that few clean scans decided; the intervals hold both: whole groups are
+drawn, clean and positive together, and the threshold is chosen again on each draw.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +23,7 @@ from numpy.typing import NDArray
 from detector.detections import Detections
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
 from training.evaluation.alignment import LOCALISED_IOU, intersection_over_union, truth_of
-from training.evaluation.intervals import Rate
+from training.evaluation.intervals import RATE_RESAMPLES, Draws, Rate, group_draws, group_numbers
 
 PFA_TARGETS = (0.001, 0.004, 0.01, 0.05, 0.10)
 
@@ -30,7 +34,7 @@ class ScanScores:
 
     classes: those considered. highest: (S,) best score of any class considered, 0 without detections. localised: (S,)
     the same among boxes that lie on an item of their class. clean, positive: (S,) bool; a scan may be neither.
-    holds: (S, C) bool, classes of which the scan holds an item. sources: (S,) names.
+    holds: (S, C) bool, classes of which the scan holds an item. sources: (S,) names. groups: (S,) number of the bag.
     """
 
     classes: tuple[str, ...]
@@ -40,6 +44,7 @@ class ScanScores:
     positive: NDArray[np.bool_]
     holds: NDArray[np.bool_]
     sources: tuple[str, ...]
+    groups: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -114,17 +119,27 @@ def score_scans(
         positive=np.asarray(holds.any(axis=1)),
         holds=holds,
         sources=tuple(scan.source for scan in index.scans),
+        groups=group_numbers(index),
     )
 
 
-def operating_curve(scores: ScanScores, targets: Sequence[float] = PFA_TARGETS) -> OperatingCurve:
+def operating_curve(scores: ScanScores, targets: Sequence[float] = PFA_TARGETS, seed: int = 0) -> OperatingCurve:
     """The points of the curve at the Pfa targets, as far as the number of clean scans can show them."""
+    draws = group_draws(scores.groups, RATE_RESAMPLES, seed)
     return OperatingCurve(
         scores.classes,
         int(scores.clean.sum()),
         int(scores.positive.sum()),
-        tuple(_point(scores, target) for target in targets),
+        tuple(_point(scores, target, draws) for target in targets),
     )
+
+
+def class_curves(index: CocoIndex, aligned: Sequence[Detections]) -> dict[str, OperatingCurve]:
+    """Every class by itself: its scores alone, on the scans that are clean for it, whatever else these hold."""
+    return {
+        name: operating_curve(score_scans(index, aligned, (class_id,)))
+        for class_id, name in enumerate(index.class_names)
+    }
 
 
 def full_curve(scores: ScanScores) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -138,21 +153,28 @@ def full_curve(scores: ScanScores) -> tuple[NDArray[np.float64], NDArray[np.floa
 
 
 def rates_at(scores: ScanScores, threshold: float) -> OperatingPoint:
-    """The rates when a scan alarms from `threshold` on."""
+    """The rates when a scan alarms from `threshold` on, a score that other scans chose."""
     alarms, localised = scores.highest >= threshold, scores.localised >= threshold
-    sources = np.array(scores.sources)
+    classes, sources = _slices(scores)
     return OperatingPoint(
-        pfa=Rate.of(alarms[scores.clean]),
-        pd_scan=Rate.of(alarms[scores.positive]),
-        pd_localised=Rate.of(localised[scores.positive]),
-        pd_localised_by_class={
-            name: Rate.of(localised[scores.holds[:, column]]) for column, name in enumerate(scores.classes)
-        },
-        pd_localised_by_source={
-            source: Rate.of(localised[scores.positive & (sources == source)])
-            for source in sorted(set(sources[scores.positive].tolist()))
-        },
+        pfa=_rate(alarms, scores.clean, scores),
+        pd_scan=_rate(alarms, scores.positive, scores),
+        pd_localised=_rate(localised, scores.positive, scores),
+        pd_localised_by_class={name: _rate(localised, mask, scores) for name, mask in classes.items()},
+        pd_localised_by_source={name: _rate(localised, mask, scores) for name, mask in sources.items()},
     )
+
+
+def _rate(happened: NDArray[np.bool_], among: NDArray[np.bool_], scores: ScanScores) -> Rate:
+    return Rate.of(happened[among], scores.groups[among])
+
+
+def _slices(scores: ScanScores) -> tuple[dict[str, NDArray[np.bool_]], dict[str, NDArray[np.bool_]]]:
+    """The positive scans of each class and of each source, by name; each (S,) bool."""
+    sources = np.array(scores.sources)
+    by_class = {name: scores.holds[:, column] for column, name in enumerate(scores.classes)}
+    names = sorted(set(sources[scores.positive].tolist()))
+    return by_class, {name: scores.positive & (sources == name) for name in names}
 
 
 def threshold_for(clean_scores: NDArray[np.float64], allowed: int) -> float:
@@ -167,13 +189,54 @@ def allowed_alarms(clean_scans: int, pfa: float) -> int:
     return int(pfa * clean_scans + 1e-9)
 
 
-def _point(scores: ScanScores, target: float) -> CurvePoint:
+def _point(scores: ScanScores, target: float, draws: Draws) -> CurvePoint:
     clean = int(scores.clean.sum())
     allowed = allowed_alarms(clean, target)
     if allowed < 1:
         return CurvePoint(target, None, None, f"not measurable: needs >= {round(1 / target)} clean scans, has {clean}")
     threshold = threshold_for(scores.highest[scores.clean], allowed)
-    return CurvePoint(target, threshold, rates_at(scores, threshold))
+    redrawn = redrawn_thresholds(scores.highest[scores.clean], draws[:, scores.clean], allowed)
+    return CurvePoint(target, threshold, _with_threshold_doubt(scores, rates_at(scores, threshold), redrawn, draws))
+
+
+def redrawn_thresholds(clean_scores: NDArray[np.float64], drawn: Draws, allowed: int) -> NDArray[np.float64]:
+    """(B,) the threshold that each resample would have chosen, for the same share of false alarms.
+
+    clean_scores: (n,). drawn: (B, n), how often each clean scan was drawn. nan for a resample without clean scans.
+    """
+    order = np.argsort(-clean_scores, kind="stable")
+    alarms = np.cumsum(drawn[:, order], axis=1)
+    total = alarms[:, -1:]
+    # To the nearest whole alarm: a resample with one clean scan fewer must not lose the only alarm it may have.
+    exceeded = alarms > np.floor(total * (allowed / len(clean_scores)) + 0.5)
+    highest_refused = clean_scores[order][exceeded.argmax(axis=1)]
+    thresholds = np.where(exceeded.any(axis=1), np.nextafter(highest_refused, np.inf), np.finfo(np.float32).tiny)
+    return np.where(total[:, 0] > 0, thresholds, np.nan)
+
+
+def _with_threshold_doubt(
+    scores: ScanScores, point: OperatingPoint, thresholds: NDArray[np.float64], draws: Draws
+) -> OperatingPoint:
+    def redrawn(values: NDArray[np.float64], among: NDArray[np.bool_]) -> NDArray[np.float64]:
+        weights = draws[:, among]
+        found = (weights * (values[among] >= thresholds[:, None])).sum(axis=1)
+        total = np.where(np.isnan(thresholds), 0, weights.sum(axis=1))
+        share: NDArray[np.float64] = np.divide(found, total, out=np.full(len(draws), np.nan), where=total > 0)
+        return share
+
+    classes, sources = _slices(scores)
+    by_class, by_source = point.pd_localised_by_class, point.pd_localised_by_source
+    return replace(
+        point,
+        pd_scan=point.pd_scan.widened(redrawn(scores.highest, scores.positive)),
+        pd_localised=point.pd_localised.widened(redrawn(scores.localised, scores.positive)),
+        pd_localised_by_class={
+            name: by_class[name].widened(redrawn(scores.localised, mask)) for name, mask in classes.items()
+        },
+        pd_localised_by_source={
+            name: by_source[name].widened(redrawn(scores.localised, mask)) for name, mask in sources.items()
+        },
+    )
 
 
 def _highest(scores: Sequence[NDArray[np.float64]], chosen: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:

@@ -13,12 +13,13 @@ from typing import Any
 from detector.detections import Detections
 from training.datasets.coco_index import CocoIndex
 from training.evaluation.alignment import align
+from training.evaluation.document import document
 from training.evaluation.figures import write_figures
 from training.evaluation.gallery import write_gallery
 from training.evaluation.metrics import Metrics
 from training.evaluation.report_page import page
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _PACKAGES = ("onnxruntime", "opencv-python-headless", "numpy", "faster-coco-eval")
 
 
@@ -50,8 +51,8 @@ def write_evaluation(
     figures = write_figures(metrics, folder)
     gallery = write_gallery(index, align(index, predictions), metrics.errors, thresholds, folder / "gallery")
     _replace(folder / "report.html", page(metrics, described, figures, gallery))
-    document = {"schema_version": SCHEMA_VERSION, **metrics.to_json(), "setup": described}
-    _replace(folder / "metrics.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
+    contents = {"schema_version": SCHEMA_VERSION, **document(metrics), "setup": described}
+    _replace(folder / "metrics.json", json.dumps(contents, indent=1, allow_nan=False) + "\n")
     return folder / "metrics.json"
 
 

@@ -1,60 +1,33 @@
-"""The HTML of an evaluation's report: no script, no address elsewhere, every picture inside the file."""
+"""The HTML of an evaluation's report: no script, no address elsewhere, every picture inside the file.
+
+The order is that of its reader: what can be decided, the figures behind it, and why they are what they are.
+"""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from training.evaluation.average_precision import LEAST_BOXES, ClassPrecision, PrecisionTable
+from training.evaluation.average_precision import LEAST_BOXES, ClassPrecision
+from training.evaluation.breakdown import Part
+from training.evaluation.calibration_error import CalibrationError
+from training.evaluation.error_kinds import ErrorKind
 from training.evaluation.gallery import Gallery, GalleryPicture
-from training.evaluation.intervals import Interval, Rate
+from training.evaluation.html_parts import STYLE, Html, figure, inline, marked, part, section, table, within
+from training.evaluation.intervals import Interval
 from training.evaluation.metrics import Metrics
-from training.evaluation.operating_curve import CurvePoint, OperatingCurve
+from training.evaluation.report_decision import decision
 
-_STYLE = """
-:root { --ink: #1d2733; --soft: #5b6878; --line: #dde3ea; --accent: #0b5fa5; --panel: #f5f7f9; }
-* { box-sizing: border-box; }
-body { margin: 0; color: var(--ink); background: #fff;
-  font: 15px/1.5 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
-header { background: #14202c; color: #fff; padding: 26px 0 24px; }
-header p { margin: 4px 0 0; color: #b9c6d3; overflow-wrap: anywhere; }
-.wrap { max-width: 1340px; margin: 0 auto; padding: 0 28px; }
-h1 { margin: 0; font-size: 26px; font-weight: 650; }
-h2 { margin: 40px 0 6px; font-size: 19px; }
-.note { margin: 0 0 14px; color: var(--soft); max-width: 110ch; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: 14px; margin: 24px 0 0; }
-.tile { border: 1px solid var(--line); border-radius: 8px; padding: 14px 16px; background: var(--panel); }
-.tile b { display: block; font-size: 28px; line-height: 1.2; font-variant-numeric: tabular-nums; }
-.tile span { color: var(--soft); font-size: 13px; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; min-width: 60%; }
-th, td { padding: 5px 9px; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
-th { color: var(--soft); font-weight: 600; border-bottom: 2px solid #b8c3cf; }
-th:first-child, td:first-child { text-align: left; padding-left: 2px; }
-tr.sum td { font-weight: 650; background: var(--panel); }
-tr.rare td { color: #8a95a3; }
-td small { color: var(--soft); }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(400px, 1fr)); gap: 18px; align-items: start; }
-.figures img { width: 100%; border: 1px solid var(--line); border-radius: 8px; padding: 8px; }
-.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(400px, 1fr)); gap: 18px; }
-figure { margin: 0; border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
-figure img { display: block; width: 100%; height: 220px; object-fit: contain; object-position: left;
-  background: #fff; padding: 6px; }
-figcaption { padding: 8px 12px 10px; background: var(--panel); font-size: 13px; color: var(--soft);
-  overflow-wrap: anywhere; }
-figcaption b { color: var(--ink); font-size: 14px; }
-.key i { display: inline-block; width: 22px; height: 12px; border: 3px solid; margin: 0 6px 0 14px;
-  vertical-align: -1px; }
-td.hit { background: #e3f1e6; } td.wrong { background: #fbe9e0; }
-footer { margin: 44px 0 30px; color: var(--soft); font-size: 13px; }
-"""
-
-
-class _Html(str):
-    """Text that is HTML already."""
+_KIND_WORDS = {
+    ErrorKind.CLASS: "on an item of another class",
+    ErrorKind.LOCATION: "on the item, but poorly boxed (IoU .1 to .5)",
+    ErrorKind.BOTH: "poorly boxed and of the wrong class",
+    ErrorKind.DUPLICATE: "second box on an item",
+    ErrorKind.BACKGROUND: "on nothing",
+    ErrorKind.MISSED: "items that no box came near",
+}
 
 
 def page(metrics: Metrics, setup: Mapping[str, Any], figures: Mapping[str, Path], gallery: Gallery) -> str:
@@ -62,12 +35,17 @@ def page(metrics: Metrics, setup: Mapping[str, Any], figures: Mapping[str, Path]
     body = [
         _header(setup),
         '<main class="wrap">',
+        decision(metrics, setup["split"]),
+        part("The figures"),
         _tiles(metrics),
-        _classes(metrics),
-        _operating(metrics),
         _figures(figures),
-        _sources(metrics),
+        _classes(metrics),
+        part("Why"),
+        _errors(metrics),
         _confusion(metrics),
+        _sizes(metrics),
+        *(_parts(title, metrics.parts[way], metrics) for title, way in _PARTS.items() if len(metrics.parts[way]) > 1),
+        _calibration(metrics),
         _gallery_section("Worst misses", "Items without an alarm of their class, lowest score first.", gallery.misses),
         _gallery_section(
             "Worst false alarms",
@@ -77,8 +55,11 @@ def page(metrics: Metrics, setup: Mapping[str, Any], figures: Mapping[str, Path]
         _setup_section(setup),
         "</main>",
     ]
-    head = f'<meta charset="utf-8"><title>Evaluation of {escape(setup["weights"])}</title><style>{_STYLE}</style>'
+    head = f'<meta charset="utf-8"><title>Evaluation of {escape(setup["weights"])}</title><style>{STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{"".join(body)}</body></html>\n'
+
+
+_PARTS = {"Sources": "sources", "Scanners": "scanners", "Subsets": "subsets"}
 
 
 def _header(setup: Mapping[str, Any]) -> str:
@@ -93,163 +74,143 @@ def _tiles(metrics: Metrics) -> str:
     frequent, mean = metrics.table.mean_of_frequent, metrics.table.mean
     tiles = [
         (
-            _figure(frequent.AP50),
-            f"mean AP50, {len(metrics.table.frequent)} classes with {LEAST_BOXES} boxes or more",
+            frequent.AP50,
+            f"mean AP50, {len(metrics.table.frequent)} classes with {LEAST_BOXES} boxes or more, n {frequent.n:,}",
             metrics.intervals.mean_of_frequent_AP50,
         ),
-        (_figure(mean.AP50), "mean AP50, all classes with a box", metrics.intervals.mean_AP50),
-        (_figure(frequent.AP), f"mean AP (IoU .50:.95), {LEAST_BOXES} boxes or more", None),
+        (mean.AP50, f"mean AP50, all classes with a box, n {mean.n:,}", metrics.intervals.mean_AP50),
+        (frequent.AP, f"mean AP (IoU .50:.95), {LEAST_BOXES} boxes or more, n {frequent.n:,}", None),
     ]
-    rates = metrics.at_thresholds.rates
-    if rates:
-        tiles.append(
-            (_percent(rates.pd_scan), "Pd, any alarm, at the thresholds of the weights", rates.pd_scan.interval)
-        )
-        tiles.append((_percent(rates.pfa), "Pfa on clean scans, at the same thresholds", rates.pfa.interval))
     cells = (
-        f'<div class="tile"><b>{value}</b><span>{escape(text)}{_within(interval)}</span></div>'
+        f'<div class="tile"><b>{figure(value)}</b><span>{escape(text)}{within(interval)}</span></div>'
         for value, text, interval in tiles
     )
     return f'<div class="tiles">{"".join(cells)}</div>'
 
 
+def _figures(figures: Mapping[str, Path]) -> str:
+    pictures = (f'<img alt="{escape(title)}" src="{inline(path)}">' for title, path in figures.items())
+    return section("Curves", "", f'<div class="figures">{"".join(pictures)}</div>')
+
+
 def _classes(metrics: Metrics) -> str:
-    head = (
-        "class",
-        "n",
-        "AP",
-        "AP50",
-        "95 %",
-        "AP75",
-        "small",
-        "medium",
-        "large",
-        "AR",
-        "alarm at",
-        "found",
-        "false alarms",
-    )
+    head = ("class", "n", "AP", "AP50", "95 %", "AP75", "small", "medium", "large", "AR")
     rows = [
         (
             "rare" if row.n < LEAST_BOXES else "",
-            (name, *_precision_cells(row, metrics.intervals.classes_AP50[name]), *_threshold_cells(metrics, name)),
+            (name, *_precision_cells(row, metrics.intervals.classes_AP50[name])),
         )
         for name, row in metrics.table.classes.items()
     ]
     rows += [
-        ("sum", (title, *_precision_cells(row, interval), "", "", ""))
+        ("sum", (title, *_precision_cells(row, interval)))
         for title, row, interval in (
             ("mean, n >= 1", metrics.table.mean, metrics.intervals.mean_AP50),
             (f"mean, n >= {LEAST_BOXES}", metrics.table.mean_of_frequent, metrics.intervals.mean_of_frequent_AP50),
         )
     ]
     note = (
-        "Every class is scored on the scans whose source looked for it. Intervals are bootstraps over scans. "
-        f"Grey: fewer than {LEAST_BOXES} boxes, where AP is mostly luck. Found: items with a box of their class at the "
-        "alarm threshold."
+        "Every class is scored on the scans whose source looked for it. Intervals are bootstraps over bags. "
+        f"Grey: fewer than {LEAST_BOXES} boxes, where AP is mostly luck."
     )
-    return _section("Classes", note, _table(head, rows))
+    return section("Average precision", note, table(head, rows))
 
 
 def _precision_cells(row: ClassPrecision, interval: Interval | None) -> tuple[str, ...]:
     between = f"{interval[0]:.2f}-{interval[1]:.2f}" if interval else ""
     sizes = (row.AP75, row.AP_small, row.AP_medium, row.AP_large, row.AR)
-    return (str(row.n), _figure(row.AP), _figure(row.AP50), between, *(_figure(value) for value in sizes))
+    return (str(row.n), figure(row.AP), figure(row.AP50), between, *(figure(value) for value in sizes))
 
 
-def _threshold_cells(metrics: Metrics, name: str) -> tuple[str, ...]:
-    at = metrics.at_thresholds.classes[name]
-    return f"{at.threshold:.3f}", _percent(at.found), f"{at.false_alarms} in {at.annotated_scans} scans"
-
-
-def _operating(metrics: Metrics) -> str:
-    if metrics.curve is None:
-        return _section("Pd at Pfa", "Not measurable: no scan of this split is known to be clean.", "")
-    head = ("Pfa at most", "score", "Pfa measured", "Pd, any alarm in the scan", "Pd, box on the item")
-    rows = [("", _point_cells(point)) for point in metrics.curve.points]
-    rates = metrics.at_thresholds.rates
-    if rates:
-        shipped = (
-            "thresholds of the weights",
-            "",
-            *(_rate(rate) for rate in (rates.pfa, rates.pd_scan, rates.pd_localised)),
-        )
-        rows.append(("sum", shipped))
-    return _section("Pd at Pfa", _operating_note(metrics.curve, metrics), _table(head, rows))
-
-
-def _operating_note(curve: OperatingCurve, metrics: Metrics) -> str:
-    note = (
-        f"One score for {', '.join(curve.classes)}; {curve.positive_scans} scans hold such an item, "
-        f"{curve.clean_scans} were checked for all of them and are clean. In brackets: counts, 95 % Wilson intervals."
-    )
-    any_class = metrics.at_thresholds.any_class_on_clean
-    if any_class and any_class.value is not None:
-        note += (
-            f" Counting alarms of every class, {any_class.count} of {any_class.total} clean scans alarm at the "
-            "thresholds of the weights; items of the other classes may truly be there."
-        )
-    return note
-
-
-def _point_cells(point: CurvePoint) -> tuple[str, ...]:
-    target = f"{point.pfa_target:.1%}"
-    if point.rates is None or point.threshold is None:
-        return target, "", point.reason, "", ""
-    rates = point.rates
-    return (target, f"{point.threshold:.3f}", *(_rate(rate) for rate in (rates.pfa, rates.pd_scan, rates.pd_localised)))
-
-
-def _figures(figures: Mapping[str, Path]) -> str:
-    pictures = (f'<img alt="{escape(title)}" src="{_inline(path)}">' for title, path in figures.items())
-    return _section("Curves", "", f'<div class="figures">{"".join(pictures)}</div>')
-
-
-def _sources(metrics: Metrics) -> str:
-    parts = list(metrics.sources.values())
-    rows: list[tuple[str, Sequence[str]]] = [
-        ("", ("scans", *(f"{scans:,}" for scans, _ in parts))),
-        ("", ("boxes", *(f"{table.mean.n:,}" for _, table in parts))),
-        ("sum", ("mean AP", *(_figure(table.mean.AP) for _, table in parts))),
-        ("sum", ("mean AP50", *(_figure(table.mean.AP50) for _, table in parts))),
-        *(("", (name, *(_ap50(table, name) for _, table in parts))) for name in metrics.table.classes),
+def _errors(metrics: Metrics) -> str:
+    rows = [
+        ("", (kind.value, marked("words", _KIND_WORDS[kind]), f"{cost.count:,}", figure(cost.dAP)))
+        for kind, cost in metrics.costs.kinds.items()
     ]
-    note = "AP50 of each class by where the scans come from, with the number of boxes."
-    return _section("Sources", note, _table(("", *metrics.sources), rows))
-
-
-def _ap50(table: PrecisionTable, name: str) -> str:
-    row = table.classes[name]
-    return _Html(f"{_figure(row.AP50)} <small>{row.n}</small>") if row.n else ""
+    note = (
+        f"By how much AP50 ({figure(metrics.costs.AP50)} over the classes with a box) would rise if one kind of error "
+        "were mended alone (TIDE, arXiv 2008.08115); over all boxes, not only alarms. Many poor boxes ask for "
+        "resolution or longer training; wrong classes for labels; boxes on nothing for clean scans in training; missed "
+        "items for more items of that kind."
+    )
+    return section("What the errors cost", note, table(("kind", "", "boxes or items", "AP50 lost"), rows))
 
 
 def _confusion(metrics: Metrics) -> str:
     names = list(metrics.table.classes)
-    counts = metrics.errors.confusion
     rows = []
     for row, name in enumerate([*names, "nothing there"]):
-        cells = [
-            f'<td class="{"hit" if row == column < len(names) else "wrong"}">{count}</td>' if count else "<td></td>"
-            for column, count in enumerate(counts[row].tolist())
-        ]
-        rows.append(f"<tr><td>{escape(name)}</td>{''.join(cells)}</tr>")
-    head = "".join(f"<th>{escape(name)}</th>" for name in ("truth \\ alarm", *names, "missed"))
-    table = f'<div class="scroll"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
+        counts = metrics.errors.confusion[row].tolist()
+        cells = (
+            marked("hit" if row == column < len(names) else "wrong", str(count)) if count else ""
+            for column, count in enumerate(counts)
+        )
+        rows.append(("", (name, *cells)))
     note = (
         "Boxes at the alarm thresholds, matched at IoU 0.5. Only classes that a scan's source looked for are counted."
     )
-    return _section("Confusion", note, table)
+    return section("Confusion", note, table(("truth \\ alarm", *names, "missed"), rows))
+
+
+def _sizes(metrics: Metrics) -> str:
+    rows = [
+        ("", (row.scale, marked("words", row.band), f"{row.n:,}", figure(row.AP), figure(row.AP50)))
+        for row in metrics.sizes
+    ]
+    note = "Mean over the classes that have an item of the size."
+    return section("Size of the item", note, table(("measured in", "", "n", "AP", "AP50"), rows))
+
+
+def _parts(title: str, parts: Mapping[str, Part], metrics: Metrics) -> str:
+    means = [(one.scans, one.table.mean, one.intervals.mean_AP50) for one in parts.values()]
+    rows: list[tuple[str, Sequence[str]]] = [
+        ("", ("scans", *(f"{scans:,}" for scans, _, _ in means))),
+        ("", ("boxes", *(f"{mean.n:,}" for _, mean, _ in means))),
+        ("sum", ("mean AP", *(figure(mean.AP) for _, mean, _ in means))),
+        ("sum", ("mean AP50", *(figure(mean.AP50) for _, mean, _ in means))),
+        ("", ("95 %", *(f"{between[0]:.2f}-{between[1]:.2f}" if between else "" for _, _, between in means))),
+        *(("", (name, *(_class_of_part(one, name) for one in parts.values()))) for name in metrics.table.classes),
+    ]
+    return section(title, "Evaluated apart. For each class: AP50, and the number of boxes.", table(("", *parts), rows))
+
+
+def _class_of_part(one: Part, name: str) -> str:
+    row = one.table.classes[name]
+    return Html(f"{figure(row.AP50)} <small>{row.n}</small>") if row.n else ""
+
+
+def _calibration(metrics: Metrics) -> str:
+    measured = metrics.calibration
+    start = f"score from {measured.confident_from:g}"
+    rows = [
+        ("sum", ("all classes, everything listed", *_calibration_cells(measured.listed))),
+        ("sum", (f"all classes, {start}", *_calibration_cells(measured.confident))),
+        *(("", (f"{name}, {start}", *_calibration_cells(error))) for name, error in measured.classes.items()),
+    ]
+    note = (
+        "D-ECE (arXiv 2004.13546): the mean gap between a score and the share of boxes with that score that are on an "
+        "item, in 20 bins; also with 8 bins each of score, centre or size. By chance: what a perfect detector with as "
+        "many boxes would show. Too high: mean score less share of hits."
+    )
+    head = ("", "n", "D-ECE", "95 %", "by chance", "with centre", "with size", "too high by")
+    return section("Are scores probabilities?", note, table(head, rows))
+
+
+def _calibration_cells(error: CalibrationError) -> tuple[str, ...]:
+    between = f"{error.interval[0]:.3f}-{error.interval[1]:.3f}" if error.interval else ""
+    values = (error.if_calibrated, error.d_ece_centre, error.d_ece_size, error.shift)
+    return (f"{error.n:,}", figure(error.d_ece), between, *(figure(value) for value in values))
 
 
 def _gallery_section(title: str, note: str, pictures: Sequence[GalleryPicture]) -> str:
     if not pictures:
-        return _section(title, "None.", "")
+        return section(title, "None.", "")
     key = (
         f'<p class="note key">{escape(note)}<i style="border-color:#000"></i>ground truth'
         '<i style="border-color:#e20074"></i>detection at or above its alarm threshold</p>'
     )
     figures = (
-        f'<figure><img alt="{escape(one.title)}" src="{_inline(one.path)}">'
+        f'<figure><img alt="{escape(one.title)}" src="{inline(one.path)}">'
         f"<figcaption><b>{escape(one.title)}</b><br>{escape(one.detail)}</figcaption></figure>"
         for one in pictures
     )
@@ -260,46 +221,6 @@ def _setup_section(setup: Mapping[str, Any]) -> str:
     flat = {**{key: value for key, value in setup.items() if key != "versions"}, **setup["versions"]}
     rows = [("", (str(key).replace("_", " "), str(value))) for key, value in flat.items()]
     return (
-        _section("Set-up", "", _table(("", ""), rows))
+        section("Set-up", "", table(("", ""), rows))
         + "<footer>This page holds pictures of scans: share it as the scans may be shared.</footer>"
     )
-
-
-def _section(title: str, note: str, content: str) -> str:
-    words = f'<p class="note">{escape(note)}</p>' if note else ""
-    return f"<section><h2>{escape(title)}</h2>{words}{content}</section>"
-
-
-def _table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
-    """rows: (CSS class, cells); text is escaped unless it is _Html."""
-    top = "".join(f"<th>{escape(name)}</th>" for name in head)
-    lines = (f'<tr class="{kind}">{"".join(map(_cell, cells))}</tr>' for kind, cells in rows)
-    return f'<div class="scroll"><table><tr>{top}</tr>{"".join(lines)}</table></div>'
-
-
-def _cell(content: str) -> str:
-    return f"<td>{content if isinstance(content, _Html) else escape(content)}</td>"
-
-
-def _inline(path: Path) -> str:
-    kind = "png" if path.suffix == ".png" else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _percent(rate: Rate) -> str:
-    return "-" if rate.value is None else f"{rate.value:.1%}"
-
-
-def _rate(rate: Rate) -> str:
-    if rate.value is None or rate.interval is None:
-        return "-"
-    low, high = rate.interval
-    return _Html(f"{rate.value:.1%} <small>({rate.count} of {rate.total}; {low:.1%}-{high:.1%})</small>")
-
-
-def _within(interval: Interval | None) -> str:
-    return f" ({interval[0]:.3f}-{interval[1]:.3f})" if interval else ""

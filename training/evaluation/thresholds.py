@@ -1,13 +1,17 @@
-"""Chooses the score at which each class alarms, on validation scans.
+"""Chooses the score at which each class alarms, on validation scans: for a wanted Pfa, or for a wanted Pd.
 
-Classes with clean scans share one budget of false alarms. Several shapes of thresholds are tried, from the same score
-for every class to the same share of false alarms for every class; each is scaled until it just meets the budget, and
-the one that finds most items stays. Classes without clean scans take the score with the best F1.
+For a Pfa, classes that were looked for in the same scans share one budget of false alarms. Several shapes of thresholds
+are tried, from the same score for every class to the same share of false alarms for every class; each is scaled until
+it just meets the budget, and the one that finds most items stays. The first budget is that of the truly clean scans.
+Classes without such scans have budgets of their own, on scans that hold other things: there an alarm is false when its
+class is not in the scan. Where no such scans suffice, a class takes the score with the best F1.
+
+For a Pd, each class takes the highest score at which so many of the scans that hold it have a box of it on the item.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,13 +21,24 @@ from detector.detections import Detections
 from training.datasets.coco_index import CocoIndex
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import LEAST_BOXES
-from training.evaluation.matching import ClassMatches, match_all
-from training.evaluation.operating_curve import allowed_alarms, classes_with_clean_scans, is_clean, threshold_for
+from training.evaluation.intervals import Draws
+from training.evaluation.matching import ClassMatches, match_all, match_class
+from training.evaluation.operating_curve import (
+    allowed_alarms,
+    classes_with_clean_scans,
+    is_clean,
+    score_scans,
+    threshold_for,
+)
 
 #: Below this a score says nothing; a class that never alarmed by mistake on a few dozen clean scans would else get it.
 LEAST_THRESHOLD, MOST_THRESHOLD = 0.05, 1.0
+#: The same for probabilities: of a thousand such boxes one is right.
+LEAST_PROBABILITY = 0.001
 #: When no class at all has enough boxes to choose by.
 _FALLBACK = 0.5
+#: A class joins a budget when so many scans were looked through for it in vain; fewer would let any score pass.
+_LEAST_ABSENT = 20
 #: From one score for all classes (0) to an equal share of false alarms for each (1).
 _SHAPES = (0.0, 0.25, 0.5, 0.75, 1.0)
 #: Thresholds are rounded up to this step, so that what is printed is what is applied.
@@ -31,86 +46,217 @@ _STEP = 1e-4
 
 
 @dataclass(frozen=True)
+class Budget:
+    """Classes that share a number of false alarms. rows: scans where all of them were looked for, as positions.
+
+    clean: the scans hold none of the classes; otherwise an alarm counts only where its class is absent.
+    """
+
+    class_ids: tuple[int, ...]
+    rows: tuple[int, ...]
+    clean: bool
+
+
+@dataclass(frozen=True)
 class ChosenThresholds:
-    """thresholds: every class, in [LEAST_THRESHOLD, MOST_THRESHOLD]. operating_point: how they were chosen."""
+    """thresholds: every class, in (0, 1]. operating_point: how they were chosen, for people.
+
+    budgets: those of a wanted Pfa. reached: the classes whose threshold a wanted Pd decided.
+    """
 
     thresholds: dict[str, float]
     operating_point: str
+    budgets: tuple[Budget, ...] = ()
+    reached: tuple[str, ...] = ()
 
 
-def choose_thresholds(index: CocoIndex, predictions: Sequence[Detections], pfa: float = 0.05) -> ChosenThresholds:
+def choose_thresholds(
+    index: CocoIndex, predictions: Sequence[Detections], pfa: float = 0.05, least: float = LEAST_THRESHOLD
+) -> ChosenThresholds:
     """Thresholds for all classes of `index`, which holds validation scans.
 
-    pfa: the largest share of clean scans that may alarm, over all classes that have clean scans together.
+    pfa: the largest share of a budget's scans that may alarm falsely. least: no threshold is below it.
     """
     aligned = align(index, predictions)
     matches = match_all(index, aligned)
-    judged = classes_with_clean_scans(index)
-    chosen = _within_budget(index, aligned, matches, judged, pfa) if judged else {}
-    rest = {name: found for name, found in matches.items() if name not in chosen}
-    chosen |= {name: _best_f1(found) for name, found in rest.items() if found.boxes >= LEAST_BOXES}
-    rare = tuple(name for name in matches if name not in chosen)
-    chosen |= dict.fromkeys(rare, float(np.median(list(chosen.values()))) if chosen else _FALLBACK)
-    return ChosenThresholds({name: chosen[name] for name in index.class_names}, _sentence(index, judged, rare, pfa))
+    budgets = tuple(budget for budget in _budgets(index) if allowed_alarms(len(budget.rows), pfa) >= 1)
+    chosen: dict[str, float] = {}
+    for budget in budgets:
+        limits = _within(false_scores(index, aligned, budget), _class_hits(index, matches, budget), pfa, least)
+        chosen |= {index.class_names[c]: float(value) for c, value in zip(budget.class_ids, limits, strict=True)}
+    rest = [name for name, found in matches.items() if name not in chosen and found.boxes >= LEAST_BOXES]
+    chosen |= {name: _best_f1(matches[name], least) for name in rest}
+    words = [_budget_words(index, budget, pfa) for budget in budgets]
+    if rest:
+        words.append(f"{', '.join(rest)}: best F1, as too few scans without them were checked for them")
+    return _completed(index, chosen, words, budgets)
 
 
-def _within_budget(
+def choose_for_pd(
+    index: CocoIndex, predictions: Sequence[Detections], pd: float, least: float = LEAST_THRESHOLD
+) -> ChosenThresholds:
+    """Thresholds at which a share `pd` of the scans that hold a class have a box of it on the item.
+
+    A class that does not reach it takes `least`, and the sentence says so.
+    """
+    aligned = align(index, predictions)
+    chosen, reached, short = {}, [], []
+    for class_id, (name, boxes) in enumerate(index.boxes_per_class().items()):
+        scores = score_scans(index, aligned, (class_id,))
+        on_items = scores.localised[scores.positive]
+        if boxes < LEAST_BOXES or not len(on_items):
+            continue
+        lowest = float(np.sort(on_items)[::-1][wanted_finds(len(on_items), pd) - 1])
+        chosen[name] = max(least, _round_down(lowest))
+        if lowest >= least:
+            reached.append(name)
+        else:
+            short.append(f"{name} ({(on_items >= least).mean():.1%})")
+    words = []
+    if reached:
+        words.append(f"{', '.join(reached)}: a box on the item in {pd:.1%} of the validation scans that hold it")
+    if short:
+        words.append(f"{', '.join(short)}: {pd:.1%} is not reached at any score from {least:g}")
+    return _completed(index, chosen, words, (), tuple(reached))
+
+
+def wanted_finds(scans: int, pd: float) -> int:
+    """The smallest whole number of finds that is a share `pd` of the scans; at least one."""
+    return max(1, int(np.ceil(pd * scans - 1e-9)))
+
+
+def _completed(
     index: CocoIndex,
-    aligned: Sequence[Detections],
-    matches: Mapping[str, ClassMatches],
-    judged: Sequence[int],
-    pfa: float,
-) -> dict[str, float]:
-    clean = [found for scan, found in zip(index.scans, aligned, strict=True) if is_clean(scan, judged)]
-    scores = np.stack([_best_of_class(clean, class_id) for class_id in judged], axis=1)
-    allowed = allowed_alarms(len(clean), pfa)
-    names = [index.class_names[class_id] for class_id in judged]
-    equal = _equal_share(scores, allowed)
-    candidates = [_scaled(equal**shape, scores, allowed) for shape in _SHAPES]
-    recalls = [_mean_recall([matches[name] for name in names], candidate) for candidate in candidates]
-    best = candidates[int(np.argmax(recalls))]
-    return {name: float(value) for name, value in zip(names, best, strict=True)}
+    chosen: dict[str, float],
+    words: list[str],
+    budgets: tuple[Budget, ...],
+    reached: tuple[str, ...] = (),
+) -> ChosenThresholds:
+    """With the classes that have too few boxes to choose by."""
+    rare = [name for name in index.class_names if name not in chosen]
+    middle = round(float(np.median(list(chosen.values()))), 6) if chosen else _FALLBACK
+    if rare:
+        words = [*words, f"{', '.join(rare)}: median of the other classes, having fewer than {LEAST_BOXES} boxes"]
+    thresholds = {name: chosen.get(name, middle) for name in index.class_names}
+    return ChosenThresholds(thresholds, "; ".join(words), budgets, reached)
 
 
-def _best_of_class(found: Sequence[Detections], class_id: int) -> NDArray[np.float64]:
-    return np.array([one.scores[one.class_ids == class_id].max(initial=0.0) for one in found], np.float64)
+def _budgets(index: CocoIndex) -> Iterator[Budget]:
+    """The clean scans' budget, then one for each largest set of further classes that were looked for together."""
+    judged = classes_with_clean_scans(index)
+    if judged:
+        rows = tuple(row for row, scan in enumerate(index.scans) if is_clean(scan, judged))
+        yield Budget(judged, rows, clean=True)
+    annotated = np.array([scan.annotated for scan in index.scans], bool).reshape(len(index), -1)
+    absent = annotated & ~np.array([np.isin(range(annotated.shape[1]), scan.class_ids) for scan in index.scans])
+    boxes = list(index.boxes_per_class().values())
+    rest = [
+        class_id
+        for class_id in range(annotated.shape[1])
+        if class_id not in judged and boxes[class_id] >= LEAST_BOXES and absent[:, class_id].sum() >= _LEAST_ABSENT
+    ]
+    while rest:
+        masks = np.unique(annotated[:, rest], axis=0)
+        pairs = [int((annotated[:, rest] | ~mask).all(axis=1).sum() * mask.sum()) for mask in masks]
+        together = np.array(rest)[masks[int(np.argmax(pairs))]].tolist()
+        looked_for = annotated[:, together].all(axis=1) & absent[:, together].any(axis=1)
+        yield Budget(tuple(together), tuple(np.flatnonzero(looked_for).tolist()), clean=False)
+        rest = [class_id for class_id in rest if class_id not in together]
 
 
-def _equal_share(scores: NDArray[np.float64], allowed: int) -> NDArray[np.float64]:
-    """Thresholds (C,) at which every class alarms on equally many clean scans, as many as the budget lets them.
+def false_scores(index: CocoIndex, aligned: Sequence[Detections], budget: Budget) -> NDArray[np.float64]:
+    """(rows, C) the best score of each class in each of the budget's scans, 0 where the scan holds the class."""
+    return np.array(
+        [
+            [
+                0.0 if class_id in index.scans[row].class_ids else _best_of_class(aligned[row], class_id)
+                for class_id in budget.class_ids
+            ]
+            for row in budget.rows
+        ],
+        np.float64,
+    ).reshape(len(budget.rows), len(budget.class_ids))
 
-    scores: (clean scans, C), the best score of each class.
+
+def redrawn_limits(
+    index: CocoIndex, aligned: Sequence[Detections], budget: Budget, draws: Draws, pfa: float, least: float
+) -> dict[str, NDArray[np.float64]]:
+    """class -> (B,) the threshold that each resample of the budget's scans would have chosen; nan without any scan.
+
+    draws: (B, S) over all scans of the index.
+    """
+    scores = false_scores(index, aligned, budget)
+    names = [index.class_names[class_id] for class_id in budget.class_ids]
+    hits = _class_hits(
+        index, {name: match_class(index, aligned, index.class_names.index(name)) for name in names}, budget
+    )
+    limits = np.full((len(draws), len(names)), np.nan)
+    for number, drawn in enumerate(draws[:, list(budget.rows)]):
+        if drawn.any():
+            limits[number] = _within(np.repeat(scores, drawn, axis=0), hits, pfa, least)
+    return dict(zip(names, limits.T, strict=True))
+
+
+@dataclass(frozen=True)
+class _ClassHits:
+    """The scores of the boxes that are on items of a class, and how many items there are."""
+
+    scores: NDArray[np.float32]
+    items: int
+
+
+def _class_hits(index: CocoIndex, matches: Mapping[str, ClassMatches], budget: Budget) -> list[_ClassHits]:
+    found = [matches[index.class_names[class_id]] for class_id in budget.class_ids]
+    return [_ClassHits(one.scores[one.hits], one.boxes) for one in found]
+
+
+def _within(scores: NDArray[np.float64], hits: Sequence[_ClassHits], pfa: float, least: float) -> NDArray[np.float64]:
+    """Thresholds (C,) that find most items within the budget. scores: (scans, C) of `false_scores`."""
+    allowed = allowed_alarms(len(scores), pfa)
+    equal = _equal_share(scores, allowed, least)
+    candidates = [_scaled(equal**shape, scores, allowed, least) for shape in _SHAPES]
+    return candidates[int(np.argmax([_mean_recall(hits, candidate) for candidate in candidates]))]
+
+
+def _best_of_class(found: Detections, class_id: int) -> float:
+    return float(found.scores[found.class_ids == class_id].max(initial=0.0))
+
+
+def _equal_share(scores: NDArray[np.float64], allowed: int, least: float) -> NDArray[np.float64]:
+    """Thresholds (C,) at which every class alarms on equally many scans, as many as the budget lets them.
+
+    scores: (scans, C), the best score of each class.
     """
     for share in range(allowed, 0, -1):
-        thresholds = _each_class(scores, share)
+        thresholds = _each_class(scores, share, least)
         if (scores >= thresholds).any(axis=1).sum() <= allowed:
             return thresholds
-    return _each_class(scores, 0)
+    return _each_class(scores, 0, least)
 
 
-def _each_class(scores: NDArray[np.float64], share: int) -> NDArray[np.float64]:
+def _each_class(scores: NDArray[np.float64], share: int, least: float) -> NDArray[np.float64]:
     each = np.array([threshold_for(column, share) for column in scores.T])
-    clipped: NDArray[np.float64] = np.clip(each, LEAST_THRESHOLD, MOST_THRESHOLD)
+    clipped: NDArray[np.float64] = np.clip(each, least, MOST_THRESHOLD)
     return clipped
 
 
-def _scaled(shape: NDArray[np.float64], scores: NDArray[np.float64], allowed: int) -> NDArray[np.float64]:
-    """The shape times the smallest factor that keeps the clean scans with an alarm within the budget."""
+def _scaled(shape: NDArray[np.float64], scores: NDArray[np.float64], allowed: int, least: float) -> NDArray[np.float64]:
+    """The shape times the smallest factor that keeps the scans with an alarm within the budget."""
     factor = threshold_for((scores / shape).max(axis=1), allowed)
-    return np.array([_round_up(value) for value in shape * factor])
+    return np.array([_round_up(value, least) for value in shape * factor])
 
 
-def _mean_recall(matches: Sequence[ClassMatches], thresholds: NDArray[np.float64]) -> float:
+def _mean_recall(hits: Sequence[_ClassHits], thresholds: NDArray[np.float64]) -> float:
     """Mean over classes, so that the class with most boxes does not decide for the others."""
     recalls = [
-        (found.hits & (found.scores >= threshold)).sum() / found.boxes
-        for found, threshold in zip(matches, thresholds, strict=True)
-        if found.boxes
+        (one.scores >= threshold).sum() / one.items
+        for one, threshold in zip(hits, thresholds, strict=True)
+        if one.items
     ]
     return float(np.mean(recalls)) if recalls else 0.0
 
 
-def _best_f1(found: ClassMatches) -> float:
+def _best_f1(found: ClassMatches, least: float) -> float:
     if not found.hits.any():
         return _FALLBACK
     # F1 = 2 TP / (items + detections), at every score in turn.
@@ -118,27 +264,27 @@ def _best_f1(found: ClassMatches) -> float:
     # Half way to the next lower score: the same alarms here, and no item on the very edge.
     best = int(np.argmax(f1))
     below = float(found.scores[best + 1]) if best + 1 < len(found.scores) else 0.0
-    return _round_up((float(found.scores[best]) + below) / 2)
+    return _round_up((float(found.scores[best]) + below) / 2, least)
 
 
-def _round_up(value: float) -> float:
+def _round_up(value: float, least: float = 0.0) -> float:
     """The next step above value, within the limits."""
     # The small addition outweighs the rounding of a float32 score, which must not slip over its own threshold.
     steps = np.ceil(value / _STEP + 1e-3)
-    return round(float(np.clip(steps * _STEP, LEAST_THRESHOLD, MOST_THRESHOLD)), 6)
+    return round(float(np.clip(steps * _STEP, max(least, _STEP), MOST_THRESHOLD)), 6)
 
 
-def _sentence(index: CocoIndex, judged: Sequence[int], rare: Sequence[str], pfa: float) -> str:
-    names = index.class_names
-    clean = sum(is_clean(scan, judged) for scan in index.scans) if judged else 0
-    parts = []
-    if judged:
-        together = ", ".join(names[class_id] for class_id in judged)
-        allowed = allowed_alarms(clean, pfa)
-        parts.append(f"{together}: at most {allowed} of {clean} clean validation scans alarm (Pfa <= {pfa:.1%})")
-    best = [name for number, name in enumerate(names) if number not in judged and name not in rare]
-    if best:
-        parts.append(f"{', '.join(best)}: best F1, as no clean scans were checked for them")
-    if rare:
-        parts.append(f"{', '.join(rare)}: median of the other classes, having fewer than {LEAST_BOXES} boxes")
-    return "; ".join(parts)
+def _round_down(value: float) -> float:
+    """The next step below value: the score itself must still alarm."""
+    return round(max(_STEP, float(np.floor(value / _STEP - 1e-3) * _STEP)), 6)
+
+
+def _budget_words(index: CocoIndex, budget: Budget, pfa: float) -> str:
+    together = ", ".join(index.class_names[class_id] for class_id in budget.class_ids)
+    allowed, scans = allowed_alarms(len(budget.rows), pfa), len(budget.rows)
+    if budget.clean:
+        return f"{together}: at most {allowed} of {scans} clean validation scans alarm (Pfa <= {pfa:.1%})"
+    return (
+        f"{together}: at most {allowed} of {scans} validation scans alarm for one of them that they do not hold "
+        f"(<= {pfa:.1%})"
+    )

@@ -1,0 +1,156 @@
+"""Scanner to scanner: what a network is worth on a scanner that it never saw.
+
+Two evaluations make one row of the table: a network trained without a source, and one trained with it, both tested on
+that source. Their ratio says how much of the in-domain figure survives.
+
+>>> index = split_without(read_coco(data, "train"), "iflytek2021/5")                            # doctest: +SKIP
+>>> rows = transfer_table([Transfer("iflytek2021/5", without_json, with_json)])                 # doctest: +SKIP
+>>> print(transfer_markdown(rows))                                                              # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import exp, log, sqrt
+from pathlib import Path
+from typing import Any
+
+from detector.errors import SettingsInvalid
+from training.datasets.coco_index import AnnotatedScan, CocoIndex
+from training.evaluation.breakdown import scanner_of
+from training.evaluation.intervals import Interval
+
+#: Half the width of a 95 % interval in standard errors of the normal distribution.
+_Z = 1.959963984540054
+#: The share of the in-domain figure from which a network counts as carried over.
+KEPT_SHARE = 0.75
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Two evaluations on the same split that holds `source`, a data set or a scanner: metrics.json of each."""
+
+    source: str
+    without: Path
+    within: Path
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Mean AP50 over the classes with a box there, of n boxes on so many scans, with its 95 % interval."""
+
+    scans: int
+    n: int
+    AP50: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class TransferRow:
+    """One source. ratio: without / within, None where the latter is 0; its interval is None where one AP50 has none."""
+
+    source: str
+    without: Measured
+    within: Measured
+    ratio: float | None
+    ratio_interval: Interval | None
+
+
+def split_without(index: CocoIndex, source: str) -> CocoIndex:
+    """The scans that are not of `source`: the name of a data set (`opixray`) or of a scanner (`iflytek2021/5`).
+
+    Raises SettingsInvalid when no scan is of it, as a misspelt name would leave everything in, or when none is left.
+    """
+    kept = tuple(scan for scan in index.scans if not is_of(scan, source))
+    known = ", ".join(sorted({name for scan in index.scans for name in (scan.source, scanner_of(scan))}))
+    if len(kept) == len(index):
+        raise SettingsInvalid(f"no scan of {source} to leave out", remedy=f"the data has: {known}")
+    if not kept:
+        raise SettingsInvalid(f"every scan is of {source}", remedy="leave out one source of several")
+    return replace(index, scans=kept)
+
+
+def split_only(index: CocoIndex, source: str) -> CocoIndex:
+    """The scans of `source` alone, to test on. Raises SettingsInvalid when there are none."""
+    kept = tuple(scan for scan in index.scans if is_of(scan, source))
+    if not kept:
+        raise SettingsInvalid(f"no scan of {source}", remedy="name a source or a scanner of the split")
+    return replace(index, scans=kept)
+
+
+def is_of(scan: AnnotatedScan, source: str) -> bool:
+    """Whether the scan comes from that data set or from that scanner."""
+    return source in (scan.source, scanner_of(scan))
+
+
+def transfer_table(transfers: Iterable[Transfer]) -> tuple[TransferRow, ...]:
+    """One row a transfer. Raises SettingsInvalid for a missing file or one that did not test on the source."""
+    return tuple(_row(transfer) for transfer in transfers)
+
+
+def transfer_markdown(rows: Sequence[TransferRow]) -> str:
+    """The table for a document."""
+    lines = [
+        "| source | scans | boxes | AP50, never seen | AP50, trained on it | share kept |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        cells = (row.source, row.without.scans, row.without.n, _told(row.without), _told(row.within), _share(row))
+        lines.append(f"| {' | '.join(str(cell) for cell in cells)} |")
+    return "\n".join(lines)
+
+
+def _row(transfer: Transfer) -> TransferRow:
+    without, within = (_measured(path, transfer.source) for path in (transfer.without, transfer.within))
+    if (without.scans, without.n) != (within.scans, within.n):
+        raise SettingsInvalid(
+            f"{transfer.source}: {without.scans} scans with {without.n} boxes against {within.scans} with {within.n}",
+            remedy="evaluate both networks on the same split",
+        )
+    ratio = without.AP50 / within.AP50 if within.AP50 else None
+    return TransferRow(transfer.source, without, within, ratio, _ratio_interval(without, within))
+
+
+def _ratio_interval(without: Measured, within: Measured) -> Interval | None:
+    """By the delta method on the logarithm, as if the two were independent.
+
+    Both are measured on the same scans, whose chance they share; the truth is therefore narrower than this.
+    """
+    errors = []
+    for one in (without, within):
+        if one.interval is None or one.AP50 <= 0:
+            return None
+        errors.append((one.interval[1] - one.interval[0]) / (2 * _Z) / one.AP50)
+    spread = exp(_Z * sqrt(sum(error**2 for error in errors)))
+    ratio = exp(log(without.AP50) - log(within.AP50))
+    return ratio / spread, ratio * spread
+
+
+def _measured(path: Path, source: str) -> Measured:
+    try:
+        metrics: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise SettingsInvalid(f"{path}: no evaluation: {error}", remedy="run roentgate-train evaluate first") from None
+    for way in ("scanners", "sources"):
+        part = metrics.get(way, {}).get(source)
+        if part and part["AP50"] is not None:
+            interval = part["AP50_interval"]
+            return Measured(part["scans"], part["n"], part["AP50"], (interval[0], interval[1]) if interval else None)
+    known = ", ".join(sorted({*metrics.get("sources", {}), *metrics.get("scanners", {})}))
+    raise SettingsInvalid(f"{path} has no boxes of {source}", remedy=f"it was tested on: {known}")
+
+
+def _told(measured: Measured) -> str:
+    return f"{measured.AP50:.3f}{_between(measured.interval)}"
+
+
+def _share(row: TransferRow) -> str:
+    if row.ratio is None:
+        return "not measurable"
+    return f"{row.ratio:.2f}{_between(row.ratio_interval)}{'' if row.ratio >= KEPT_SHARE else ', not carried over'}"
+
+
+def _between(interval: Interval | None) -> str:
+    return f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else ""
