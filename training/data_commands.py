@@ -165,11 +165,19 @@ def data_preview(
     split: Annotated[str, typer.Option(help="Name of the split.")] = "train",
     scans: Annotated[int, typer.Option(min=1, help="How many scans.")] = 24,
     seed: Annotated[int, typer.Option(help="Which scans.")] = 0,
+    augmentations: Annotated[
+        bool, typer.Option("--augmentations", help="One scan instead, with each augmentation alone.")
+    ] = False,
 ) -> None:
     """A contact sheet of scans with their boxes."""
-    from training.datasets.preview import preview
+    if augmentations:
+        from training.augmentation_preview import preview_augmentations
 
-    preview(data, split, output, count=scans, seed=seed)
+        preview_augmentations(data, split, output, seed)
+    else:
+        from training.datasets.preview import preview
+
+        preview(data, split, output, count=scans, seed=seed)
     typer.echo(f"wrote {output}")
 
 

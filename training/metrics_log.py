@@ -10,13 +10,18 @@ from typing import Any
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from detector.outputs.atomic import text_written_whole
+
 
 class JsonLinesLogger(Logger):
     """Appends to `run/metrics.jsonl`; a resumed run goes on in the same file."""
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, done: int = 0) -> None:
+        """done: steps of the checkpoint that the run goes on from. Lines of later steps go: they come again."""
         super().__init__()
         self._path = run / "metrics.jsonl"
+        if self._path.is_file():
+            _keep_before(self._path, done)
 
     @property
     def name(self) -> str:
@@ -39,3 +44,18 @@ class JsonLinesLogger(Logger):
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Nothing: the resolved recipe stands beside the run."""
+
+
+def _keep_before(path: Path, step: int) -> None:
+    """Leaves the whole lines of steps before `step`: a killed run may have stopped in the middle of a line."""
+    kept = [line for line in path.read_bytes().split(b"\n") if 0 <= _step_of(line) < step]
+    with text_written_whole(path) as file:
+        file.writelines(line.decode("utf-8") + "\n" for line in kept)
+
+
+def _step_of(line: bytes) -> int:
+    """-1 for what is no line of a log."""
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return -1

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from detector.errors import RoentgateError
 from training.datasets.coco_index import CocoIndex
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
@@ -21,6 +22,12 @@ from training.models.interface import DetectionNetwork, Target
 from training.recipe import Recipe
 from training.scoring import predict_onnx
 from training.training_stream import Batch
+
+
+class Diverged(RoentgateError):
+    """The loss is no number any more: nothing that follows could be learned."""
+
+    default_remedy = "begin in another folder with a lower learning_rate; saved checkpoints are from before"
 
 
 class DetectionModule(lightning.LightningModule):
@@ -32,14 +39,27 @@ class DetectionModule(lightning.LightningModule):
         self.recipe = recipe
         self.validation = validation
 
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Sum of the network's losses on one batch, at this step's size."""
+    def training_step(self, batch: Batch | RoentgateError, batch_index: int) -> Tensor:
+        """Sum of the network's losses on one batch, at this step's size.
+
+        Raises Diverged, and the error that reading a scan gave in place of the batch.
+        """
+        if isinstance(batch, RoentgateError):
+            raise batch
         images, targets = at_step_size(batch, self.recipe, self.global_step)
         losses = self.network.losses(images, targets)
         total = torch.stack(list(losses.values())).sum()
+        self._require_finite(total, losses)
         shown = {f"loss/{name}": value.detach() for name, value in losses.items()}
         self.log_dict({**shown, "loss/total": total.detach()}, prog_bar=True, batch_size=len(targets))
         return total
+
+    def _require_finite(self, total: Tensor, losses: dict[str, Tensor]) -> None:
+        # With float16 a step may overflow; the gradient scaler leaves it out and goes on.
+        if self.trainer.precision == "16-mixed" or torch.isfinite(total):
+            return
+        values = ", ".join(f"{name} {value.item():g}" for name, value in losses.items())
+        raise Diverged(f"the loss is not finite at step {self.global_step}: {values}")
 
     def validation_step(self, batch: Any, batch_index: int) -> None:
         """Exports the averaged network and scores the file as a station would: nothing else is worth knowing of it."""

@@ -99,7 +99,7 @@ def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, 
         f"**Alarm scores.** {spec.operating_point}",
         f"**Measured** on `{setup['split']}` ({setup['scans']} scans, {setup['boxes']} boxes), the ONNX file through "
         f"the station's pipeline on {setup['provider']}. Classes that a scan's source did not look for count neither "
-        "way. Brackets hold 95 % intervals (bootstrap over scans; Wilson for rates).",
+        "way. Brackets hold 95 % intervals (bootstrap by bag for AP50, exact for rates).",
         _class_table(spec, metrics),
         _mean_line(frequent),
         _pd_table(metrics["pd_at_pfa"]),
@@ -129,7 +129,7 @@ def _class_table(spec: WeightsSpec, metrics: dict[str, Any]) -> str:
         row = metrics["classes"].get(name)
         if row and row["n"]:
             found = f"{row['AP50']:.3f} {_interval(row['AP50_interval'])} | {row['AP']:.3f}"
-            rows.append(f"| {name} | {row['n']} | {found} | {spec.thresholds[name]:.2f} |")
+            rows.append(f"| {name} | {row['n']} | {found} | {spec.thresholds[name]:.3f} |")
     return "\n".join(rows)
 
 

@@ -42,6 +42,23 @@ class AugmentationSettings(_Section):
     #: Probability that items of other training scans are projected into a scan, and the most of them.
     projection: float = Field(0.35, ge=0, le=1)
     projected_items: int = Field(2, ge=1)
+    #: Where projected items lie: 0 in the air, 1 in the densest clutter, 0.5 anywhere in the bag.
+    projection_clutter: float = Field(0.5, ge=0, le=1)
+    #: Pastes items over the bag instead of projecting them: worse, for measuring how much worse.
+    projection_opaque: bool = False
+    # The rest is off until an ablation on the data at hand speaks for it (`roentgate-train ablate`).
+    #: Probability that a scan is coloured as by another maker: hue curve, saturation and value.
+    palette: float = Field(0.0, ge=0, le=1)
+    #: Probability of another source strength: all transmissions times a factor.
+    gain: float = Field(0.0, ge=0, le=1)
+    #: Probability of photon noise, which grows behind dense things.
+    photon_noise: float = Field(0.0, ge=0, le=1)
+    #: Probability of a badly calibrated detector: stripes along the belt, and a few dead cells.
+    stripes: float = Field(0.0, ge=0, le=1)
+    #: Probability that four scans share one square.
+    mosaic: float = Field(0.0, ge=0, le=1)
+    #: Probability that a clean scan lies in the same beam: transmissions multiply.
+    background_mixup: float = Field(0.0, ge=0, le=1)
 
 
 class Recipe(_Section):
@@ -52,6 +69,8 @@ class Recipe(_Section):
     start: str = ""
     #: Class names and their order; empty takes those of the data.
     classes: tuple[str, ...] = ()
+    #: Sources or scanners (`opixray`, `iflytek2021/5`) that are kept out, of validation too: to test on them unseen.
+    leave_out: tuple[str, ...] = ()
     input_size: int = Field(416, ge=64)
     #: Every batch is scaled to one of these sizes; empty for input_size alone.
     multi_scale: tuple[int, ...] = ()
@@ -68,6 +87,10 @@ class Recipe(_Section):
     ema_decay: float = Field(0.999, ge=0, lt=1)
     #: Classes (and clean scans) rarer than this share of scans are repeated by sqrt(share / frequency).
     balance_share: float = Field(0.15, ge=0, le=1)
+    #: How far sources are evened out: 0 as many as there are, 1 every source equally often.
+    balance_sources: float = Field(0.0, ge=0, le=1)
+    #: JSON file of {scan: weight}: scans to come more often, as `training.hard_negatives` writes it; empty for none.
+    emphasis: str = ""
     #: The last steps, as a share, without projection and degradation: the network ends on scans as they are.
     plain_share: float = Field(0.1, ge=0, lt=1)
     #: Steps between validations, which also save. A shorter run validates once, at its end.

@@ -2,10 +2,70 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.errors import SettingsInvalid
 from training.datasets.coco_index import CocoIndex
+from training.recipe import Recipe
+
+#: Remedy for every fault of an emphasis file.
+_REMEDY = "write it again from this data folder, or leave `emphasis` out of the recipe"
+
+
+def sampling_weights(index: CocoIndex, recipe: Recipe) -> NDArray[np.float64]:
+    """How often each scan is wanted, relative to the others: by class, by source, and by the recipe's emphasis."""
+    weights = repeat_factors(index, recipe.balance_share) * source_factors(index, recipe.balance_sources)
+    return weights * emphasis_factors(index, Path(recipe.emphasis)) if recipe.emphasis else weights
+
+
+def source_factors(index: CocoIndex, evenness: float) -> NDArray[np.float64]:
+    """Factor of each scan: (mean number of scans of a source / those of its own) to the power `evenness`, 0..1.
+
+    At 1 every source comes equally often, at 0 as often as it has scans.
+    """
+    counts = Counter(scan.source for scan in index.scans)
+    mean = len(index) / max(1, len(counts))
+    return np.array([(mean / counts[scan.source]) ** evenness for scan in index.scans])
+
+
+def emphasis_factors(index: CocoIndex, path: Path) -> NDArray[np.float64]:
+    """Factor of each scan from a JSON object {scan: weight > 0}; 1 for a scan that is not in it.
+
+    A scan is named as in the annotations: its path below the folder of images. Raises SettingsInvalid for a file that
+    cannot be read, a weight that is none, or a scan that the index does not hold.
+    """
+    wanted = _read_emphasis(path)
+    factors = np.ones(len(index))
+    found: set[str] = set()
+    for number, scan in enumerate(index.scans):
+        parts = scan.path.parts
+        for name in ("/".join(parts[start:]) for start in range(len(parts) - 1, 0, -1)):
+            if name in wanted:
+                factors[number] = wanted[name]
+                found.add(name)
+    unknown = sorted(wanted.keys() - found)
+    if unknown:
+        raise SettingsInvalid(f"{path}: {len(unknown)} scans are not in the data, first {unknown[0]}", remedy=_REMEDY)
+    return factors
+
+
+def _read_emphasis(path: Path) -> dict[str, float]:
+    try:
+        wanted = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise SettingsInvalid(f"emphasis file {path}: {error}", remedy=_REMEDY) from None
+    numbers = isinstance(wanted, dict) and all(
+        isinstance(weight, int | float) and not isinstance(weight, bool) and 0 < weight < np.inf
+        for weight in wanted.values()
+    )
+    if not numbers:
+        raise SettingsInvalid(f"{path} is no JSON object of scans and weights above 0", remedy=_REMEDY)
+    return {str(name): float(weight) for name, weight in wanted.items()}
 
 
 def repeat_factors(index: CocoIndex, share: float) -> NDArray[np.float64]:

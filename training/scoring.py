@@ -7,7 +7,6 @@ from pathlib import Path
 
 from detector.detections import Detections
 from detector.errors import InferenceFailed
-from detector.merging import SCORE_FLOOR
 from detector.pipeline import Detector
 from detector.settings import Policy
 from training.datasets.coco_index import CocoIndex
@@ -23,8 +22,8 @@ def predict_onnx(index: CocoIndex, weights: Path | str) -> list[Detections]:
 
 
 def detector_for(weights: Path | str) -> Detector:
-    """A detector that lists everything down to the pipeline's floor."""
-    return Detector(weights, policy=Policy(min_score=SCORE_FLOOR))
+    """A detector that lists everything that the pipeline keeps, whatever its calibrated score."""
+    return Detector(weights, policy=Policy(min_score=0.0))
 
 
 def predict_with(detector: Detector, index: CocoIndex) -> list[Detections]:

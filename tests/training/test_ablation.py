@@ -1,0 +1,77 @@
+"""The ablation runner: every setting and seed once, resumable, with mean and spread."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from detector.errors import SettingsInvalid
+from training import ablation as ablation_module
+from training.ablation import Ablation, SettingResult, ablate, combinations, table
+from training.simulation import simulate_dataset
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::UserWarning:lightning",
+    "ignore::FutureWarning:lightning",
+    "ignore::DeprecationWarning:lightning",
+    "ignore::lightning.pytorch.utilities.warnings.PossibleUserWarning",
+)
+
+SMALL = (
+    "start=", "steps=2", "batch_size=2", "input_size=64", "multi_scale=[]", "workers=0", "warmup_steps=1",
+    "validate_every=2", "precision=32-true",
+)  # fmt: skip
+
+
+def test_values_are_combined_and_lists_stay_whole() -> None:
+    assert combinations(["a=1,2", "b=x,y"]) == [("a=1", "b=x"), ("a=1", "b=y"), ("a=2", "b=x"), ("a=2", "b=y")]
+    assert combinations(["augmentation.zoom=[1,1],[0.7,1.4]"]) == [
+        ("augmentation.zoom=[1,1]",),
+        ("augmentation.zoom=[0.7,1.4]",),
+    ]
+    for wrong in ([], ["a"], ["a="], ["=1"]):
+        with pytest.raises(SettingsInvalid):
+            combinations(wrong)
+
+
+def test_the_table_gives_mean_spread_and_paired_differences() -> None:
+    first = SettingResult("p=0", {0: {"AP50": 0.40}, 1: {"AP50": 0.50}})
+    second = SettingResult("p=1", {0: {"AP50": 0.45}, 1: {"AP50": 0.55}})
+    text = table([first, second], ["gun"])
+    assert "| AP50 | 0.450 ± 0.071 | 0.500 ± 0.071 | +0.050 ± 0.000 |" in text
+    assert "gun" in text and "seeds 0, 1" in text
+    assert "±" not in table([SettingResult("p=0", {0: {"AP50": 0.4}})], []).partition("Mean")[0]
+
+
+def test_each_setting_and_seed_is_trained_once_and_only_what_is_missing_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulate_dataset(tmp_path / "data", scans=8, seed=1)
+    plan = Ablation("yolox-nano", ("augmentation.projection=0,1",), seeds=(0,), changes=SMALL)
+    begun: list[str] = []
+    results = ablate(plan, tmp_path / "data", tmp_path / "out", begun.append)
+    assert begun == ["augmentation.projection=0, seed 0", "augmentation.projection=1, seed 0"]
+    document = json.loads((tmp_path / "out" / "ablation.json").read_text())
+    assert list(document["settings"]) == [result.setting for result in results]
+    assert set(results[0].by_seed[0]) >= {"AP50", "AP50 of frequent", "AP50 of rare"}
+    assert (tmp_path / "out" / "ablation.md").read_text().startswith("| figure | augmentation.projection=0 |")
+
+    trained: list[Path] = []
+    real = ablation_module.fit
+    monkeypatch.setattr(
+        ablation_module,
+        "fit",
+        lambda data, recipe, run, *, resume: trained.append(run) or real(data, recipe, run, resume=resume),
+    )  # fmt: skip
+    # A run whose training ended but that was killed before it was scored.
+    (tmp_path / "out" / "01_augmentation.projection=1" / "seed0" / "figures.json").unlink()
+    again = ablate(plan, tmp_path / "data", tmp_path / "out")
+    assert again == results and [run.parent.name for run in trained] == ["01_augmentation.projection=1"]
+    other = Ablation("yolox-nano", ("augmentation.projection=0,1",), seeds=(0,), changes=(*SMALL, "weight_decay=0.1"))
+    with pytest.raises(SettingsInvalid, match="another recipe"):
+        ablate(other, tmp_path / "data", tmp_path / "out")
+    with pytest.raises(SettingsInvalid, match="did you mean"):
+        ablate(Ablation("yolox-nano", ("augmentation.projektion=0,1",)), tmp_path / "data", tmp_path / "new")
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,131 @@
+"""Every command of `roentgate-train` beyond the main line, as it is typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner, Result
+
+from detector.errors import SettingsInvalid
+from detector.weights import load_weights
+from training.cli import app
+from training.datasets.coco_index import read_coco
+from training.export import export_network, unchosen_spec
+from training.fit import read_training_data
+from training.models.table import build
+from training.recipe import Recipe
+from training.simulation import simulate_dataset
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::UserWarning:lightning",
+    "ignore::FutureWarning:lightning",
+    "ignore::DeprecationWarning:lightning",
+    "ignore::lightning.pytorch.utilities.warnings.PossibleUserWarning",
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    simulate_dataset(folder, scans=12, seed=3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def weights(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights whose candidates cover everything, so that some are hits and some false alarms."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "small.onnx"
+    names = read_coco(data, "train").class_names
+    recipe = Recipe(model="yolox-nano", input_size=64, steps=1, validate_every=1)
+    spec = unchosen_spec(recipe, names).model_copy(update={"name": "small", "terms": "for tests"})
+    network = build("yolox-nano", names).eval()
+    for layer in network.head.cls_preds:  # type: ignore[union-attr]
+        torch.nn.init.constant_(layer.bias, 0.0)  # type: ignore[arg-type, union-attr]
+    export_network(network, spec, path)
+    return path
+
+
+def typed(*words: object) -> Result:
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    if isinstance(result.exception, Exception) and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+TINY = ("--set", "start=", "--set", "steps=2", "--set", "batch_size=2", "--set", "input_size=64", "--set", "workers=0",
+        "--set", "multi_scale=[]", "--set", "warmup_steps=1", "--set", "validate_every=2", "--set", "precision=32-true")  # fmt: skip
+
+
+def test_project_writes_a_set_that_fit_reads_and_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
+    command = ("project", "--data", data, "--output", tmp_path / "set", "--scans", 3, "--items", "1-2")
+    assert "made 3 of 3" in typed(*command).stdout
+    assert "made 0 of 3" in typed(*command).stdout
+    projected = read_coco(tmp_path / "set", "train")
+    assert len(projected) == 3 and sum(projected.boxes_per_class().values()) >= 3
+    with pytest.raises(SettingsInvalid, match="--items few"):
+        typed("project", "--data", data, "--output", tmp_path / "other", "--items", "few")
+
+
+def test_calibrate_writes_weights_with_maps_and_tells_the_cost(data: Path, weights: Path, tmp_path: Path) -> None:
+    output = tmp_path / "calibrated.onnx"
+    try:
+        result = typed("calibrate", weights, "--data", data, "--output", output, "--pfa", 0.5)
+    except SettingsInvalid as error:
+        # Random boxes may hit nothing: then the command must say so and leave no file.
+        assert "hit" in error.what and not output.exists()
+        return
+    assert "D-ECE" in result.stdout
+    assert load_weights(output).spec.calibration
+
+
+def test_calibrate_takes_one_wanted_rate(data: Path, weights: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match="no operating point"):
+        typed("calibrate", weights, "--data", data, "--output", tmp_path / "x.onnx", "--pfa", 0.1, "--pd", 0.9)
+
+
+def test_quantise_refuses_what_its_gate_refuses(data: Path, weights: Path, tmp_path: Path) -> None:
+    output = tmp_path / "int8.onnx"
+    result = typed("quantise", weights, "--data", data, "--output", output)
+    verdict = json.loads(output.with_suffix(".gate.json").read_text())
+    assert result.exit_code == (0 if verdict["passed"] else 1)
+    with pytest.raises(SettingsInvalid, match="need different scans"):
+        typed("quantise", weights, "--data", data, "--output", output, "--split", "val")
+
+
+def test_mined_scans_are_an_emphasis_that_fit_takes(data: Path, weights: Path, tmp_path: Path) -> None:
+    emphasis = tmp_path / "emphasis.json"
+    assert "train with --set emphasis=" in typed("mine", weights, "--data", data, "--output", emphasis).stdout
+    assert all(weight > 1 for weight in json.loads(emphasis.read_text()).values())
+    run = tmp_path / "run"
+    assert "started from" in typed("fit", "yolox-nano", "--data", data, "--output", run, *TINY, "--set",
+                                   f"emphasis={emphasis}").stdout  # fmt: skip
+
+
+def test_ablate_compares_settings_by_seed(data: Path, tmp_path: Path) -> None:
+    command = ("ablate", "yolox-nano", "--data", data, "--output", tmp_path, "--vary", "balance_share=0,0.2")
+    typed(*command, "--seeds", "0", *TINY)
+    assert "balance_share=0.2" in (tmp_path / "ablation.md").read_text()
+    with pytest.raises(SettingsInvalid, match="--seeds first"):
+        typed(*command, "--seeds", "first")
+
+
+def test_compare_needs_weights_named_for_their_model(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match="NAME=VALUE"):
+        typed("compare", "yolox-nano", "--data", data, "--output", tmp_path, "--start", "weights.pth")
+
+
+def test_a_scanner_that_is_left_out_is_in_neither_split(data: Path) -> None:
+    sources = {scan.source for scan in read_coco(data, "train").scans}
+    with pytest.raises(SettingsInvalid, match="no scan of nowhere"):
+        read_training_data(data, Recipe(model="yolox-nano", steps=1, validate_every=1, leave_out=("nowhere",)))
+    with pytest.raises(SettingsInvalid, match="every scan is of"):
+        read_training_data(data, Recipe(model="yolox-nano", steps=1, validate_every=1, leave_out=tuple(sources)))
+
+
+def test_a_preview_of_augmentations_is_one_picture(data: Path, tmp_path: Path) -> None:
+    typed("data", "preview", data, "--output", tmp_path / "sheet.png", "--augmentations")
+    assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,116 @@
+"""Which scan comes when: by class, by source, by what a network finds hard; always a function of the position."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detector.detections import Detections
+from detector.errors import SettingsInvalid
+from training.datasets.coco_index import AnnotatedScan, CocoIndex
+from training.hard_negatives import MOST_WEIGHT, emphasise, scan_name, write_emphasis
+from training.recipe import Recipe
+from training.sampling import SampleOrder, emphasis_factors, repeat_factors, sampling_weights, source_factors
+
+NAMES = ("gun", "knife", "lighter")
+
+
+def scan_of(
+    class_ids: list[int], name: str = "x.png", source: str = "s", annotated: tuple[bool, ...] = (True, True, True)
+) -> AnnotatedScan:
+    boxes = np.tile(np.array([[10, 10, 40, 40]], np.float32), (len(class_ids), 1))
+    ids, path = np.array(class_ids, np.int64), Path("/data/images/train") / name
+    return AnnotatedScan(path, 64, 64, source, boxes, ids, np.zeros(len(ids), np.bool_), np.array(annotated))
+
+
+def found(*scored: tuple[int, float]) -> Detections:
+    count = len(scored)
+    return Detections(
+        np.tile(np.array([[0, 0, 9, 9]], np.float32), (count, 1)),
+        np.array([score for _, score in scored], np.float32),
+        np.array([class_id for class_id, _ in scored], np.int64),
+        np.zeros(count, np.int64),
+        NAMES,
+    )
+
+
+def test_rare_classes_and_clean_scans_are_repeated_by_the_root_of_their_rarity() -> None:
+    index = CocoIndex(NAMES, tuple([scan_of([1])] * 90 + [scan_of([0])] * 9 + [scan_of([])]))
+    factors = repeat_factors(index, share=0.36)
+    assert factors[0] == 1
+    assert factors[90] == pytest.approx(2.0)
+    assert factors[99] == pytest.approx(6.0)
+
+
+def test_the_order_is_a_function_of_seed_and_position_and_balanced() -> None:
+    weights = np.array([1.0, 1.0, 2.0, 4.0])
+    order = SampleOrder(weights, seed=3)
+    forward = [order[position] for position in range(400)]
+    other = SampleOrder(weights, seed=3)
+    assert [other[position] for position in reversed(range(400))] == forward[::-1]
+    assert [SampleOrder(weights, seed=4)[position] for position in range(400)] != forward
+    assert np.bincount(forward) / 400 == pytest.approx(weights / 8, abs=0.02)
+
+
+def test_sources_come_equally_often_when_asked_for() -> None:
+    index = CocoIndex(NAMES, tuple([scan_of([1], source="a")] * 30 + [scan_of([1], source="b")] * 10))
+    even, untouched = source_factors(index, 1.0), source_factors(index, 0.0)
+    assert even[:30].sum() == pytest.approx(even[30:].sum()) and (untouched == 1).all()
+    half = source_factors(index, 0.5)
+    assert half[30:].sum() / half.sum() == pytest.approx(np.sqrt(10) / (np.sqrt(10) + np.sqrt(30)))
+
+
+def test_scans_that_raise_false_alarms_are_emphasised_and_no_others(tmp_path: Path) -> None:
+    only_gun = (True, False, False)
+    scans = [
+        scan_of([], "worst.png"),
+        scan_of([0], "has_it.png", annotated=only_gun),
+        scan_of([0], "has_one_sees_other.png"),
+        scan_of([], "not_looked_for.png", annotated=only_gun),
+        scan_of([], "quiet.png"),
+        *[scan_of([0], f"filler_{number}.png") for number in range(10)],
+    ]
+    seen = [found((0, 0.9), (1, 0.2)), found((0, 0.95)), found((1, 0.5)), found((1, 0.99)), found((0, 0.05))]
+    index = CocoIndex(NAMES, tuple(scans))
+    emphasis = emphasise(index, [*seen, *[found()] * 10])
+    assert list(emphasis) == ["train/worst.png", "train/has_one_sees_other.png"]
+    assert emphasis["train/worst.png"] == pytest.approx(1 + (MOST_WEIGHT - 1) * 0.9)
+    write_emphasis(emphasis, tmp_path / "emphasis.json")
+    factors = emphasis_factors(index, tmp_path / "emphasis.json")
+    assert factors[0] == emphasis["train/worst.png"] and (factors[3:] == 1).all()
+    recipe = Recipe(model="yolox-nano", steps=1, emphasis=str(tmp_path / "emphasis.json"), balance_share=0)
+    assert sampling_weights(index, recipe) == pytest.approx(factors)
+
+
+def test_hard_negatives_need_scans_known_to_be_clean() -> None:
+    index = CocoIndex(NAMES, (scan_of([0], annotated=(True, False, False)),))
+    with pytest.raises(SettingsInvalid, match="clean"):
+        emphasise(index, [found()])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[1]", "no JSON object"),
+        ('{"train/x.png": 0}', "weights above 0"),
+        ('{"train/x.png": NaN}', "weights above 0"),
+        ('{"train/x.png": "2"}', "weights above 0"),
+        ('{"train/y.png": 2}', "1 scans are not in the data, first train/y.png"),
+        ("{", "emphasis file"),
+    ],
+)
+def test_an_emphasis_file_that_does_not_fit_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "emphasis.json"
+    path.write_text(content)
+    with pytest.raises(SettingsInvalid, match=message):
+        emphasis_factors(CocoIndex(NAMES, (scan_of([0]),)), path)
+    with pytest.raises(SettingsInvalid, match="No such file"):
+        emphasis_factors(CocoIndex(NAMES, (scan_of([0]),)), tmp_path / "missing.json")
+
+
+def test_a_scan_is_named_below_the_folder_of_images() -> None:
+    assert scan_name(scan_of([], "belt/x.png")) == "train/belt/x.png"
+    assert json.dumps(scan_name(scan_of([], "x.png"))) == '"train/x.png"'

@@ -1,0 +1,189 @@
+"""What one setting of a recipe is worth: the same training for each of its values and several seeds, side by side.
+
+`OUTPUT/<setting>/seed<n>/` holds each run and its `figures.json`; `OUTPUT/ablation.json` and `ablation.md` the table:
+AP50 on the validation split overall, of rare classes and of each class, as mean and spread over the seeds, and the
+difference to the first setting, seed by seed. What is there is not done again, and a run that was cut off goes on.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detector.errors import SettingsInvalid
+from training.checkpoints import holds_run
+from training.datasets.coco_index import CocoIndex, read_coco
+from training.evaluation.alignment import align
+from training.evaluation.average_precision import average_precision
+from training.export import export_network, load_checkpoint, unchosen_spec
+from training.fit import TrainingData, fit
+from training.recipe import Recipe, resolve_recipe
+from training.scoring import predict_onnx
+
+#: Classes with fewer training boxes than this count as rare.
+RARE_BOXES = 200
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What to compare. recipe: file or shipped name. changes: `key=value` for all runs. vary: `key=value,value,...`,
+    several of them in every combination. seeds: each setting is trained once with each."""
+
+    recipe: str
+    vary: tuple[str, ...]
+    seeds: tuple[int, ...] = (0, 1, 2)
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SettingResult:
+    """One setting: its `key=value` changes joined, and the figures of each seed by name."""
+
+    setting: str
+    by_seed: dict[int, Figures]
+
+    def mean(self, name: str) -> float:
+        """Over the seeds."""
+        return statistics.fmean(figures[name] for figures in self.by_seed.values())
+
+    def spread(self, name: str) -> float | None:
+        """Standard deviation over the seeds; None for a single one."""
+        values = [figures[name] for figures in self.by_seed.values()]
+        return statistics.stdev(values) if len(values) > 1 else None
+
+
+def ablate(
+    ablation: Ablation, data: Path, output: Path, progress: Callable[[str], None] = lambda line: None
+) -> list[SettingResult]:
+    """Runs what is missing, writes the tables, returns them. progress: called with a line before each run.
+
+    Raises SettingsInvalid, before anything is trained, for a setting that no recipe takes or data without validation.
+    """
+    settings = combinations(ablation.vary)
+    recipes = {
+        (setting, seed): resolve_recipe(ablation.recipe, [*ablation.changes, *setting, f"seed={seed}"])
+        for setting in settings
+        for seed in ablation.seeds
+    }
+    classes = next(iter(recipes.values())).classes or None
+    train = read_coco(data, "train", classes)
+    both = TrainingData(str(data), train, read_coco(data, "val", train.class_names))
+    results: list[SettingResult] = []
+    for number, setting in enumerate(settings):
+        by_seed: dict[int, Figures] = {}
+        for seed in ablation.seeds:
+            folder = output / f"{number:02d}_{_folder_name(setting)}" / f"seed{seed}"
+            progress(f"{' '.join(setting)}, seed {seed}")
+            by_seed[seed] = _figures_of(both, recipes[setting, seed], folder)
+        results.append(SettingResult(" ".join(setting), by_seed))
+        # After each setting, so that a long comparison can be read while it goes on.
+        _write(output, results, ablation, train)
+    return results
+
+
+def combinations(vary: Sequence[str]) -> list[tuple[str, ...]]:
+    """("a=1,2", "b=x,y") -> [("a=1", "b=x"), ("a=1", "b=y"), ...]. Commas within brackets do not divide."""
+    axes: list[list[str]] = []
+    for text in vary:
+        key, separator, values = text.partition("=")
+        options = re.findall(r"(?:\[[^\]]*\]|[^,\[])+", values)
+        if not (key and separator and options):
+            raise SettingsInvalid(f"--vary {text}: not of the form key=value,value", remedy="give key=first,second")
+        axes.append([f"{key}={option}" for option in options])
+    if not axes:
+        raise SettingsInvalid("nothing to vary", remedy="give --vary key=first,second")
+    return list(itertools.product(*axes))
+
+
+def _folder_name(setting: tuple[str, ...]) -> str:
+    return re.sub(r"[^\w.=-]+", "_", "_".join(setting))[:100]
+
+
+def _figures_of(data: TrainingData, recipe: Recipe, folder: Path) -> Figures:
+    """The figures of a run, trained and scored if they are not there; kept with the recipe that they belong to."""
+    kept = folder / "figures.json"
+    described = recipe.model_dump(mode="json")
+    if kept.is_file():
+        before = json.loads(kept.read_bytes())
+        if before["recipe"] != described:
+            raise SettingsInvalid(
+                f"{folder} holds a run of another recipe", remedy="choose another --output, or remove that folder"
+            )
+        return {name: float(value) for name, value in before["figures"].items()}
+    fit(data, recipe, folder, resume=holds_run(folder / "checkpoints"))
+    figures = _score(data, recipe, folder)
+    part = kept.with_suffix(".part")
+    part.write_text(json.dumps({"recipe": described, "figures": figures}, indent=1) + "\n", encoding="utf-8")
+    part.replace(kept)
+    return figures
+
+
+def _score(data: TrainingData, recipe: Recipe, folder: Path) -> Figures:
+    """Of the last network: the best on the split that it is judged on would flatter every setting, noisy ones most."""
+    assert data.validation is not None
+    names, exported = data.train.class_names, folder / "last.onnx"
+    export_network(load_checkpoint(folder, "last"), unchosen_spec(recipe, names), exported)
+    table = average_precision(data.validation, align(data.validation, predict_onnx(data.validation, exported)))
+    classes = {name: row.AP50 for name, row in table.classes.items() if row.n and row.AP50 is not None}
+    rare = [classes[name] for name in rare_classes(data.train) if name in classes]
+    return {
+        "AP50": table.mean.AP50 or 0.0,
+        "AP50 of frequent": table.mean_of_frequent.AP50 or 0.0,
+        **({"AP50 of rare": statistics.fmean(rare)} if rare else {}),
+        **{f"AP50 {name}": value for name, value in classes.items()},
+    }
+
+
+def rare_classes(train: CocoIndex) -> list[str]:
+    """Names of the classes with at least one and fewer than RARE_BOXES training boxes."""
+    return [name for name, count in train.boxes_per_class().items() if 0 < count < RARE_BOXES]
+
+
+def _write(output: Path, results: list[SettingResult], ablation: Ablation, train: CocoIndex) -> None:
+    document: dict[str, Any] = {
+        "recipe": ablation.recipe,
+        "changes": ablation.changes,
+        "seeds": ablation.seeds,
+        "rare": rare_classes(train),
+        "settings": {result.setting: {str(seed): row for seed, row in result.by_seed.items()} for result in results},
+    }
+    (output / "ablation.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    (output / "ablation.md").write_text(table(results, rare_classes(train)), encoding="utf-8")
+
+
+def table(results: Sequence[SettingResult], rare: Sequence[str]) -> str:
+    """Markdown: a row for each figure, a column for each setting, and differences to the first setting."""
+    first, *others = results
+    names = list(next(iter(first.by_seed.values())))
+    heads = ["figure", first.setting, *(head for other in others for head in (other.setting, "difference"))]
+    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    for name in names:
+        cells = [name, _with_spread(first.mean(name), first.spread(name))]
+        for other in others:
+            cells += [_with_spread(other.mean(name), other.spread(name)), _difference(first, other, name)]
+        lines.append("| " + " | ".join(cells) + " |")
+    seeds = ", ".join(str(seed) for seed in first.by_seed)
+    closing = (
+        f"Mean and standard deviation over seeds {seeds}, of the last network, on the validation split. Differences "
+        f"to the first setting seed by seed, with their standard deviation. Rare (fewer than {RARE_BOXES} training "
+        f"boxes): {', '.join(rare) or 'none'}."
+    )
+    return "\n".join([*lines, "", closing, ""])
+
+
+def _difference(first: SettingResult, other: SettingResult, name: str) -> str:
+    """Of the same seeds: what the seed does to both cancels."""
+    paired = [row[name] - first.by_seed[seed][name] for seed, row in other.by_seed.items()]
+    return _with_spread(statistics.fmean(paired), statistics.stdev(paired) if len(paired) > 1 else None, "+.3f")
+
+
+def _with_spread(mean: float, spread: float | None, form: str = ".3f") -> str:
+    return f"{mean:{form}}" + ("" if spread is None else f" ± {spread:.3f}")

@@ -1,0 +1,74 @@
+"""Hard negatives: scans known to be clean of a class, on which a network sees it all the same.
+
+The scans that alarm most are written as `{scan: weight}`; a recipe takes the file by its key `emphasis`, and they come
+more often in the next training.
+
+>>> write_emphasis(mine("luggage.onnx", Path("data")), Path("emphasis.json"))                   # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from detector.detections import Detections
+from detector.errors import SettingsInvalid
+from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
+from training.scoring import detector_for, predict_with
+
+#: A false alarm scored lower is none: no station alarms on it.
+LEAST_SCORE = 0.1
+#: Weight of a scan with a false alarm of score 1.
+MOST_WEIGHT = 4.0
+#: Largest share of the split that is emphasised: more would turn the training into one on false alarms.
+MOST_SHARE = 0.2
+
+
+def mine(weights: Path | str, data: Path, split: str = "train") -> dict[str, float]:
+    """Weights, above 1, of the scans of a split that alarm most, most first, named as in the annotations.
+
+    weights: ONNX file or name of shipped weights. Raises SettingsInvalid when no scan is clean of any of its classes,
+    and InferenceFailed when a scan cannot be judged.
+    """
+    detector = detector_for(weights)
+    index = read_coco(data, split, detector.spec.class_names)
+    return emphasise(index, predict_with(detector, index))
+
+
+def emphasise(index: CocoIndex, predictions: Sequence[Detections]) -> dict[str, float]:
+    """The same for predictions at hand, one for each scan of `index`, in its order."""
+    if not any(_clean_classes(scan) for scan in index.scans):
+        raise SettingsInvalid(
+            "no scan is known to be clean of a class",
+            remedy="give scans with `annotated_category_ids` and without boxes",
+        )
+    found = [(highest_false_alarm(scan, seen), scan) for scan, seen in zip(index.scans, predictions, strict=True)]
+    alarming = sorted((pair for pair in found if pair[0] >= LEAST_SCORE), key=lambda pair: -pair[0])
+    kept = alarming[: max(1, round(MOST_SHARE * len(index)))]
+    return {scan_name(scan): round(1 + (MOST_WEIGHT - 1) * score, 4) for score, scan in kept}
+
+
+def highest_false_alarm(scan: AnnotatedScan, found: Detections) -> float:
+    """Highest score of a class that was looked for in the scan and is not there; 0 without any."""
+    clean = _clean_classes(scan)
+    rows = zip(found.class_ids.tolist(), found.scores.tolist(), strict=True)
+    return max((score for class_id, score in rows if class_id in clean), default=0.0)
+
+
+def _clean_classes(scan: AnnotatedScan) -> set[int]:
+    present = set(scan.class_ids.tolist())
+    return {class_id for class_id, looked_for in enumerate(scan.annotated.tolist()) if looked_for} - present
+
+
+def scan_name(scan: AnnotatedScan) -> str:
+    """The scan's path below the folder of images, which is what follows the last `images` in its path."""
+    parts = scan.path.parts
+    start = len(parts) - parts[::-1].index("images") if "images" in parts else len(parts) - 1
+    return "/".join(parts[start:])
+
+
+def write_emphasis(emphasis: dict[str, float], path: Path) -> None:
+    """Writes the file that a recipe's `emphasis` names."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(emphasis, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,233 @@
+"""Projected scans on disk, in COCO layout: to train people with the truth kept apart, and to test networks.
+
+`OUTPUT/images/<split>/projected_00000.png` and on; `OUTPUT/annotations/<split>.json` with the truth. Beyond what
+training/datasets/coco_index.py reads, an annotation says `projected`, `obscuration` (mean displayed attenuation, -ln of
+the level, that the item shares its beam with), `segmentation` (COCO's run lengths) and `donor`; an image says
+`background`. Scan number n is a function of the data, the seed and n, so a run that was cut off goes on where it was.
+
+    write_projection_set(Path("data"), Path("projected"), ProjectionPlan(scans=500, items=(1, 3), seed=1))
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.errors import SettingsInvalid
+from detector.normalise import render
+from detector.readers import read_scan
+from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
+from training.datasets.preview import encode_picture
+from training.donors import Donors
+from training.export import TILE_PIXELS
+from training.threat_projection import Projection, Variation, project
+
+#: Backgrounds tried for one scan until an item fits into it.
+BACKGROUNDS = 16
+#: Draws for each item wanted.
+DRAWS = 3
+
+
+@dataclass(frozen=True)
+class ProjectionPlan:
+    """What to make. items: fewest and most in a scan. split: donors and backgrounds come from it alone.
+
+    clutter: where items lie, 0 in the air, 1 in the densest clutter, 0.5 anywhere in the bag.
+    """
+
+    scans: int
+    items: tuple[int, int] = (1, 3)
+    seed: int = 0
+    split: str = "train"
+    clutter: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.scans < 1 or not 1 <= self.items[0] <= self.items[1]:
+            raise SettingsInvalid(
+                f"{self.scans} scans with {self.items[0]}-{self.items[1]} items",
+                remedy="ask for at least one scan, and for items as 1-3",
+            )
+
+
+Record = dict[str, Any]
+
+
+def write_projection_set(
+    data: Path, output: Path, plan: ProjectionPlan, progress: Callable[[int], None] = lambda done: None
+) -> int:
+    """Writes the set, or what is missing of it; returns how many scans this call made.
+
+    progress: called with the number of scans done, after each. Backgrounds are the split's scans without a box, or all
+    where there are none. Raises SettingsInvalid when `output` holds a set of another plan, or nothing can be projected.
+    """
+    index = read_coco(data, plan.split)
+    _claim(output, {"data": str(data.resolve()), **asdict(plan), "items": list(plan.items)})
+    journal = output / f"{plan.split}.jsonl"
+    done = _read_journal(journal)
+    # A line that was cut off must not swallow the next.
+    _write_whole(journal, "".join(json.dumps(record) + "\n" for record in done.values()).encode())
+    maker = _Maker(index, plan)
+    made = 0
+    for number in range(plan.scans):
+        name = f"projected_{number:05d}.png"
+        path = output / "images" / plan.split / name
+        if name not in done or not path.is_file():
+            image, done[name] = maker.make(number, name)
+            _write_whole(path, encode_picture(image, ".png"))
+            with journal.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(done[name]) + "\n")
+            made += 1
+        progress(number + 1)
+    records = [done[f"projected_{number:05d}.png"] for number in range(plan.scans)]
+    document = json.dumps(_document(index, records), indent=1) + "\n"
+    _write_whole(output / "annotations" / f"{plan.split}.json", document.encode())
+    return made
+
+
+def _claim(output: Path, settings: Record) -> None:
+    """Writes the plan beside the set; raises SettingsInvalid when another one is there."""
+    path = output / "projection.json"
+    if not path.is_file():
+        _write_whole(path, (json.dumps(settings, indent=2) + "\n").encode())
+        return
+    try:
+        before = json.loads(path.read_bytes())
+    except ValueError:
+        before = {}
+    # More scans of the same plan are the same set, grown.
+    changed = [key for key in settings if key != "scans" and before.get(key) != settings[key]]
+    if changed:
+        raise SettingsInvalid(
+            f"{output} holds a set made with another {', '.join(changed)}", remedy="choose another folder"
+        )
+
+
+def _read_journal(path: Path) -> dict[str, Record]:
+    done: dict[str, Record] = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            # A line cut off with the run that wrote it: its scan is made again.
+            continue
+        done[record["image"]["file_name"]] = record
+    return done
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    part.replace(path)
+
+
+class _Maker:
+    """Makes scan number n of a plan."""
+
+    def __init__(self, index: CocoIndex, plan: ProjectionPlan) -> None:
+        self._index, self._plan = index, plan
+        clean = [number for number, scan in enumerate(index.scans) if not len(scan.class_ids)]
+        self._backgrounds = clean or list(range(len(index)))
+        # Items must have the size that they have in the background: one store of them for each size of scan.
+        self._donors: dict[int, Donors] = {}
+
+    def make(self, number: int, name: str) -> tuple[NDArray[np.uint8], Record]:
+        """The picture (H, W, 3) and its record. Raises SettingsInvalid when no background takes an item."""
+        generator = np.random.default_rng((self._plan.seed, number))
+        for _ in range(BACKGROUNDS if self._backgrounds else 0):
+            background = self._backgrounds[int(generator.integers(len(self._backgrounds)))]
+            scan = self._index.scans[background]
+            image = render(read_scan(scan.path.read_bytes(), str(scan.path)).views[0])
+            image, found = self._filled(image, background, generator)
+            if found:
+                return image, {"image": self._image(scan, name), "annotations": [*self._own(scan), *found]}
+        raise SettingsInvalid(
+            f"no item of {self._plan.split} can be projected into its scans", remedy="give data with clear items"
+        )
+
+    def _filled(
+        self, image: NDArray[np.uint8], background: int, generator: np.random.Generator
+    ) -> tuple[NDArray[np.uint8], list[Record]]:
+        size = min(max(image.shape[:2]), TILE_PIXELS)
+        donors = self._donors.setdefault(size, Donors(self._index, size))
+        boxes = self._index.scans[background].boxes_xyxy
+        wanted = int(generator.integers(self._plan.items[0], self._plan.items[1] + 1))
+        found: list[Record] = []
+        for _ in range(DRAWS * wanted):
+            drawn = donors.draw(generator, without=background)
+            variation = Variation(clutter=self._plan.clutter)
+            projection = project(image, drawn[1], generator, variation, boxes) if drawn else None
+            if drawn and projection:
+                image, boxes = projection.image, np.concatenate([boxes, projection.box[None]])
+                donor = self._index.scans[drawn[0][0]]
+                found.append(_annotation(projection, drawn[1].class_id, {"scan": donor.path.name, "box": drawn[0][1]}))
+            if len(found) == wanted:
+                break
+        return image, found
+
+    def _image(self, scan: AnnotatedScan, name: str) -> Record:
+        return {
+            "file_name": name,
+            "width": scan.width,
+            "height": scan.height,
+            "source": scan.source,
+            "scanner": scan.scanner,
+            # Scans made of one background belong into one split.
+            "group": scan.group or scan.path.name,
+            "annotated_category_ids": [int(class_id) + 1 for class_id in np.flatnonzero(scan.annotated)],
+            "background": scan.path.name,
+        }
+
+    def _own(self, scan: AnnotatedScan) -> list[Record]:
+        """The background's own boxes."""
+        rows = zip(scan.boxes_xyxy.tolist(), scan.class_ids.tolist(), scan.ignore.tolist(), strict=True)
+        return [
+            {**_box(box), "category_id": class_id + 1, "iscrowd": int(ignored), "projected": False}
+            for box, class_id, ignored in rows
+        ]
+
+
+def _annotation(projection: Projection, class_id: int, donor: Record) -> Record:
+    height, width = projection.image.shape[:2]
+    mask = np.zeros((height, width), bool)
+    x, y = projection.corner
+    mask[y : y + projection.mask.shape[0], x : x + projection.mask.shape[1]] = projection.mask
+    return {
+        **_box(projection.box.tolist()),
+        "area": int(mask.sum()),
+        "category_id": class_id + 1,
+        "iscrowd": 0,
+        "segmentation": {"size": [height, width], "counts": run_lengths(mask)},
+        "projected": True,
+        "obscuration": round(projection.obscuration, 4),
+        "donor": donor,
+    }
+
+
+def _box(corners: list[float]) -> Record:
+    x1, y1, x2, y2 = corners
+    return {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1)}
+
+
+def run_lengths(mask: NDArray[np.bool_]) -> list[int]:
+    """COCO's uncompressed run lengths of a mask (H, W): down the columns, unset first."""
+    flat = mask.ravel(order="F")
+    edges = np.flatnonzero(np.diff(flat)) + 1
+    lengths = np.diff(np.concatenate([[0], edges, [flat.size]])).tolist()
+    return [0, *lengths] if flat.size and flat[0] else lengths
+
+
+def _document(index: CocoIndex, records: list[Record]) -> Record:
+    images = [{"id": number, **record["image"]} for number, record in enumerate(records, start=1)]
+    rows = [(number, row) for number, record in enumerate(records, start=1) for row in record["annotations"]]
+    return {
+        "images": images,
+        "annotations": [{"id": place, "image_id": number, **row} for place, (number, row) in enumerate(rows, start=1)],
+        "categories": [{"id": number, "name": name} for number, name in enumerate(index.class_names, start=1)],
+    }
