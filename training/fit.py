@@ -1,12 +1,13 @@
 """Runs one training: Lightning's loop over a recipe, resumable to the step.
 
-A run folder holds `run.json` (the recipe as resolved, classes, data, start), `checkpoints/` (last.ckpt, and best.ckpt
-by AP50 on validation), `metrics.jsonl` and TensorBoard events.
+A run folder holds `run.json` (the recipe as resolved, classes, data, start), `checkpoints/` (last.ckpt, the one before
+it, and best.ckpt by AP50 on validation), `metrics.jsonl` and TensorBoard events.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +17,25 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from detector.errors import SettingsInvalid
-from training.datasets.coco_index import CocoIndex
-from training.export import read_run
+from detector.errors import RoentgateError, ScanUnreadable, SettingsInvalid
+from detector.outputs.atomic import text_written_whole
+from training.batch_memory import batch_too_large
+from training.checkpoints import NO_ROOM, Begun, NotSaved, WholeCheckpoints, begun, holds_run
+from training.datasets.coco_index import CocoIndex, read_coco
+from training.evaluation.transfer import is_of, split_without
+from training.export import Run, read_run
 from training.metrics_log import JsonLinesLogger
 from training.models.table import build
 from training.module import DetectionModule
 from training.recipe import Recipe
-from training.training_stream import ResumingBatches, TrainingStream, collate
+from training.training_stream import Batch, ResumingBatches, Sample, TrainingStream, collate
+
+#: Steps between logged losses.
+LOG_EVERY = 20
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -37,64 +47,154 @@ class TrainingData:
     validation: CocoIndex | None
 
 
+def read_training_data(folder: Path, recipe: Recipe) -> TrainingData:
+    """Reads train, and val where there is one, without what the recipe leaves out."""
+    train = read_coco(folder, "train", recipe.classes or None)
+    has_validation = (folder / "annotations" / "val.json").is_file()
+    validation = read_coco(folder, "val", train.class_names) if has_validation else None
+    for source in recipe.leave_out:
+        train = split_without(train, source)
+        if validation and any(is_of(scan, source) for scan in validation.scans):
+            validation = split_without(validation, source)
+    return TrainingData(str(folder), train, validation)
+
+
 def fit(data: TrainingData, recipe: Recipe, run: Path, *, resume: bool = False) -> str:
     """Trains on `data` into the folder `run`; returns the line that says what the network started from.
 
-    resume: goes on from run/checkpoints/last.ckpt, to the same weights as if it had never stopped. Raises
-    SettingsInvalid when there is nothing to resume, when the recipe is not the run's, or when the folder already holds
-    a run and resume was not asked for.
+    resume: goes on from the last usable checkpoint, to the same weights as if it had never stopped. Raises
+    SettingsInvalid when there is nothing to resume or to learn from, when the recipe or the classes are not the run's,
+    or when the folder already holds a run and resume was not asked for; ScanUnreadable for a scan that cannot be read;
+    NotSaved, BatchTooLarge and Diverged. None of them costs a checkpoint saved before.
     """
-    checkpoint = _checkpoint(run, resume)
+    _require_startable(run, resume)
+    _require_learnable(data, recipe)
     if resume:
-        _require_same(read_run(run).recipe, recipe)
+        _require_same(_described(run), recipe, data.train.class_names)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     network = build(recipe.model, data.train.class_names)
     start = network.load_pretrained(recipe.start) if recipe.start else "random weights"
-    _write_run(run, recipe, data, start)
     module = DetectionModule(network, recipe, data.validation)
+    point = begun(run / "checkpoints", module.state_dict()) if resume else None
+    if point and point.faults:
+        log.warning("%s; going on from step %d of %s", point.faults, point.step, point.path.name)
+    _write_run(run, recipe, data, start)
     module.to(memory_format=torch.channels_last)
-    trainer = _trainer(recipe, run, validates=data.validation is not None)
-    stream = TrainingStream(data.train, recipe)
-    batches = ResumingBatches(recipe.steps, recipe.batch_size, lambda: trainer.global_step)
-    trainer.fit(
-        module,
-        train_dataloaders=_loader(stream, batches, recipe),
-        # One element: the module scores the whole split at once, through the station's pipeline.
-        val_dataloaders=DataLoader(TensorDataset(torch.zeros(1))) if data.validation else None,
-        ckpt_path=checkpoint,
-        weights_only=True if checkpoint else None,
-    )
+    _train(module, data, run, point)
     return start
 
 
-def _loader(stream: TrainingStream, batches: ResumingBatches, recipe: Recipe) -> DataLoader[Any]:
+def _train(module: DetectionModule, data: TrainingData, run: Path, point: Begun | None) -> None:
+    recipe = module.recipe
+    trainer = _trainer(recipe, run, point.step if point else 0, validates=data.validation is not None)
+    stream = _FaultsAsSamples(TrainingStream(data.train, recipe), data.folder)
+    batches = ResumingBatches(recipe.steps, recipe.batch_size, lambda: trainer.global_step)
+    try:
+        trainer.fit(
+            module,
+            train_dataloaders=_loader(stream, batches, recipe),
+            # One element: the module scores the whole split at once, through the station's pipeline.
+            val_dataloaders=DataLoader(TensorDataset(torch.zeros(1))) if data.validation else None,
+            ckpt_path=str(point.path) if point else None,
+            weights_only=True if point else None,
+        )
+        return
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise NotSaved(f"{run}: {error.strerror} at step {trainer.global_step}; saved checkpoints stand") from error
+    except torch.OutOfMemoryError:
+        pass
+    # Out of the handler, which would keep the failed step's tensors alive while smaller batches are tried.
+    raise batch_too_large(module.network, recipe, trainer.precision_plugin.forward_context)
+
+
+class _FaultsAsSamples(Dataset[Sample | RoentgateError]):
+    """The stream, with errors handed over as values: raised in a worker process, one arrives as a printed traceback."""
+
+    def __init__(self, stream: TrainingStream, folder: str) -> None:
+        self._stream = stream
+        self._remedy = f"run `roentgate-train data check {folder}`, correct what it names, go on with --resume"
+
+    def __len__(self) -> int:
+        return len(self._stream)
+
+    def __getitem__(self, position: int) -> Sample | RoentgateError:
+        try:
+            return self._stream[position]
+        except RoentgateError as error:
+            return type(error)(error.what, remedy=self._remedy)
+        except OSError as error:
+            return ScanUnreadable(f"{error.filename}: {error.strerror}", remedy=self._remedy)
+
+
+def _collate(samples: list[Sample | RoentgateError]) -> Batch | RoentgateError:
+    read: list[Sample] = []
+    for sample in samples:
+        if isinstance(sample, RoentgateError):
+            return sample
+        read.append(sample)
+    return collate(read)
+
+
+def _loader(stream: _FaultsAsSamples, batches: ResumingBatches, recipe: Recipe) -> DataLoader[Any]:
     return DataLoader(
         stream,
         batch_sampler=batches,
-        collate_fn=collate,
+        collate_fn=_collate,
         num_workers=recipe.workers,
         persistent_workers=recipe.workers > 0,
         prefetch_factor=4 if recipe.workers else None,
     )
 
 
-def _checkpoint(run: Path, resume: bool) -> str | None:
-    last = run / "checkpoints" / "last.ckpt"
-    if resume and not last.is_file():
-        raise SettingsInvalid(f"nothing to resume: no {last}", remedy="leave --resume out to begin")
-    if not resume and last.is_file():
+def _require_startable(run: Path, resume: bool) -> None:
+    holds = holds_run(run / "checkpoints")
+    if resume and not holds:
+        raise SettingsInvalid(f"nothing to resume: no checkpoint in {run}", remedy="leave --resume out to begin")
+    if not resume and holds:
         raise SettingsInvalid(f"{run} already holds a run", remedy="add --resume to go on, or choose another folder")
-    return str(last) if resume else None
 
 
-def _require_same(before: Recipe, now: Recipe) -> None:
+def _require_learnable(data: TrainingData, recipe: Recipe) -> None:
+    """One scan and one class are enough to learn from; none is not."""
+    for split, index in {"train": data.train, "val": data.validation}.items():
+        if index is not None and not any(index.boxes_per_class().values()):
+            raise SettingsInvalid(
+                f"{data.folder}: {len(index)} scans and no box of any class in {split}",
+                remedy="annotate some" + (", or remove val.json to train without validation" if split == "val" else ""),
+            )
+    counts = data.train.boxes_per_class()
+    unseen = [name for name in recipe.classes if not counts[name]]
+    if unseen:
+        raise SettingsInvalid(
+            f"the recipe's classes have no box in train: {', '.join(unseen)}", remedy="correct `classes` in the recipe"
+        )
+
+
+def _described(run: Path) -> Run:
+    try:
+        return read_run(run)
+    except (ValueError, KeyError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise SettingsInvalid(
+            f"{run / 'run.json'} is damaged: {reason}", remedy="restore it, or begin in another folder"
+        ) from None
+
+
+def _require_same(before: Run, now: Recipe, class_names: tuple[str, ...]) -> None:
     """Only what does not change the result may differ between the parts of one run."""
-    old, new = before.model_dump(), now.model_dump()
+    old, new = before.recipe.model_dump(), now.model_dump()
     changed = [name for name in new if new[name] != old[name] and name not in ("workers",)]
     if changed:
         raise SettingsInvalid(
             f"the run was begun with another {', '.join(changed)}",
             remedy="resume with the recipe and --set of its start",
+        )
+    if before.class_names != class_names:
+        raise SettingsInvalid(
+            f"the run knows the classes {', '.join(before.class_names)}; the data has {', '.join(class_names)}",
+            remedy="resume with the data of its start",
         )
 
 
@@ -107,17 +207,18 @@ def _write_run(run: Path, recipe: Recipe, data: TrainingData, start: str) -> Non
         "data": data.folder,
         "sources": Counter(scan.source for scan in data.train.scans),
     }
-    (run / "run.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    with text_written_whole(run / "run.json") as file:
+        file.write(json.dumps(described, indent=2) + "\n")
 
 
-def _trainer(recipe: Recipe, run: Path, *, validates: bool) -> lightning.Trainer:
+def _trainer(recipe: Recipe, run: Path, step: int, *, validates: bool) -> lightning.Trainer:
     return lightning.Trainer(
         max_steps=_max_steps(recipe),
         accelerator="auto",
         devices=1,
         precision=_precision(recipe),
         gradient_clip_val=recipe.gradient_clip,
-        logger=[JsonLinesLogger(run), TensorBoardLogger(run, name="", version="tensorboard")],
+        logger=[JsonLinesLogger(run, step), TensorBoardLogger(run, name="", version="tensorboard")],
         callbacks=[
             EMAWeightAveraging(decay=recipe.ema_decay),
             LearningRateMonitor("step"),
@@ -126,9 +227,10 @@ def _trainer(recipe: Recipe, run: Path, *, validates: bool) -> lightning.Trainer
         # By step, not by epoch: an epoch means nothing to a balanced, endless order of scans.
         val_check_interval=recipe.validation_interval if validates else None,
         check_val_every_n_epoch=None,
-        log_every_n_steps=20,
+        log_every_n_steps=LOG_EVERY,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
+        plugins=[WholeCheckpoints()],
         enable_model_summary=False,
     )
 

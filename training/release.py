@@ -23,7 +23,7 @@ from training.export import Run, export_network, load_checkpoint, read_run, unch
 from training.parity import LEAST_SCANS, Parity, require_parity
 from training.scoring import predict_onnx
 from training.simulation import simulate_luggage
-from training.training_stream import read_tile
+from training.tile_reader import read_tile
 
 UInt8 = NDArray[np.uint8]
 

@@ -23,7 +23,7 @@ from training.models.interface import Target
 from training.recipe import AugmentationSettings, Recipe
 from training.sampling import SampleOrder, sampling_weights
 from training.threat_projection import Variation, project
-from training.tile_reader import read_tile as read_tile
+from training.tile_reader import read_tile
 
 UInt8 = NDArray[np.uint8]
 Sample = tuple[UInt8, Target]

@@ -19,8 +19,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Literal
 
-from scipy.io import loadmat, whosmat  # type: ignore[import-untyped]
-from scipy.io.matlab import MatReadError  # type: ignore[import-untyped]
+from scipy.io import loadmat, whosmat
+from scipy.io.matlab import MatReadError
 
 from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Adapter, Published, SourceBox, SourceScan, SourceSet

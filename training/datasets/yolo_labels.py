@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from training.datasets.annotated_set import SourceBox
 from training.datasets.scan_size import scan_size

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta  # type: ignore[import-untyped]
+from scipy.stats import beta
 
 from training.datasets.coco_index import CocoIndex
 from training.evaluation.matching import ClassMatches, average_precision_at_50

@@ -1,0 +1,245 @@
+"""Whatever is wrong with data, recipe, start, checkpoint, disk or memory: one line with a remedy, and nothing lost."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from typer.testing import CliRunner
+
+from detector.errors import ScanUnreadable, SettingsInvalid
+from tests.hostile.training_runs import (
+    LIGHTNING_ADVICE,
+    one_line,
+    recipe,
+    require_same_end,
+    train_on,
+)
+from training.cli import app
+from training.datasets.coco_index import CocoIndex, read_coco
+from training.fit import TrainingData, fit
+from training.models.table import build
+from training.simulation import simulate_dataset
+
+pytestmark = pytest.mark.filterwarnings(*LIGHTNING_ADVICE)
+
+Document = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    simulate_dataset(folder, scans=8, seed=1)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def every_step_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.fit.LOG_EVERY", 1)
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("training.fit.LOG_EVERY", 1)
+        train_on(data, folder)
+    return folder
+
+
+# --- annotations ---
+
+
+def _first(document: Document) -> Document:
+    return document["annotations"][0]  # type: ignore[no-any-return]
+
+
+ANNOTATION_FAULTS: dict[str, tuple[Callable[[Document], object], str]] = {
+    "box outside": (lambda d: _first(d).update(bbox=[9000, 10, 20, 20]), "without area"),
+    "box inverted": (lambda d: _first(d).update(bbox=[50, 50, -20, -20]), "without area"),
+    "box of NaN": (lambda d: _first(d).update(bbox=[float("nan"), 10, 20, 20]), "not finite"),
+    "width of NaN": (lambda d: _first(d).update(bbox=[10, 10, float("nan"), 20]), "not finite"),
+    "endless box": (lambda d: _first(d).update(bbox=[10, 10, float("inf"), 20]), "not finite"),
+    "box of three numbers": (lambda d: _first(d).update(bbox=[10, 10, 20]), "malformed"),
+    "box of words": (lambda d: _first(d).update(bbox=["a", "b", "c", "d"]), "malformed"),
+    "box missing": (lambda d: _first(d).pop("bbox"), "'bbox'"),
+    "box null": (lambda d: _first(d).update(bbox=None), "malformed"),
+    "class unknown": (lambda d: _first(d).update(category_id=99), "99"),
+    "scan unknown": (lambda d: _first(d).update(image_id=4711), "4711"),
+    "annotation no object": (lambda d: d["annotations"].append("x"), "malformed"),
+    "images no list": (lambda d: d.update(images=3), "malformed"),
+    "category without name": (lambda d: d["categories"][0].pop("name"), "'name'"),
+    "class looked for unknown": (lambda d: d["images"][0].update(annotated_category_ids=[99]), "99"),
+    "two scans of one id": (lambda d: d["images"][1].update(id=d["images"][0]["id"]), "one id"),
+    "scan missing": (lambda d: d["images"][0].update(file_name="gone.jpg"), "not there"),
+    "no scans": (lambda d: d.update(images=[], annotations=[]), "0 scans"),
+    "no boxes": (lambda d: d.update(annotations=[]), "no box"),
+    "no classes": (lambda d: d.update(annotations=[], categories=[]), "malformed|no box|99|know"),
+}
+
+
+def changed(data: Path, folder: Path, change: Callable[[Document], object]) -> Path:
+    document = json.loads((data / "annotations" / "train.json").read_text())
+    change(document)
+    (folder / "annotations").mkdir(parents=True)
+    (folder / "annotations" / "train.json").write_text(json.dumps(document))
+    (folder / "images").symlink_to(data / "images")
+    return folder
+
+
+@pytest.mark.parametrize("fault", ANNOTATION_FAULTS)
+def test_a_fault_in_the_annotations_is_one_line(fault: str, data: Path, tmp_path: Path) -> None:
+    change, message = ANNOTATION_FAULTS[fault]
+    with pytest.raises(SettingsInvalid, match=message) as caught:
+        train_on(changed(data, tmp_path / "data", change), tmp_path / "run")
+    one_line(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("content", [b'{"images": [{"id": 1, "fil', b"\xff\xfe{", b"", b"[" * 200_000, b"[1, 2]"])
+def test_a_half_written_annotation_file_is_one_line(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "train.json").write_bytes(content)
+    with pytest.raises(SettingsInvalid, match=r"not JSON|not COCO") as caught:
+        read_coco(tmp_path, "train")
+    one_line(caught.value)
+
+
+def test_a_box_a_little_outside_is_clipped(data: Path, tmp_path: Path) -> None:
+    folder = changed(data, tmp_path / "data", lambda d: _first(d).update(bbox=[-3, -2, 30, 20]))
+    boxes = [scan.boxes_xyxy for scan in read_coco(folder, "train").scans if len(scan.boxes_xyxy)]
+    assert boxes[0][0].tolist() == [0, 0, 27, 18]
+
+
+def only(index: CocoIndex, scans: int) -> CocoIndex:
+    return CocoIndex(index.class_names, tuple(scan for scan in index.scans if len(scan.boxes_xyxy))[:scans])
+
+
+def test_one_scan_is_enough_and_so_is_one_class(data: Path, tmp_path: Path) -> None:
+    index = only(read_coco(data, "train"), 1)
+    name = index.class_names[int(index.scans[0].class_ids[0])]
+    single = only(read_coco(data, "train", (name,)), 1)
+    settings = recipe(steps=2, classes=(name,), input_size=64)
+    assert fit(TrainingData("d", single, single), settings, tmp_path / "run") == "random weights"
+    assert (tmp_path / "run" / "checkpoints" / "best.ckpt").is_file()
+
+
+def test_a_class_of_the_recipe_without_a_box_is_refused(data: Path, tmp_path: Path) -> None:
+    names = ("gun", "torpedo")
+    index = read_coco(data, "train", names)
+    with pytest.raises(SettingsInvalid, match="no box in train: torpedo"):
+        fit(TrainingData("d", index, None), recipe(classes=names), tmp_path / "run")
+
+
+def test_a_validation_without_boxes_is_refused(data: Path, tmp_path: Path) -> None:
+    index = read_coco(data, "train")
+    empty = CocoIndex(index.class_names, ())
+    with pytest.raises(SettingsInvalid, match="in val") as caught:
+        fit(TrainingData("d", index, empty), recipe(), tmp_path / "run")
+    one_line(caught.value)
+
+
+# --- scans that fail in the middle ---
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_scan_that_cannot_be_read_in_the_middle_stops_with_one_line(
+    workers: int, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(data, folder)
+    index = read_coco(folder, "train")
+    for scan in index.scans[1:]:
+        scan.path.write_bytes(scan.path.read_bytes()[:1000])
+    with pytest.raises(ScanUnreadable, match="simulated_") as caught:
+        fit(TrainingData(str(folder), index, None), recipe(workers=workers), tmp_path / "run")
+    one_line(caught.value)
+    assert "data check" in caught.value.remedy and "Traceback" not in caught.value.what
+
+
+def test_a_scan_that_vanished_stops_with_one_line_and_the_run_goes_on_when_it_is_back(
+    data: Path, tmp_path: Path, whole: Path
+) -> None:
+    run, folder = tmp_path / "run", tmp_path / "data"
+    shutil.copytree(data, folder)
+    index, away = read_coco(folder, "train"), tmp_path / "away"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("training.fit._max_steps", lambda recipe: 2)
+        fit(TrainingData(str(folder), index, None), recipe(), run)
+    (folder / "images" / "train").rename(away)
+    with pytest.raises(ScanUnreadable, match="No such file") as caught:
+        fit(TrainingData(str(folder), index, None), recipe(), run, resume=True)
+    one_line(caught.value)
+    away.rename(folder / "images" / "train")
+    fit(TrainingData(str(folder), index, None), recipe(), run, resume=True)
+    require_same_end(run, whole)
+
+
+# --- recipes and starts ---
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [("stepps=3", "steps"), ("augmentation.flipp=1", "flip"), ("batch_size=0", "batch_size"), ("model=yolo", "yolo")],
+)
+def test_a_recipe_that_cannot_be_is_one_line(change: str, message: str, data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    arguments = ["fit", "yolox-nano", "--data", str(data), "--output", str(run), "--set", "start=", "--set", change]
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, SettingsInvalid) and message in result.exception.what
+    one_line(result.exception)
+    assert not run.exists()
+
+
+def _save(path: Path, content: object) -> Path:
+    torch.save(content, path)
+    return path
+
+
+def _tensors(path: Path, state: dict[str, torch.Tensor]) -> Path:
+    save_file(state, path)
+    return path
+
+
+def _bytes(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def _with_nan() -> dict[str, torch.Tensor]:
+    state = {name: value.clone() for name, value in build("yolox-nano", ("gun",)).state_dict().items()}
+    next(value for value in state.values() if value.ndim == 4)[0] = float("nan")
+    return state
+
+
+STARTS: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "missing": (lambda folder: folder / "gone.safetensors", "not found"),
+    "a folder": (lambda folder: folder, "not found"),
+    "cut short": (lambda folder: _bytes(folder / "x.safetensors", b"\x10\0\0\0\0\0\0\0{"), "damaged"),
+    "no weights": (lambda folder: _bytes(folder / "x.pth", b"GIF89a"), "damaged"),
+    "code in a pickle": (lambda folder: _save(folder / "x.pt", {"model": subprocess.Popen}), "damaged"),
+    "numbers alone": (lambda folder: _save(folder / "x.pt", [1, 2, 3]), "no named tensors"),
+    "another family": (
+        lambda folder: _tensors(folder / "x.safetensors", {"encoder.0.weight": torch.zeros(2, 2)}),
+        "do not fit",
+    ),
+    "weights of NaN": (lambda folder: _tensors(folder / "x.safetensors", _with_nan()), "not finite"),
+    "a hub's name cut short": (lambda folder: Path("hf-hub:owner/name"), "names no file"),
+}
+
+
+@pytest.mark.parametrize("kind", STARTS)
+def test_a_start_that_does_not_fit_is_one_line(kind: str, data: Path, tmp_path: Path) -> None:
+    make, message = STARTS[kind]
+    with pytest.raises(SettingsInvalid, match=message) as caught:
+        train_on(data, tmp_path / "run", recipe(start=str(make(tmp_path))))
+    one_line(caught.value)
+    assert not (tmp_path / "run").exists()
