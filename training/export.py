@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from detector.errors import SettingsInvalid
 from detector.weights_spec import BOXES_NAME, INPUT_NAME, METADATA_KEY, SCORES_NAME, WeightsSpec
+from training.checkpoints import read_checkpoint
 from training.models.interface import DetectionNetwork
 from training.models.table import build
 from training.recipe import Recipe
@@ -50,18 +51,17 @@ class Run:
 
 
 def read_run(run: Path) -> Run:
-    """What `fit` wrote beside its checkpoints. Raises SettingsInvalid when `run` is no run folder."""
+    """What `fit` wrote beside its checkpoints. Raises SettingsInvalid when `run` is no run folder, or damaged."""
     path = run / "run.json"
     if not path.is_file():
         raise SettingsInvalid(f"{run} is no run folder: no run.json", remedy="give the --output of a fit")
-    values = json.loads(path.read_text(encoding="utf-8"))
-    return Run(
-        Recipe.model_validate(values["recipe"]),
-        tuple(values["class_names"]),
-        values["start"],
-        values["data"],
-        values["sources"],
-    )
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        recipe, names = Recipe.model_validate(values["recipe"]), tuple(values["class_names"])
+        return Run(recipe, names, values["start"], values["data"], values["sources"])
+    except (ValueError, KeyError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise SettingsInvalid(f"{path} is damaged: {reason}", remedy="restore it, or begin in another folder") from None
 
 
 def load_checkpoint(run: Path, checkpoint: str) -> DetectionNetwork:
@@ -72,7 +72,7 @@ def load_checkpoint(run: Path, checkpoint: str) -> DetectionNetwork:
     described = read_run(run)
     network = build(described.recipe.model, described.class_names)
     # The averaging callback stores the averaged weights as the checkpoint's own, the raw ones beside them.
-    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    state = read_checkpoint(path)["state_dict"]
     network.load_state_dict({key.removeprefix("network."): value for key, value in state.items()})
     return network.eval()
 

@@ -10,6 +10,7 @@ import json
 import logging
 from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ from training.training_stream import Batch, ResumingBatches, Sample, TrainingStr
 
 #: Steps between logged losses.
 LOG_EVERY = 20
+
+#: Time between checkpoints, besides those after each validation.
+SAVE_EVERY = timedelta(minutes=5)
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +74,7 @@ def fit(data: TrainingData, recipe: Recipe, run: Path, *, resume: bool = False) 
     _require_startable(run, resume)
     _require_learnable(data, recipe)
     if resume:
-        _require_same(_described(run), recipe, data.train.class_names)
+        _require_same(read_run(run), recipe, data.train.class_names)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     network = build(recipe.model, data.train.class_names)
     start = network.load_pretrained(recipe.start) if recipe.start else "random weights"
@@ -172,16 +176,6 @@ def _require_learnable(data: TrainingData, recipe: Recipe) -> None:
         )
 
 
-def _described(run: Path) -> Run:
-    try:
-        return read_run(run)
-    except (ValueError, KeyError, TypeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise SettingsInvalid(
-            f"{run / 'run.json'} is damaged: {reason}", remedy="restore it, or begin in another folder"
-        ) from None
-
-
 def _require_same(before: Run, now: Recipe, class_names: tuple[str, ...]) -> None:
     """Only what does not change the result may differ between the parts of one run."""
     old, new = before.recipe.model_dump(), now.model_dump()
@@ -242,12 +236,15 @@ def _max_steps(recipe: Recipe) -> int:
 def _checkpoints(recipe: Recipe, run: Path, *, validates: bool) -> list[Callback]:
     folder = run / "checkpoints"
     every = recipe.validation_interval
+    # By the clock as well: what is lost to a kill is minutes, however far validations lie apart.
+    timed = ModelCheckpoint(folder, filename="last", train_time_interval=SAVE_EVERY, enable_version_counter=False)
     if not validates:
-        return [ModelCheckpoint(folder, filename="last", every_n_train_steps=every, enable_version_counter=False)]
+        regular = ModelCheckpoint(folder, filename="last", every_n_train_steps=every, enable_version_counter=False)
+        return [timed, regular]
     best = ModelCheckpoint(folder, monitor="val/AP50", mode="max", filename="best", enable_version_counter=False)
     # Saved after the validation and after `best`, so that a resumed run remembers what the best one scored.
     last = ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=False, enable_version_counter=False)
-    return [best, last]
+    return [timed, best, last]
 
 
 def _precision(recipe: Recipe) -> Any:

@@ -12,6 +12,7 @@ from detector.errors import SettingsInvalid
 from detector.outputs.atomic import write_bytes_whole
 from detector.weights import MANIFEST, Manifest, ManifestEntry, manifest_json, read_manifest, read_spec
 from detector.weights_spec import WeightsSpec
+from training.quantisation_gate import require_passed
 
 #: Cards stand one after another in weights/README.md, each between its own two marks.
 CARD_BEGIN, CARD_END = "<!-- card {name} -->", "<!-- end {name} -->"
@@ -28,6 +29,8 @@ def publish(file: Path, name: str, folder: Path, evaluation: Path, *, default: b
         raise SettingsInvalid(f"cannot read {file}: {error.strerror}", remedy="export it first") from None
     spec, digest = read_spec(name, data), hashlib.sha256(data).hexdigest()
     metrics = _metrics_of(evaluation, digest)
+    if spec.precision == "int8":
+        require_passed(file)
     if spec.terms == "not stated":
         raise SettingsInvalid(f"{file} does not state its terms", remedy="export it with --terms")
     entry = ManifestEntry(
@@ -103,6 +106,7 @@ def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, 
         _class_table(spec, metrics),
         _mean_line(frequent),
         _pd_table(metrics["pd_at_pfa"]),
+        _calibration_line(metrics["calibration"]),
         _LIMITS.format(classes=", ".join(spec.class_names)),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -150,9 +154,20 @@ def _pd_table(curve: dict[str, Any] | None) -> str:
     return "\n".join(rows)
 
 
+def _calibration_line(calibration: dict[str, Any]) -> str:
+    parts = []
+    confident = f"those from {calibration['confident_from']:g} on"
+    for name, said in (("listed", "all listed detections"), ("confident", confident)):
+        error = calibration[name]
+        if error["d_ece"] is not None:
+            chance = f"; chance alone gives {error['if_calibrated']:.3f}" if error["if_calibrated"] is not None else ""
+            parts.append(f"{error['d_ece']:.3f} {_interval(error['interval'], 3)} over {said} (n {error['n']}{chance})")
+    return f"Calibration (D-ECE): {', '.join(parts)}." if parts else ""
+
+
 def _rate(rate: dict[str, Any]) -> str:
     return f"{rate['value']:.3f} {_interval(rate['interval'])}"
 
 
-def _interval(interval: list[float] | None) -> str:
-    return f"[{interval[0]:.2f}, {interval[1]:.2f}]" if interval else ""
+def _interval(interval: list[float] | None, digits: int = 2) -> str:
+    return f"[{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]" if interval else ""

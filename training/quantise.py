@@ -245,6 +245,7 @@ def _described(spec: WeightsSpec, graph: onnx.GraphProto, body: list[str], calib
         {
             **spec.model_dump(),
             "name": f"{spec.name}-int8",
+            "precision": "int8",
             "pretrained": f"{spec.pretrained}; {note}",
             "operating_point": f"{spec.operating_point} (chosen with the float file)",
             "metrics": {},
