@@ -24,5 +24,6 @@ examples:
 # train, export, measure and publish the default weights: just retrain DATA START
 retrain data start run="runs/luggage":
     uv run --all-extras roentgate-train fit yolox-nano --data {{data}} --output {{run}} --set start={{start}}
-    uv run --all-extras roentgate-train export {{run}} --output {{run}}/luggage.onnx
+    uv run --all-extras roentgate-train export {{run}} --output {{run}}/raw.onnx --name luggage
+    uv run --all-extras roentgate-train calibrate {{run}}/raw.onnx --data {{data}} --output {{run}}/luggage.onnx
     uv run --all-extras roentgate-train evaluate {{run}}/luggage.onnx --data {{data}} --split test --output {{run}}/test

@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 
 from detector.weights import read_manifest
+from training.datasets.adapters import ADAPTERS
 from training.evaluation.alignment import intersection_over_union
 
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+RETRAINING = (REPOSITORY / "docs" / "retraining.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:
@@ -84,10 +86,32 @@ def test_python_lines_run(block: str, tmp_path: Path) -> None:
     "line", [line for line in commands() if re.search(r"roentgate(-train)? ", line) and "pip install" not in line]
 )
 def test_every_option_that_readme_names_exists(line: str) -> None:
+    require_options(line)
+
+
+def test_every_command_of_the_page_on_retraining_exists() -> None:
+    blocks = "".join(re.findall(r"```bash\n(.*?)```", RETRAINING, re.DOTALL))
+    lines = re.findall(r"^(roentgate.*?)(?:#.*)?$", blocks, re.MULTILINE) + re.findall(
+        r"`(roentgate[^`]*)`", RETRAINING
+    )
+    assert len(lines) > 15
+    for line in {line.split(" --set")[0] for line in lines}:
+        require_options(line)
+
+
+def test_the_page_on_data_sets_names_every_adapter_and_no_other() -> None:
+    page = (REPOSITORY / "docs" / "data-sets.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w-]+)` \| .* \| yes \| (yes|) ?\| (.*) \|$", page, re.MULTILINE)
+    assert {name: (bool(written), terms) for name, written, terms in rows} == {
+        name: (adapter.write is not None, adapter.terms) for name, adapter in ADAPTERS.items()
+    }
+
+
+def require_options(line: str) -> None:
     program, *words = line.split("roentgate", 1)[1].split()
     module = "training.cli" if program == "-train" else "detector.cli"
     words = words if program == "-train" else [program, *words]
-    command = words[:2] if words[0] in ("data", "weights") else words[:1]
+    command = words[:2] if words[0] in ("data", "weights", "scanner") else words[:1]
     done = subprocess.run(
         [sys.executable, "-c", f"from {module} import main; main()", *command, "--help"],
         cwd=REPOSITORY, capture_output=True, text=True, timeout=120, env={**os.environ, "COLUMNS": "250"},
