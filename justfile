@@ -21,7 +21,7 @@ format:
 examples:
     uv run --all-extras python -m training.simulation examples
 
-# train, export, measure and publish the default weights: just retrain DATA START
+# train, export, calibrate and measure weights: just retrain DATA START
 retrain data start run="runs/luggage":
     uv run --all-extras roentgate-train fit yolox-nano --data {{data}} --output {{run}} --set start={{start}}
     uv run --all-extras roentgate-train export {{run}} --output {{run}}/raw.onnx --name luggage

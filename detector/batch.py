@@ -183,6 +183,7 @@ def _context(detector: Detector, ledger: Ledger, begun: datetime, seconds: float
         "listed from": f"{detector.thresholds.min_score:g}",
         "tile": f"{detector.tile_pixels} px" if detector.tile_pixels else "off",
         "provider": detector.network.provider.value,
+        **({"scanner": detector.scanner.name} if detector.scanner else {}),
     }
     spec = detector.spec
     return RunContext(detector.weights.label, spec.class_names, spec.terms, settings, begun, seconds, ledger.head())

@@ -18,11 +18,11 @@ from typing import Any
 
 from detector.errors import SettingsInvalid
 from training.checkpoints import holds_run
-from training.datasets.coco_index import CocoIndex, read_coco
+from training.datasets.coco_index import CocoIndex
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
 from training.export import export_network, load_checkpoint, unchosen_spec
-from training.fit import TrainingData, fit
+from training.fit import TrainingData, fit, read_training_data
 from training.recipe import Recipe, resolve_recipe
 from training.scoring import predict_onnx
 
@@ -73,20 +73,26 @@ def ablate(
         for setting in settings
         for seed in ablation.seeds
     }
-    classes = next(iter(recipes.values())).classes or None
-    train = read_coco(data, "train", classes)
-    both = TrainingData(str(data), train, read_coco(data, "val", train.class_names))
+    splits = {key: _splits(data, recipe) for key, recipe in recipes.items()}
     results: list[SettingResult] = []
     for number, setting in enumerate(settings):
         by_seed: dict[int, Figures] = {}
         for seed in ablation.seeds:
             folder = output / f"{number:02d}_{_folder_name(setting)}" / f"seed{seed}"
             progress(f"{' '.join(setting)}, seed {seed}")
-            by_seed[seed] = _figures_of(both, recipes[setting, seed], folder)
+            by_seed[seed] = _figures_of(splits[setting, seed], recipes[setting, seed], folder)
         results.append(SettingResult(" ".join(setting), by_seed))
         # After each setting, so that a long comparison can be read while it goes on.
-        _write(output, results, ablation, train)
+        _write(output, results, ablation, splits[setting, ablation.seeds[0]].train)
     return results
+
+
+def _splits(data: Path, recipe: Recipe) -> TrainingData:
+    """As `fit` would read them, without what the recipe leaves out."""
+    both = read_training_data(data, recipe)
+    if both.validation is None:
+        raise SettingsInvalid(f"no val split in {data} to judge by", remedy="make one with data prepare --val-share")
+    return both
 
 
 def combinations(vary: Sequence[str]) -> list[tuple[str, ...]]:

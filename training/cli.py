@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from detector.errors import RoentgateError, SettingsInvalid
+from detector.terminal import stderr
 from training.data_commands import data_app
 from training.study_commands import study_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(data_app, name="data")
 app.add_typer(study_app)
-stderr = Console(stderr=True, highlight=False)
 
 Data = Annotated[Path, typer.Option(help="Folder with annotations/<split>.json and images/.")]
 Terms = Annotated[
@@ -68,14 +67,12 @@ def export(
     source_terms: Terms = [],  # noqa: B006
 ) -> None:
     """One ONNX with everything inside: preprocessing, classes, alarm scores, terms. Fails if it differs from torch."""
-    from training.datasets.coco_index import read_coco
     from training.export import read_run
+    from training.fit import read_training_data
     from training.release import Release, export_release
 
     described = read_run(run)
-    folder = data or Path(described.data)
-    has_validation = (folder / "annotations" / "val.json").is_file()
-    validation = read_coco(folder, "val", described.class_names) if has_validation else None
+    validation = read_training_data(data or Path(described.data), described.whole_recipe()).validation
     release = Release(name or output.stem, terms, _pairs(source_terms), checkpoint, input_size, pfa)
     spec, parity = export_release(run, output, release, validation)
     typer.echo(
@@ -114,11 +111,14 @@ def calibrate(
     index = read_coco(data, split, detector_for(weights).spec.class_names)
     wanted = Wanted(0.05 if pfa is None and pd is None else pfa, pd)
     result = calibrate_weights(weights, index, wanted, output, seed)
-    before, after = result.before.listed, result.after.listed
-    typer.echo(
-        f"D-ECE {_told(before.d_ece)} -> {_told(after.d_ece)} on {after.n} detections, scans not fitted on "
-        f"({result.fitted.method}); {_told(after.if_calibrated)} is what chance alone gives"
-    )
+    for name, before, after in (
+        ("all detections", result.before.listed, result.after.listed),
+        (f"scores from {result.after.confident_from:g} on", result.before.confident, result.after.confident),
+    ):
+        typer.echo(
+            f"D-ECE of {name}: {_told(before.d_ece)} (n {before.n}) -> {_told(after.d_ece)} (n {after.n}), on scans "
+            f"not fitted on, {result.fitted.method}; chance alone gives {_told(after.if_calibrated)}"
+        )
     typer.echo(f"wrote {output}: {result.operating_point.operating_point}")
 
 
@@ -138,11 +138,15 @@ def evaluate(
     from training.datasets.coco_index import read_coco
     from training.evaluation.metrics import evaluate
     from training.evaluation.report import EvaluationSetup, write_evaluation
+    from training.progress import with_progress
     from training.scoring import detector_for, predict_with
 
     detector = detector_for(weights)
     index = read_coco(data, split, detector.spec.class_names)
-    predictions = predict_with(detector, index)
+    unknown = [name for name in read_coco(data, split).class_names if name not in detector.spec.class_names]
+    if unknown:
+        stderr.print(f"not measured, as the weights do not know them: {', '.join(unknown)}", markup=False)
+    predictions = predict_with(detector, index, with_progress)
     metrics = evaluate(index, predictions, detector.spec.thresholds, seed)
     setup = EvaluationSetup(
         detector.weights.name, detector.weights.sha256, data.name, split, detector.network.provider.value

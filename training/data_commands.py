@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from detector.terminal import stderr
+from training.progress import with_progress
 
 if TYPE_CHECKING:
     from training.datasets.check_source import SourceCheck
@@ -24,11 +21,9 @@ if TYPE_CHECKING:
 
 data_app = typer.Typer(no_args_is_help=True, help="Check, prepare and look at annotated scans.")
 console = Console(highlight=False)
-Item = TypeVar("Item")
 
 #: Findings of one kind that are printed; all of them are in findings.jsonl.
 _SHOWN = 5
-_LINE_SECONDS = 10.0
 
 PreparedFolder = Annotated[Path, typer.Argument(help="Folder that `data prepare` wrote.")]
 
@@ -179,27 +174,6 @@ def data_preview(
 
         preview(data, split, output, count=scans, seed=seed)
     typer.echo(f"wrote {output}")
-
-
-def with_progress(title: str, items: Iterable[Item], total: int) -> Iterator[Item]:
-    """Passes `items` on: a bar on a terminal, a line every ten seconds elsewhere, always on standard error."""
-    if not sys.stderr.isatty():
-        yield from _with_lines(title, items, total)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=stderr) as bar:
-        yield from bar.track(items, total=total, description=title)
-
-
-def _with_lines(title: str, items: Iterable[Item], total: int) -> Iterator[Item]:
-    begun = last = time.perf_counter()
-    for done, item in enumerate(items, 1):
-        yield item
-        if (now := time.perf_counter()) - last >= _LINE_SECONDS:
-            last, rate = now, done / (now - begun)
-            stderr.print(
-                f"{title}: {done}/{total}, {rate:.0f} a second, {(total - done) / rate:.0f} s left", markup=False
-            )
 
 
 def _line(finding: Finding) -> str:

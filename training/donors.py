@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.tiling import Tile
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
@@ -28,13 +29,17 @@ class Donors:
         self._by_class = donors_by_class(index)
         self._items: dict[Donor, Item | None] = {}
 
-    def draw(self, generator: np.random.Generator, without: int | None = None) -> tuple[Donor, Item] | None:
+    def draw(
+        self, generator: np.random.Generator, without: int | None = None, looked_for: NDArray[np.bool_] | None = None
+    ) -> tuple[Donor, Item] | None:
         """An item of a class drawn evenly, so that rare ones come as often as common ones; None where none was found.
 
-        without: number of the scan that it must not come from.
+        without: number of the scan that it must not come from. looked_for: (C,) the classes to draw from; None for all.
         """
-        for _ in range(TRIES if self._by_class else 0):
-            donors = self._by_class[int(generator.integers(len(self._by_class)))]
+        wanted = np.ones(len(self._by_class), bool) if looked_for is None else looked_for
+        drawn_from = [donors for donors, chosen in zip(self._by_class, wanted, strict=True) if donors and chosen]
+        for _ in range(TRIES if drawn_from else 0):
+            donors = drawn_from[int(generator.integers(len(drawn_from)))]
             donor = donors[int(generator.integers(len(donors)))]
             if donor[0] != without and (item := self._item(donor)):
                 return donor, item
@@ -59,13 +64,13 @@ class Donors:
 
 
 def donors_by_class(index: CocoIndex) -> list[list[Donor]]:
-    """Donors of each class that has any."""
+    """Donors of each class, by class id."""
     donors: list[list[Donor]] = [[] for _ in index.class_names]
     for scan_number, scan in enumerate(index.scans):
         for box_number, class_id in enumerate(scan.class_ids):
             if not scan.ignore[box_number] and _stands_alone(scan, box_number):
                 donors[int(class_id)].append((scan_number, box_number))
-    return [entries for entries in donors if entries]
+    return donors
 
 
 def _stands_alone(scan: AnnotatedScan, box_number: int) -> bool:

@@ -41,13 +41,23 @@ class ExportedGraph(nn.Module):
 
 @dataclass(frozen=True)
 class Run:
-    """A finished or running training, as its folder tells. data: the folder it was trained on, as it was named then."""
+    """A finished or running training, as its folder tells.
+
+    data: the folder it was trained on, as it was named then. emphasis,
+    annotations: digests of the recipe's file of that name and of the training annotations, or "".
+    """
 
     recipe: Recipe
     class_names: tuple[str, ...]
     start: str
     data: str
     sources: dict[str, int]
+    emphasis: str = ""
+    annotations: str = ""
+
+    def whole_recipe(self) -> Recipe:
+        """The recipe with the classes that were the data's, in their order."""
+        return self.recipe.model_copy(update={"classes": self.class_names})
 
 
 def read_run(run: Path) -> Run:
@@ -58,7 +68,8 @@ def read_run(run: Path) -> Run:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         recipe, names = Recipe.model_validate(values["recipe"]), tuple(values["class_names"])
-        return Run(recipe, names, values["start"], values["data"], values["sources"])
+        digests = values.get("emphasis", ""), values.get("annotations", "")
+        return Run(recipe, names, values["start"], values["data"], values["sources"], *digests)
     except (ValueError, KeyError, TypeError) as error:
         reason = str(error).partition("\n")[0]
         raise SettingsInvalid(f"{path} is damaged: {reason}", remedy="restore it, or begin in another folder") from None

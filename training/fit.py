@@ -6,6 +6,7 @@ it, and best.ckpt by AP50 on validation), `metrics.jsonl` and TensorBoard events
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections import Counter
@@ -36,6 +37,8 @@ from training.training_stream import Batch, ResumingBatches, Sample, TrainingStr
 #: Steps between logged losses.
 LOG_EVERY = 20
 
+#: The figure that the best checkpoint is best in.
+JUDGED_BY = "val/AP50_of_frequent"
 #: Time between checkpoints, besides those after each validation.
 SAVE_EVERY = timedelta(minutes=5)
 
@@ -74,7 +77,7 @@ def fit(data: TrainingData, recipe: Recipe, run: Path, *, resume: bool = False) 
     _require_startable(run, resume)
     _require_learnable(data, recipe)
     if resume:
-        _require_same(read_run(run), recipe, data.train.class_names)
+        _require_same(read_run(run), recipe, data)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     network = build(recipe.model, data.train.class_names)
     start = network.load_pretrained(recipe.start) if recipe.start else "random weights"
@@ -176,8 +179,9 @@ def _require_learnable(data: TrainingData, recipe: Recipe) -> None:
         )
 
 
-def _require_same(before: Run, now: Recipe, class_names: tuple[str, ...]) -> None:
+def _require_same(before: Run, now: Recipe, data: TrainingData) -> None:
     """Only what does not change the result may differ between the parts of one run."""
+    class_names, folder = data.train.class_names, data.folder
     old, new = before.recipe.model_dump(), now.model_dump()
     changed = [name for name in new if new[name] != old[name] and name not in ("workers",)]
     if changed:
@@ -185,11 +189,23 @@ def _require_same(before: Run, now: Recipe, class_names: tuple[str, ...]) -> Non
             f"the run was begun with another {', '.join(changed)}",
             remedy="resume with the recipe and --set of its start",
         )
+    files = {before.emphasis: Path(now.emphasis), before.annotations: Path(folder) / "annotations" / "train.json"}
+    for digest, path in files.items():
+        if digest and digest != _digest(path):
+            raise SettingsInvalid(
+                f"{path} is not what it was when the run began: scans would come in another order",
+                remedy="restore the file, or begin in another folder",
+            )
     if before.class_names != class_names:
         raise SettingsInvalid(
             f"the run knows the classes {', '.join(before.class_names)}; the data has {', '.join(class_names)}",
             remedy="resume with the data of its start",
         )
+
+
+def _digest(path: Path) -> str:
+    """Of a file's content; empty where there is none, as for scans that a test makes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def _write_run(run: Path, recipe: Recipe, data: TrainingData, start: str) -> None:
@@ -200,6 +216,8 @@ def _write_run(run: Path, recipe: Recipe, data: TrainingData, start: str) -> Non
         "start": start,
         "data": data.folder,
         "sources": Counter(scan.source for scan in data.train.scans),
+        "emphasis": _digest(Path(recipe.emphasis)) if recipe.emphasis else "",
+        "annotations": _digest(Path(data.folder) / "annotations" / "train.json"),
     }
     with text_written_whole(run / "run.json") as file:
         file.write(json.dumps(described, indent=2) + "\n")
@@ -241,10 +259,25 @@ def _checkpoints(recipe: Recipe, run: Path, *, validates: bool) -> list[Callback
     if not validates:
         regular = ModelCheckpoint(folder, filename="last", every_n_train_steps=every, enable_version_counter=False)
         return [timed, regular]
-    best = ModelCheckpoint(folder, monitor="val/AP50", mode="max", filename="best", enable_version_counter=False)
+    best = _BestInPlace(folder, monitor=JUDGED_BY, mode="max", filename="best", enable_version_counter=False)
     # Saved after the validation and after `best`, so that a resumed run remembers what the best one scored.
     last = ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=False, enable_version_counter=False)
     return [timed, best, last]
+
+
+class _BestInPlace(ModelCheckpoint):
+    """Remembers the best score of a run whose folder was moved; Lightning forgets it and takes the next network."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """What was saved, with its paths in the folder where the run is now."""
+        here = {
+            key: self._here(state_dict[key]) for key in ("best_model_path", "kth_best_model_path", "last_model_path")
+        }
+        best = {self._here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict({**state_dict, **here, "dirpath": self.dirpath, "best_k_models": best})
+
+    def _here(self, path: str) -> str:
+        return str(Path(str(self.dirpath)) / Path(path).name) if path else path
 
 
 def _precision(recipe: Recipe) -> Any:

@@ -24,6 +24,7 @@ import torch
 
 from detector.errors import SettingsInvalid
 from detector.pipeline import Detector
+from training.checkpoints import holds_run
 from training.datasets.coco_index import CocoIndex, read_coco
 from training.evaluation.metrics import evaluate
 from training.export import export_network, load_checkpoint, unchosen_spec
@@ -132,7 +133,7 @@ def _measured(
     model: str, train: CocoIndex, scored: CocoIndex, budget: Budget, folder: Path, setting: dict[str, Any]
 ) -> Compared:
     recipe, started = comparison_recipe(model, budget, setting["start"]), time.perf_counter()
-    resume = (folder / "run" / "checkpoints" / "last.ckpt").is_file()
+    resume = holds_run(folder / "run" / "checkpoints")
     start = fit(TrainingData(setting["data"], train, None), recipe, folder / "run", resume=resume)
     seconds = time.perf_counter() - started
     network = load_checkpoint(folder / "run", "last")

@@ -156,11 +156,13 @@ class _Maker:
     ) -> tuple[NDArray[np.uint8], list[Record]]:
         size = min(max(image.shape[:2]), TILE_PIXELS)
         donors = self._donors.setdefault(size, Donors(self._index, size))
-        boxes = self._index.scans[background].boxes_xyxy
+        scan = self._index.scans[background]
+        boxes = scan.boxes_xyxy
         wanted = int(generator.integers(self._plan.items[0], self._plan.items[1] + 1))
         found: list[Record] = []
         for _ in range(DRAWS * wanted):
-            drawn = donors.draw(generator, without=background)
+            # Of the classes that count there: what nobody looked for in the background would be in no figure.
+            drawn = donors.draw(generator, background, scan.annotated)
             variation = Variation(clutter=self._plan.clutter)
             projection = project(image, drawn[1], generator, variation, boxes) if drawn else None
             if drawn and projection:

@@ -53,9 +53,9 @@ def publish(file: Path, name: str, folder: Path, evaluation: Path, *, default: b
 def _metrics_of(path: Path, digest: str) -> dict[str, Any]:
     try:
         metrics: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+        measured = str(metrics["setup"]["weights_sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingsInvalid(f"{path}: no evaluation: {error}", remedy="run roentgate-train evaluate first") from None
-    measured = str(metrics["setup"]["weights_sha256"])
     if measured != digest:
         raise SettingsInvalid(
             f"{path} measured {measured[:12]}..., this file is {digest[:12]}...", remedy="evaluate this very file"
@@ -102,7 +102,7 @@ def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, 
         f"**Alarm scores.** {spec.operating_point}",
         f"**Measured** on `{setup['split']}` ({setup['scans']} scans, {setup['boxes']} boxes), the ONNX file through "
         f"the station's pipeline on {setup['provider']}. Classes that a scan's source did not look for count neither "
-        "way. Brackets hold 95 % intervals (bootstrap by bag for AP50, exact for rates).",
+        "way. Brackets hold 95 % intervals (bootstrap by bag for AP50 and Pd, exact for other rates).",
         _class_table(spec, metrics),
         _mean_line(frequent),
         _pd_table(metrics["pd_at_pfa"]),

@@ -64,6 +64,7 @@ def quantise(file: Path, output: Path, calibration: CocoIndex, source: str) -> W
     """
     spec = load_weights(file).spec
     squares = calibration_squares(calibration, spec.input_size)
+    output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
         prepared = Path(folder) / "prepared.onnx"
         _prepare(file, prepared)

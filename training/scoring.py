@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from detector.detections import Detections
@@ -11,6 +11,9 @@ from detector.pipeline import Detector
 from detector.settings import Policy
 from training.datasets.coco_index import CocoIndex
 from training.evaluation.alignment import predict
+
+#: (title, items, how many) -> the items.
+Watch = Callable[[str, Iterable[Path], int], Iterator[Path]]
 
 
 def predict_onnx(index: CocoIndex, weights: Path | str) -> list[Detections]:
@@ -26,12 +29,16 @@ def detector_for(weights: Path | str) -> Detector:
     return Detector(weights, policy=Policy(min_score=0.0))
 
 
-def predict_with(detector: Detector, index: CocoIndex) -> list[Detections]:
-    """The same with a detector at hand."""
-    return predict(index, lambda paths: _run(detector, paths))
+def _unwatched(title: str, items: Iterable[Path], total: int) -> Iterator[Path]:
+    return iter(items)
 
 
-def _run(detector: Detector, paths: Sequence[Path]) -> Iterator[Detections]:
+def predict_with(detector: Detector, index: CocoIndex, watch: Watch = _unwatched) -> list[Detections]:
+    """The same with a detector at hand. watch: passes the scans on and tells how far it has come."""
+    return predict(index, lambda paths: _run(detector, watch("inspecting", paths, len(paths))))
+
+
+def _run(detector: Detector, paths: Iterable[Path]) -> Iterator[Detections]:
     for path in paths:
         inspection = detector.inspect(path)
         if not inspection.view_sizes:

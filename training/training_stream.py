@@ -23,7 +23,7 @@ from training.models.interface import Target
 from training.recipe import AugmentationSettings, Recipe
 from training.sampling import SampleOrder, sampling_weights
 from training.threat_projection import Variation, project
-from training.tile_reader import read_tile
+from training.tile_reader import areas, read_tile
 
 UInt8 = NDArray[np.uint8]
 Sample = tuple[UInt8, Target]
@@ -67,7 +67,10 @@ class TrainingStream(Dataset[Sample]):
             scan, self._recipe.input_size, lambda tiles: tiles[int(generator.integers(len(tiles)))]
         )
         keep = seen & ~scan.ignore
-        return Scene(image, boxes[keep], scan.class_ids[keep], scan.annotated)
+        # An item marked to be ignored is there: its class is no background in this tile.
+        annotated = scan.annotated.copy()
+        annotated[scan.class_ids[scan.ignore & (areas(boxes) > 0)]] = False
+        return Scene(image, boxes[keep], scan.class_ids[keep], annotated)
 
     def _combined(self, scene: Scene, generator: np.random.Generator) -> Scene:
         settings = self._recipe.augmentation

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from detector.errors import SettingsInvalid
 from tests.training.fake_set import ADAPTERS, make_set, scan_entry
-from training import data_commands
+from training import progress
 from training.data_commands import data_app
 from training.datasets.adapters import ADAPTERS as EVERY
 from training.datasets.annotated_set import Adapter
@@ -201,7 +201,7 @@ def test_contradiction_of_mask_and_box_allows_classes_marked_in_part(tmp_path: P
 def test_progress_passes_everything_on_and_says_so_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(data_commands, "_LINE_SECONDS", 0.0)
-    assert list(data_commands.with_progress("reading", iter("abc"), 3)) == ["a", "b", "c"]
+    monkeypatch.setattr(progress, "_LINE_SECONDS", 0.0)
+    assert list(progress.with_progress("reading", iter("abc"), 3)) == ["a", "b", "c"]
     captured = capsys.readouterr()
     assert captured.out == "" and "reading: 2/3" in captured.err

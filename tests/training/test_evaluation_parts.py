@@ -213,10 +213,11 @@ def test_d_ece_by_hand() -> None:
     hits = np.arange(40) < 5
     cells = bin_cells(scores[:, None], 20)
     assert d_ece(scores, hits, cells) == pytest.approx(0.225)
-    # Seven more at .55 are too few for a bin and change nothing.
+    # Seven more at .55 that all miss count where no bin is too small, and are left out where eight are asked for.
     more, few = np.append(scores, [0.55] * 7), np.append(hits, [False] * 7)
-    assert d_ece(more, few, bin_cells(more[:, None], 20)) == pytest.approx(0.225)
-    assert np.isnan(d_ece(scores[:3], hits[:3], cells[:3]))
+    assert d_ece(more, few, bin_cells(more[:, None], 20)) == pytest.approx((9 + 7 * 0.55) / 47)
+    assert d_ece(more, few, bin_cells(more[:, None], 20), least=8) == pytest.approx(0.225)
+    assert np.isnan(d_ece(scores[:3], hits[:3], cells[:3], least=8))
 
 
 def test_calibration_counts_what_was_looked_for_and_says_what_chance_gives() -> None:

@@ -5,8 +5,8 @@ binned, by confidence alone or by confidence and the box's centre or size (relat
 
     D-ECE = sum over bins of |share of hits in the bin - mean confidence in the bin| * detections in the bin / all.
 
-Bins are of equal width: 20 of confidence alone, 8 a dimension with centre or size. A bin with fewer than 8 detections
-says nothing and is left out, of the sum and of "all", so that leaving out never makes the figure smaller. A detection
+Bins are of equal width: 20 of confidence alone, all of which count, and 8 a dimension with centre or size, where one
+with fewer than 8 detections is left out, of the sum and of "all", as the authors do: most would hold one. A detection
 is a hit when it is matched at IoU .5; those of classes that were not looked for are no evidence.
 
 Most boxes of a detector score next to nothing and rarely hit. They fill the first bin and make any D-ECE look small, so
@@ -26,7 +26,7 @@ from training.evaluation.intervals import Draws, Interval, clopper_pearson, grou
 from training.evaluation.matching import ClassMatches
 
 CONFIDENT = 0.3
-#: Bins: of confidence alone, and a dimension when two more are added.
+#: Bins: of confidence alone, and a dimension when two more are added; fewest detections in one of the latter.
 _BINS, _BINS_OF_THREE = 20, 8
 _LEAST_IN_BIN = 8
 #: Of the reliability picture.
@@ -122,7 +122,7 @@ def calibration_error(judged: Judged, draws: Draws) -> CalibrationError:
         return CalibrationError(0, None, None, None, None, None, None)
     cells = bin_cells(judged.scores[:, None], _BINS)
     measured = d_ece(judged.scores, judged.hits, cells)
-    resampled = np.array([d_ece(judged.scores, judged.hits, cells, row[judged.scans]) for row in draws])
+    resampled = np.array([d_ece(judged.scores, judged.hits, cells, weights=row[judged.scans]) for row in draws])
     return CalibrationError(
         n=len(judged.scores),
         d_ece=_known(measured),
@@ -138,16 +138,17 @@ def d_ece(
     scores: NDArray[np.float64],
     hits: NDArray[np.bool_],
     cells: NDArray[np.int64],
+    least: int = 1,
     weights: NDArray[np.int64] | None = None,
 ) -> float:
-    """The sum over cells with enough detections; nan if there is none.
+    """The sum over cells with at least `least` detections; nan if there is none.
 
     cells: (n,) the bin of each detection. weights: (n,) how often each was drawn; None for once.
     """
     drawn = np.ones(len(scores)) if weights is None else weights.astype(np.float64)
     inside = np.bincount(cells, drawn)
     gaps = np.abs(np.bincount(cells, drawn * (hits - scores)))
-    filled = inside >= _LEAST_IN_BIN
+    filled = inside >= least
     return float(gaps[filled].sum() / inside[filled].sum()) if filled.any() else float("nan")
 
 
@@ -177,7 +178,7 @@ def _by_chance(judged: Judged, cells: NDArray[np.int64], times: int) -> float:
 
 def _with_box(judged: Judged, box: NDArray[np.float64]) -> float | None:
     cells = bin_cells(np.hstack([judged.scores[:, None], box]), _BINS_OF_THREE)
-    return _known(d_ece(judged.scores, judged.hits, cells))
+    return _known(d_ece(judged.scores, judged.hits, cells, _LEAST_IN_BIN))
 
 
 def _together(parts: list[Judged]) -> Judged:

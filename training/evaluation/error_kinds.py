@@ -144,13 +144,18 @@ def _without_ignored(
     same: NDArray[np.bool_],
 ) -> tuple[Detections, NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
     """Without the detections that lie on an ignored region of their class and are no hit."""
-    excused = np.zeros(len(kept), bool)
-    for class_id in np.unique(scan.class_ids[scan.ignore]):
-        mine = kept.class_ids == class_id
-        regions = scan.boxes_xyxy[scan.ignore & (scan.class_ids == class_id)]
-        excused[mine] = inside_ignored(kept.boxes_xyxy[mine], regions)
-    counts = (item >= 0) | ~excused
+    counts = (item >= 0) | ~on_ignored(scan, kept)
     return kept[counts], item[counts], overlaps[counts], same[counts]
+
+
+def on_ignored(scan: AnnotatedScan, found: Detections) -> NDArray[np.bool_]:
+    """(n,) whether each detection lies on an ignored region of its class, by COCO's rule."""
+    excused = np.zeros(len(found), bool)
+    for class_id in np.unique(scan.class_ids[scan.ignore]):
+        mine = found.class_ids == class_id
+        regions = scan.boxes_xyxy[scan.ignore & (scan.class_ids == class_id)]
+        excused[mine] = inside_ignored(found.boxes_xyxy[mine], regions)
+    return excused
 
 
 def _number(judged: Sequence[JudgedScan], kind: ErrorKind) -> int:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from detector.detections import Detections
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
 from training.evaluation.alignment import LOCALISED_IOU, intersection_over_union, only_annotated, truth_of
-from training.evaluation.error_kinds import ErrorKind, error_kind
+from training.evaluation.error_kinds import ErrorKind, error_kind, on_ignored
 from training.evaluation.matching import assign
 
 Box = tuple[float, float, float, float]
@@ -73,8 +73,10 @@ def find_errors(index: CocoIndex, aligned: Sequence[Detections], thresholds: Map
     false_alarms: list[FalseAlarm] = []
     for number, (scan, found) in enumerate(zip(index.scans, aligned, strict=True)):
         checked = only_annotated(scan, found)
-        alarms = _outside_ignored(scan, checked[checked.scores >= limits[checked.class_ids]])
+        alarms = checked[checked.scores >= limits[checked.class_ids]]
         owners = _owners(scan, alarms)
+        counts = (owners >= 0) | ~on_ignored(scan, alarms)
+        alarms, owners = alarms[counts], owners[counts]
         _count(confusion, scan, alarms, owners)
         misses += _misses(number, scan, checked, alarms, owners)
         false_alarms += _false_alarms(number, scan, alarms, owners)
@@ -139,14 +141,6 @@ def _false_alarms(number: int, scan: AnnotatedScan, alarms: Detections, owners: 
         )
         for row in wrong
     ]
-
-
-def _outside_ignored(scan: AnnotatedScan, alarms: Detections) -> Detections:
-    """Leaves out alarms that lie on an ignored region: neither hit nor false alarm."""
-    ignored = scan.boxes_xyxy[scan.ignore]
-    same = alarms.class_ids[:, None] == scan.class_ids[scan.ignore][None, :]
-    on = (intersection_over_union(alarms.boxes_xyxy, ignored) >= LOCALISED_IOU) & same
-    return alarms[~on.any(axis=1)]
 
 
 def _name(found: Detections, class_id: np.int64) -> str:

@@ -1,0 +1,37 @@
+"""How far a long command has come, told on standard error alone."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from detector.terminal import stderr
+
+Item = TypeVar("Item")
+
+_LINE_SECONDS = 10.0
+
+
+def with_progress(title: str, items: Iterable[Item], total: int) -> Iterator[Item]:
+    """Passes `items` on: a bar on a terminal, a line every ten seconds elsewhere, always on standard error."""
+    if not sys.stderr.isatty():
+        yield from _with_lines(title, items, total)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=stderr) as bar:
+        yield from bar.track(items, total=total, description=title)
+
+
+def _with_lines(title: str, items: Iterable[Item], total: int) -> Iterator[Item]:
+    begun = last = time.perf_counter()
+    for done, item in enumerate(items, 1):
+        yield item
+        if (now := time.perf_counter()) - last >= _LINE_SECONDS:
+            last, rate = now, done / (now - begun)
+            stderr.print(
+                f"{title}: {done}/{total}, {rate:.0f} a second, {(total - done) / rate:.0f} s left", markup=False
+            )

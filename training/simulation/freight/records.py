@@ -1,0 +1,92 @@
+"""What a simulated scan of freight says of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: x1, y1, x2, y2 in pixels, right and bottom exclusive.
+Box = tuple[float, float, float, float]
+
+
+class Family(Enum):
+    """Which shapes a scan is made of. No builder of a load or of a threat belongs to both.
+
+    The vehicles, the detector and the ways to place things are shared: a station does know its lorries. What differs:
+
+    | kind | TRAIN | TEST |
+    |---|---|---|
+    | cartons | columns of upright stacks: bottles, tins, books, clothing, loose hardware | laid in brick bond: shoes, tiles, appliances, wound rolls, electronics |
+    | drums | steel drums standing, two beads | fibre kegs in tiers, and caged tanks of 1 m3 |
+    | sacks | flat sacks in layers on pallets | big bags that sag |
+    | machinery | a crated lathe: bed, headstock, gears | a pump set: volute, motor with fins, pipes and flanges |
+    | engines | in-line engines on stands | V engines and gearboxes, heaped in a bin |
+    | tyres | standing, seen through their axes | lying in stacks, seen edge on |
+    | scrap | loose: beams, sheets, wire | pressed bales, turnings |
+    | timber | sawn boards in packs with stickers | round logs along the vehicle, and across it |
+    | paper rolls | standing on end | lying, seen through their cores |
+    | steel coils | eye across the vehicle, in cradles | eye to the sky, on skids |
+    | mixed pallets | boxes, kegs and jars under wrap | roll cages with parcels |
+    | bulk | grain, heaped under the hatches | ore and coal, levelled in waves |
+    | empty | straps and dunnage bags | leftover pallets, sweepings |
+    | handgun | self-loading pistol | revolver, machine pistol |
+    | long gun | rifle with a curved magazine | double-barrelled and pump-action shotguns |
+    | knife | kitchen and folding knives | daggers, machetes |
+    | ammunition | steel can of belted rounds | wooden case of packets in a tin liner |
+    | grenade | egg-shaped with lever and fuse | stick grenades, capped pipes |
+    | package | bricks in a regular stack | round bundles in a bag |
+    | lighters | upright in display rows | loose in tubs |
+    | battery | lead-acid starter battery | packs of round lithium cells |
+    """  # noqa: E501
+
+    TRAIN = "train"
+    TEST = "test"
+
+
+@dataclass(frozen=True)
+class FreightObject:
+    """A threat. box: around the pixels where it takes away more than 0.3 % of the high beam.
+
+    steel_mm: what lies over it in the beam, before and behind, as millimetres of steel at the high energy; the mean
+    over its pixels. metallic: whether its bulk is metal.
+    """
+
+    class_name: str
+    box: Box
+    steel_mm: float
+    metallic: bool
+
+    @property
+    def size_px(self) -> float:
+        """The longer side of the box."""
+        return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
+
+
+@dataclass(frozen=True)
+class CargoLoad:
+    """One unit of cargo: its kind and the box it fills."""
+
+    kind: str
+    box: Box
+
+
+@dataclass(frozen=True)
+class FreightScan:
+    """high, low: (H, W) uint16, linear in transmission, air at acquisition.AIR_LEVEL; low is None with one energy.
+
+    x runs along the vehicle, y down; the detector stands along y. cargo: every unit, in the order it was stowed; none
+    when the vehicle is empty. rooms: where cargo may lie.
+    """
+
+    high: NDArray[np.uint16]
+    low: NDArray[np.uint16] | None
+    pitch_mm: float
+    objects: tuple[FreightObject, ...]
+    cargo: tuple[CargoLoad, ...]
+    rooms: tuple[Box, ...]
+    conveyance: str
+    family: Family
+    seed: int
