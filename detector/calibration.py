@@ -17,6 +17,8 @@ Logistic = tuple[float, float]
 Knots = tuple[tuple[float, float], ...]
 ClassMap = Logistic | Knots
 
+#: Candidates below this score of the network are never looked at: far under any alarm score, it only bounds the work.
+SCORE_FLOOR = 0.01
 #: Scores nearer to 0 and 1 than this are taken as so near, for their logit to be finite.
 _EDGE = 1e-6
 
@@ -43,6 +45,18 @@ def probability(scores: Float64, class_map: ClassMap) -> Float64:
         return np.asarray(1 / (1 + np.exp(-(slope * logit(scores) + offset))))  # type: ignore[operator]
     knots = np.array(class_map, np.float64)
     return np.asarray(np.interp(scores, knots[:, 0], knots[:, 1]), np.float64)
+
+
+def decidable(class_map: ClassMap | None) -> tuple[float, float]:
+    """The probabilities at SCORE_FLOOR and at a score of 1; without a map these scores themselves.
+
+    A threshold above the second can never alarm. One below the first, or at it where a map is flat, would let boxes
+    pass that are not even looked at.
+    """
+    if class_map is None:
+        return SCORE_FLOOR, 1.0
+    lowest, highest = probability(np.array([SCORE_FLOOR, 1.0]), class_map)
+    return float(lowest), float(highest)
 
 
 def is_logistic(class_map: ClassMap) -> bool:

@@ -16,7 +16,7 @@ from detector.batch import BatchOptions, run_batch
 from detector.console import print_summary, progress_of
 from detector.discovery import NO_SUFFIX, discover, in_shard
 from detector.doctor import doctor_report
-from detector.errors import ProviderUnavailable, RoentgateError, SettingsInvalid, WeightsRejected
+from detector.errors import ProviderUnavailable, RoentgateError, ScanUnreadable, SettingsInvalid, WeightsRejected
 from detector.inspection import Decision
 from detector.ledger import Ledger
 from detector.network import Provider
@@ -179,4 +179,5 @@ def _end(error: RoentgateError) -> NoReturn:
     stderr.print(f"{error.reason()}\n  what to do: {error.remedy}", style="red", markup=False, soft_wrap=True)
     if isinstance(error, WeightsRejected):
         sys.exit(Exit.WEIGHTS)
-    sys.exit(Exit.USAGE if isinstance(error, SettingsInvalid | ProviderUnavailable) else Exit.INTERNAL)
+    usage = isinstance(error, SettingsInvalid | ProviderUnavailable | ScanUnreadable)
+    sys.exit(Exit.USAGE if usage else Exit.INTERNAL)

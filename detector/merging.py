@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.calibration import SCORE_FLOOR
 from detector.errors import InferenceFailed
 from detector.tiling import Tile
 
@@ -23,8 +24,6 @@ Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
-#: Candidates below this score are never looked at: far under any alarm score, it only bounds the work.
-SCORE_FLOOR = 0.01
 #: A box ending this near to a tile's inner edge, as a share of the tile's side, was cut by it.
 CUT_MARGIN = 0.01
 #: Share of a fragment that must lie within another tile's box of its class to be a part of that item.

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.calibration import calibrate
+from detector.calibration import calibrate, decidable
 from detector.detections import Detections
 from detector.errors import InferenceFailed, ProfileMismatch, RoentgateError, ScanUnreadable, SettingsInvalid
 from detector.inspection import Inspection
@@ -31,9 +31,10 @@ from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
 from detector.scan import Scan
 from detector.scanner_profile import ScannerProfile, parse_profile
-from detector.settings import Policy
+from detector.settings import EffectiveThresholds, Policy
 from detector.tiling import Tile, plan_tiles
 from detector.weights import load_weights
+from detector.weights_spec import WeightsSpec
 
 UInt8 = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
@@ -42,7 +43,7 @@ Float32 = NDArray[np.float32]
 #: A view narrower than this, in pixels, is a thumbnail or a first line of a scan, not a scan.
 LEAST_SIDE = 32
 #: Raised by hand when reading, rendering, tiling or merging changes what is found: earlier results are made anew.
-PIPELINE_VERSION = 2
+PIPELINE_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class Detector:
         self.spec = self.weights.spec
         self.policy = policy or Policy()
         self.thresholds = self.policy.effective(self.spec.thresholds)
+        _check_floor(self.thresholds, self.spec)
         self.network = Network(self.weights, provider, threads)
         self.batch = batch
         self.limits = limits or Limits()
@@ -170,9 +172,15 @@ class Detector:
 
     def _findings(self, seen: StandardScan) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Doubts and notes on a scan that was seen."""
-        opaque = (opaque_doubt(seen.opaque, self.policy.refer_opaque_share), *map(doubt, seen.images))
+        opaque = opaque_doubt(seen.opaque, self.policy.refer_opaque_share)
+        trained = "" if seen.rendering in self.spec.renderings else self._untrained(seen.rendering)
+        doubts = (opaque, trained, *map(doubt, seen.images), *seen.doubts)
         notes = (opaque_note(seen.opaque), *seen.notes)
-        return tuple(filter(None, (*opaque, *seen.doubts))), tuple(filter(None, notes))
+        return tuple(filter(None, doubts)), tuple(filter(None, notes))
+
+    def _untrained(self, rendering: str) -> str:
+        known = ", ".join(repr(name) for name in self.spec.renderings)
+        return f"the weights {self.weights.name} were not trained on {rendering!r} scans but on {known}"
 
     def _tiles(self, images: Sequence[UInt8]) -> list[TileSquare]:
         tiles = []
@@ -220,6 +228,17 @@ class Detector:
             where = np.full(len(scores), number, np.int64)
             views.append(Detections(merged.xyxy, scores, merged.class_ids, where, names))
         return Detections.concatenate(views, self.spec.class_names)
+
+
+def _check_floor(thresholds: EffectiveThresholds, spec: WeightsSpec) -> None:
+    """Boxes below the floor are never looked at, so a score that the floor lies above could not decide as it says."""
+    for name in spec.class_names:
+        lowest, decisive = decidable(spec.calibration.get(name))[0], thresholds.decisive(name)
+        if decisive < lowest:
+            raise SettingsInvalid(
+                f"boxes of {name} with a score below {lowest:.4g} are left out, but {decisive:g} is to decide",
+                remedy=f"give {name} an alarm or refer score of at least {lowest:.4g} in the policy",
+            )
 
 
 def _refuse_tiny(scan: Scan) -> None:

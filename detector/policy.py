@@ -63,11 +63,13 @@ def opaque_doubt(share: float, allowed: float) -> str:
 
 
 def with_findings(verdict: Verdict, doubts: tuple[str, ...], notes: tuple[str, ...]) -> Verdict:
-    """The verdict on what was found, with what was found out about the scan itself: doubts keep it from being CLEAR,
-    notes only tell."""
+    """The verdict on what was found, with what was found out about the scan itself: doubts keep it from being CLEAR
+    and are told beside what else decided, notes only tell."""
     decision, reasons = verdict
     if decision is Decision.CLEAR and doubts:
         decision, reasons = Decision.REFER, doubts
+    elif doubts:
+        reasons = (*reasons, *doubts)
     told = {reason.split(",")[0] for reason in reasons}
     return decision, (*reasons, *(note for note in notes if note not in told))
 

@@ -9,7 +9,7 @@ picture; they stand there as comments to fill in.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from detector.errors import ProfileMismatch, RoentgateError
 from detector.normalisation.air import brightest_level
 from detector.normalisation.exposure import border
-from detector.normalisation.standardise import StandardScan, standardised
+from detector.normalisation.standardise import StandardScan, split_views, standardised
 from detector.scan import Pixels, Scan
-from detector.scanner_profile import ScannerProfile
+from detector.scanner_profile import Energy, ScannerProfile
 from detector.toml_settings import validated
 
 #: Depths that detectors have.
@@ -64,9 +64,11 @@ def _guess(scans: Sequence[Scan], name: str) -> ScannerProfile:
     bits = next(depth for depth in _DEPTHS if most < 1 << depth)
     polarity = "air bright" if _air_is_bright(first.views[0]) else "air dark"
     values: dict[str, object] = {"name": name, "bits_stored": bits, "polarity": polarity}
-    upright = [[_upright(page, polarity, bits) for page in scan.views] for scan in scans]
+    upright = [tuple(_upright(page, polarity, bits) for page in scan.views) for scan in scans]
     values |= _energies(upright[0])
-    return validated(ScannerProfile, values | _air([pages[0] for pages in upright]), "the guess")
+    layout = validated(ScannerProfile, values, "the guess")
+    parts = [dict(zip(layout.energies, view, strict=True)) for pages in upright for view in split_views(pages, layout)]
+    return validated(ScannerProfile, values | _air(parts), "the guess")
 
 
 def _upright(page: Pixels, polarity: str, bits: int) -> Pixels:
@@ -109,9 +111,9 @@ def _order(one: Pixels, other: Pixels) -> list[str]:
     return ["high", "low"] if means[0] >= means[1] else ["low", "high"]
 
 
-def _air(pages: Sequence[Pixels]) -> dict[str, object]:
-    """Air columns at one end of all scans, along either axis; else one level of air."""
-    planes = [page if page.ndim == 2 else page[:, :, 0] for page in pages]
+def _air(views: Sequence[Mapping[Energy, Pixels]]) -> dict[str, object]:
+    """Air columns at one end of all views of all scans, along either axis; else the level of air at each energy."""
+    planes = [plane for view in views for plane in view.values()]
     # Objects are longer along the belt than across, so that axis is tried first.
     longer_first = ("x", "y") if planes[0].shape[1] >= planes[0].shape[0] else ("y", "x")
     for belt in longer_first:
@@ -121,7 +123,8 @@ def _air(pages: Sequence[Pixels]) -> dict[str, object]:
         if max(before, after) >= _LEAST_COLUMNS:
             columns = (0, before) if before >= after else (-after, 0)
             return {"belt": belt, "air_columns": columns}
-    return {"air_value": min(round(brightest_level(plane)) for plane in planes)}
+    levels = {energy: round(float(np.median([brightest_level(view[energy]) for view in views]))) for energy in views[0]}
+    return {"air_value": levels if len(levels) > 1 else next(iter(levels.values()))}
 
 
 def _still(page: Pixels) -> int:
@@ -150,7 +153,7 @@ def _lines(
 ) -> Iterator[str]:
     yield f"# A guess by `roentgate scanner probe` from {len(scans)} scan(s): check it before it is used."
     for key, value in profile.model_dump(mode="json", exclude_defaults=True).items():
-        yield f"{key} = {json.dumps(value)}"
+        yield f"{key} = {_toml(value)}"
     yield '# weights = "..."              # the network that this scanner\'s scans go to'
     yield "# pixel_pitch_mm = [5.0, 5.0]  # x, y"
     if profile.rendering != "stored":
@@ -163,6 +166,12 @@ def _lines(
     for number, page in enumerate(scans[0].views, start=1):
         yield f"# Levels of page {number} of {scans[0].source}:"
         yield from _histogram(page)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }"
+    return json.dumps(value)
 
 
 def _lowest(scan: Scan, profile: ScannerProfile) -> int:

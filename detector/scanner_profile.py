@@ -78,7 +78,7 @@ class ScannerProfile(_Frozen):
     beam: Literal["keV", "MeV"] = "MeV"
     #: (quotient of attenuations, atomic number), measured on this scanner; empty takes the curve of `beam`.
     material_curve: tuple[tuple[_Positive, _Positive], ...] = ()
-    #: What lets less through than this counts as opaque: 15 cm of steel at 2 MeV.
+    #: What lets less through than this counts as opaque: 18.5 cm of steel at 2 MeV (0.336 a centimetre).
     opaque_transmission: float = Field(default=0.002, gt=0, lt=0.5)
     rendering: Rendering = "grey"
 
@@ -88,7 +88,9 @@ class ScannerProfile(_Frozen):
             raise ValueError("energies are ['high'], ['high', 'low'] or ['low', 'high']")
         if self.rendering == "cargo material" and len(self.energies) != 2:
             raise ValueError("rendering = 'cargo material' needs two energies")
-        if self.polarity == "air dark" and self.bits_stored is None and self.rendering != "stored":
+        if self.polarity == "air dark" and self.rendering == "stored":
+            raise ValueError("rendering = 'stored' passes levels on as they are: it cannot turn 'air dark' round")
+        if self.polarity == "air dark" and self.bits_stored is None:
             raise ValueError("polarity = 'air dark' needs bits_stored: levels are turned round from full scale")
         if self.air_value is not None and self.air_columns is not None:
             raise ValueError("give air_value or air_columns, not both: the scan's own air or a fixed one")

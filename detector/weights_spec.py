@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from detector.calibration import ClassMap, is_logistic
+from detector.calibration import ClassMap, decidable, is_logistic
+from detector.scanner_profile import Rendering
 
 METADATA_KEY = "roentgate"
 SCHEMA_VERSION = 1
@@ -48,6 +49,8 @@ class WeightsSpec(_Frozen):
     scaling: Literal["inside graph"] = "inside graph"
     resize: Literal["letterbox top left"] = "letterbox top left"
     pad_value: Literal[255] = 255
+    #: What the network was trained to see (`scanner_profile.Rendering`); a scan rendered otherwise is never CLEAR.
+    renderings: tuple[Rendering, ...] = Field(default=("stored",), min_length=1)
     #: The largest side of a scan, in its own pixels, that is looked at whole; larger scans are cut into such tiles.
     tile_pixels: int = Field(gt=0)
     #: Boxes of one class that overlap more than this are one item.
@@ -85,11 +88,26 @@ class WeightsSpec(_Frozen):
             raise ValueError("class names repeat")
         if not set(self.calibration) <= set(self.class_names):
             raise ValueError("calibration names a class that the network does not have")
+        for name, class_map in self.calibration.items():
+            _check_reach(name, self.thresholds[name], class_map)
         return self
+
+
+def _check_reach(name: str, threshold: float, class_map: ClassMap) -> None:
+    """A threshold of exactly 1 is taken as meant: the class never alarms."""
+    lowest, highest = decidable(class_map)
+    if threshold > highest and threshold != 1:
+        raise ValueError(f"{name} could never alarm: its calibration ends at {highest:.4g}, below {threshold:g}")
+    if threshold <= lowest:
+        raise ValueError(
+            f"{name} would alarm from {threshold:g}, but boxes to which its calibration gives {lowest:.4g} are left out"
+        )
 
 
 def _keeps_order(class_map: ClassMap) -> bool:
     """A map that fell with the score would alarm on the least likely boxes and clear the others."""
+    if not class_map:
+        return False
     values = np.array(class_map, np.float64)
     if is_logistic(class_map):
         return bool(math.isfinite(values.sum()) and values[0] > 0)

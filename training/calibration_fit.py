@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.calibration import ClassMap, calibrate, logit, probability
+from detector.calibration import ClassMap, calibrate, decidable, logit, probability
 from detector.detections import Detections
 from detector.errors import SettingsInvalid
 from detector.outputs.atomic import write_bytes_whole
@@ -35,7 +35,7 @@ from training.evaluation.calibration_error import Calibration, measure_calibrati
 from training.evaluation.figures import write_reliability
 from training.evaluation.intervals import group_numbers
 from training.evaluation.matching import ClassMatches, match_all
-from training.evaluation.thresholds import LEAST_PROBABILITY
+from training.evaluation.thresholds import LEAST_PROBABILITY, MOST_THRESHOLD
 from training.export import write_spec
 from training.operating_point import ChosenOperatingPoint, Wanted, choose_operating_point, with_operating_point
 from training.scoring import predict_with
@@ -85,7 +85,10 @@ def calibrate_weights(
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "draft.onnx"
         shutil.copyfile(_existing(weights), draft)
-        spec = Detector(draft).spec.model_copy(update={"calibration": {}})
+        own = Detector(draft).spec
+        # Thresholds on the scale of maps that are taken off may lie below every score that is looked at.
+        thresholds = dict.fromkeys(own.class_names, MOST_THRESHOLD)
+        spec = own.model_copy(update={"calibration": {}, "thresholds": thresholds})
         write_spec(draft, spec)
         predictions = predict_with(Detector(draft, policy=Policy(min_score=0.0)), index)
         result = calibrate_predictions(index, predictions, spec, wanted, seed)
@@ -106,10 +109,11 @@ def calibrate_predictions(
     folds = _folds(index, seed)
     fitted = fit_calibration(matches, folds)
     calibrated = [apply(found, fitted.maps) for found in predictions]
-    point = choose_operating_point(index, calibrated, wanted, LEAST_PROBABILITY)
-    spec = WeightsSpec.model_validate({**spec.model_dump(), "calibration": fitted.maps})
+    reach = {name: decidable(class_map) for name, class_map in fitted.maps.items()}
+    point = choose_operating_point(index, calibrated, wanted, LEAST_PROBABILITY, reach)
     return CalibrationResult(
-        with_operating_point(spec, point),
+        # Maps and thresholds are checked against each other, so they are set together.
+        with_operating_point(spec.model_copy(update={"calibration": fitted.maps}), point),
         fitted,
         measure_calibration(index, matches, seed),
         measure_calibration(index, cross_fitted(matches, folds, fitted.method), seed),

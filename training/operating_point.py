@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,8 @@ from training.evaluation.operating_curve import (
 )
 from training.evaluation.thresholds import (
     LEAST_THRESHOLD,
+    Allowed,
+    Reach,
     choose_for_pd,
     choose_thresholds,
     redrawn_limits,
@@ -94,13 +97,18 @@ class ChosenOperatingPoint:
 
 
 def choose_operating_point(
-    index: CocoIndex, predictions: Sequence[Detections], wanted: Wanted, least: float = LEAST_THRESHOLD
+    index: CocoIndex,
+    predictions: Sequence[Detections],
+    wanted: Wanted,
+    least: float = LEAST_THRESHOLD,
+    reach: Reach = MappingProxyType({}),
 ) -> ChosenOperatingPoint:
-    """On validation scans. least: no threshold is below it; LEAST_PROBABILITY when scores are calibrated."""
+    """On validation scans. least: no threshold is below it. When scores are calibrated, least is LEAST_PROBABILITY and
+    reach gives for each class the probabilities that its map can give a box that is looked at."""
     if wanted.pfa is not None:
-        chosen = choose_thresholds(index, predictions, wanted.pfa, least)
+        chosen = choose_thresholds(index, predictions, wanted.pfa, least, reach)
     else:
-        chosen = choose_for_pd(index, predictions, wanted.pd or 0.0, least)
+        chosen = choose_for_pd(index, predictions, wanted.pd or 0.0, least, reach)
     aligned = align(index, predictions)
     # Divided by the thresholds: the alarm is at 1, and a draw moves it by a factor.
     alone = {
@@ -110,11 +118,12 @@ def choose_operating_point(
     draws = group_draws(group_numbers(index), _RESAMPLES, 0)
     factors: dict[str, Float64] = {}
     for budget in chosen.budgets:
-        limits = redrawn_limits(index, aligned, budget, draws, wanted.pfa or 0.0, least)
+        limits = redrawn_limits(index, aligned, budget, draws, Allowed(wanted.pfa or 0.0, least, reach))
         factors |= {name: again / chosen.thresholds[name] for name, again in limits.items()}
     for name in chosen.reached:
         # No draw may take a threshold below the least: 0 would be an alarm without any box.
-        factors[name] = np.maximum(_pd_factors(alone[name], draws), least / chosen.thresholds[name])
+        lowest = max(least, reach[name][0] if name in reach else 0.0)
+        factors[name] = np.maximum(_pd_factors(alone[name], draws), lowest / chosen.thresholds[name])
     classes = {name: _class_cost(chosen.thresholds[name], scores, draws, factors) for name, scores in alone.items()}
     together = _together(index, aligned, chosen.thresholds, draws, factors)
     words = [chosen.operating_point, *([_words(together)] if together else [])]

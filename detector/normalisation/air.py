@@ -25,6 +25,8 @@ MOST_AIR_SPREAD = 0.05
 MOST_AIR_NOISE = 0.1
 #: Noise of a pixel, of what the parts of a picture differ by, above which it shows nothing; and the parts a side.
 MOST_NOISE, _GRID = 0.1, 64
+#: Parts of this side, in pixels, are averaged before the level of air is taken: noise must not pass for brightness.
+_AIR_PART = 4
 #: Rows of a picture that are worked on at once: bounds what is in memory besides the picture itself.
 BAND = 256
 
@@ -37,6 +39,13 @@ def brightest_level(levels: Pixels) -> float:
     step = max(1, int((levels.size / 1_000_000) ** 0.5))
     sample = levels[::step, ::step]
     return float(np.median(sample[sample >= 0.9 * np.percentile(sample, 99.5)]))
+
+
+def level_of_air(transmission: Float32) -> float:
+    """`brightest_level` of a transmission (H, W) without its noise: 1 where air is what the profile took for it."""
+    height, width = transmission.shape
+    size = (max(1, width // _AIR_PART), max(1, height // _AIR_PART))
+    return brightest_level(cv2.resize(transmission, size, interpolation=cv2.INTER_AREA))
 
 
 def flat_field(levels: Pixels, columns: slice, dark: float) -> Float32:

@@ -1,34 +1,109 @@
-"""One view as physics sees it: transmission at one energy or two, and what of it carries information."""
+"""One view as physics sees it: transmission at one energy or two, and what of it carries information.
+
+Noise from pixel to pixel hides behind dense cargo what an average over a few pixels still shows. So darkness is judged
+on averages of 5 x 5 pixels, and a level counts as seen when it lies three of their deviations above nothing.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from detector.normalisation.air import BAND, Float32
 
-#: Transmission above this counts as air when the cargo's area is measured: 5 % attenuated.
+#: Transmission above this share of air's counts as air when the cargo's area is measured: 5 % attenuated.
 AIR_FROM = 0.95
+#: Side in pixels of the averages, and how far they reach to either side.
+_PART, _BESIDE = 5, 2
+#: Transmission below which noise is measured, and at which a level that nothing lies below may be that of no beam.
+_DARK = 0.05
+#: Rows that noise is measured on, and pairs of pixels that it takes.
+_NOISE_ROWS, _LEAST_PAIRS = 200, 100
+#: Percentile of the averages that counts as the darkest level of a view.
+_DARKEST = 0.5
+#: Pixels of a view among which a plateau is looked for.
+_SAMPLED = 1_000_000
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """high, low: (H, W) float32 transmission at the high and the low energy; low is None where there is one energy."""
+    """high, low: (H, W) float32 transmission at the high and the low energy; low is None where there is one energy.
+
+    resolution: the transmission that one and a half of the stored levels make up at the high energy.
+    """
 
     high: Float32
     low: Float32 | None = None
+    resolution: float = 0.0
 
 
-def opaque_share(exposure: Exposure, opaque_transmission: float) -> float:
-    """Share of the cargo's area, 0..1, behind which nothing can be seen at any energy; 0 where there is no cargo."""
+def opaque_limit(exposure: Exposure, opaque_transmission: float) -> float:
+    """What lets less through than this is not told from what lets nothing through: by the profile's own word, by the
+    resolution of the stored levels, or by the noise of a 5 x 5 average."""
+    return max(opaque_transmission, _reach(exposure))
+
+
+def opaque_share(exposure: Exposure, limit: float, air: float = 1.0) -> float:
+    """Share of the cargo's area, 0..1, behind which nothing can be seen at any energy; 0 where there is no cargo.
+
+    limit: of `opaque_limit`. air: transmission of air in this view.
+    """
     opaque = cargo = 0
     for start in range(0, len(exposure.high), BAND):
         # The high energy penetrates more, so what it does not see through the low does not either.
         band = exposure.high[start : start + BAND]
-        opaque += int((band < opaque_transmission).sum())
-        cargo += int((band < AIR_FROM).sum())
-    return opaque / cargo if cargo else 0.0
+        above = min(start, _BESIDE)
+        dark = (_averaged(exposure.high, start, _BESIDE) < limit).astype(np.uint8)
+        # An average that is dark holds no bright pixel: all that it was taken over is dark.
+        whole = cv2.dilate(dark, np.ones((_PART, _PART), np.uint8))[above : above + len(band)]
+        opaque += int(cv2.countNonZero(whole))
+        cargo += int((band < AIR_FROM * air).sum())
+    return min(1.0, opaque / cargo) if cargo else 0.0
+
+
+def dark_plateau(exposure: Exposure, limit: float) -> float:
+    """Share of a view, 0..1, that lies at its darkest level where that is dark and yet above `limit`; 0 elsewhere.
+
+    Cargo that lets nothing through lies at the level of no beam. That level is 0 unless the profile's dark is wrong.
+    """
+    step = max(1, int((exposure.high.size / _SAMPLED) ** 0.5))
+    parts = [_averaged(exposure.high, start, 0)[::step, ::step] for start in range(0, len(exposure.high), BAND)]
+    seen = np.concatenate(parts)
+    floor = float(np.percentile(seen, _DARKEST))
+    if not limit < floor < _DARK:
+        return 0.0
+    above = seen - np.float32(floor)
+    reach = 2 * max(_reach(exposure), 1e-6)
+    plateau = float((np.abs(above) <= reach).mean())
+    # Cargo that merely becomes denser towards its darkest spot has as much just above it.
+    slope = float(((above > reach) & (above <= 3 * reach)).mean())
+    return plateau if slope <= plateau / 2 else 0.0
+
+
+def _reach(exposure: Exposure) -> float:
+    return max(exposure.resolution, 3 * _dark_noise(exposure.high) / _PART)
+
+
+def _dark_noise(transmission: Float32) -> float:
+    """Deviation from pixel to pixel where hardly anything comes through; 0 where there are too few such pixels."""
+    rows = transmission[:: max(1, len(transmission) // _NOISE_ROWS)]
+    # Chosen by the mean of a pair, which says nothing of its difference.
+    dark = (rows[:, 1:] + rows[:, :-1]) / 2 < _DARK
+    if int(dark.sum()) < _LEAST_PAIRS:
+        return 0.0
+    # The median absolute difference of two Gaussian pixels is 0.6745 times the square root of 2 of their deviation.
+    return float(np.median(np.abs(np.diff(rows, axis=1))[dark])) / (0.6745 * 2**0.5)
+
+
+def _averaged(values: Float32, start: int, beside: int) -> Float32:
+    """A band of BAND rows from `start`, and up to `beside` rows above and below, as averages of 5 x 5 pixels."""
+    above = min(start, beside)
+    first = min(start, beside + _BESIDE)
+    rows = values[start - first : start + BAND + beside + _BESIDE]
+    found = cv2.blur(rows, (_PART, _PART))[first - above : first + BAND + beside]
+    return np.asarray(found, np.float32)
 
 
 def border(values: Float32) -> Float32:

@@ -68,7 +68,7 @@ def mend(transmission: Float32, faulty: Flags) -> Mended:
             above, below = sound[max(0, at - 1)], sound[min(at, len(sound) - 1)]
             share = np.float32(0 if above == below else (row - above) / (below - above))
             transmission[row] = (1 - share) * transmission[above] + share * transmission[below]
-    return Mended(transmission, int(faulty.sum()), _widest(faulty))
+    return Mended(transmission, int(faulty.sum()), widest_run(faulty))
 
 
 def _of_neighbours(level: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -80,6 +80,7 @@ def _of_neighbours(level: NDArray[np.floating]) -> NDArray[np.floating]:
     return median
 
 
-def _widest(faulty: Flags) -> int:
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], faulty.astype(np.int8), [0]])))
+def widest_run(flags: Flags) -> int:
+    """The most flags (n,) set side by side."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
     return int((edges[1::2] - edges[::2]).max()) if len(edges) else 0

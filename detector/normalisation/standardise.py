@@ -15,24 +15,29 @@ from detector.errors import ProfileMismatch, ScanWithoutContent
 from detector.normalisation import air as air_levels
 from detector.normalisation.air import Float32
 from detector.normalisation.dual_energy import check_order
-from detector.normalisation.exposure import Exposure, border, opaque_share
-from detector.normalisation.lines import Flags, faulty_in_air, faulty_throughout, mend
+from detector.normalisation.exposure import Exposure, border, dark_plateau, opaque_limit, opaque_share
+from detector.normalisation.lines import Flags, faulty_in_air, faulty_throughout, mend, widest_run
 from detector.normalise import UInt8, opaque_part, render, render_exposure
 from detector.scan import Pixels, Scan
 from detector.scanner_profile import Energy, ScannerProfile, of_energy
 
-#: Share of a scan's detector elements, or of its moments, that may be mended; beyond it the picture is invented.
+#: Share of a scan's detector elements and of its moments, added up, that may be mended; beyond it the picture is
+#: invented.
 MOST_FAULTY = 1 / 3
 #: Lines side by side that interpolation can bridge; behind a wider gap a small item disappears.
 WIDEST_GAP = 4
 #: Nothing is brighter than air but noise and scatter; and some of a scan's border is air.
 BRIGHTER, MOST_BRIGHTER, LEAST_BORDER = 1.25, 0.05, 0.5
-#: Share of a raw scan at full scale above which thin things may have been lost in white.
+#: The level of air, of what the profile took for it, outside of which the profile's air is not this scan's.
+AIR_LEVELS = (0.95, 1.05)
+#: Share of a raw scan at its highest level above which thin things may have been lost in white.
 MOST_SATURATED = 0.02
 #: Some part of every bag, parcel and container lets less through than this; where none does, levels that mean dark
 #: were taken for half transmitted.
 PALEST, PALEST_PERCENT = 0.8, 0.1
-#: An air value that the profile itself puts this near full scale is meant.
+#: Share of a view at one dark level that is not 0, above which that level is suspected to be the one of no beam.
+MOST_PLATEAU = 0.01
+#: An air value that the profile itself puts this near the highest level is meant.
 TOP = 0.995
 _GREY_RENDERINGS = ("grey", "display")
 
@@ -40,13 +45,15 @@ _GREY_RENDERINGS = ("grey", "display")
 @dataclass(frozen=True)
 class StandardScan:
     """scan: for people, its views 8-bit grey where there was transmission. images: each view (H, W, 3) uint8 RGB as the
-    network takes it. opaque: largest share, 0..1, of a view's cargo that nothing is seen behind.
+    network takes it. rendering: how, as in the profile. opaque: largest share, 0..1, of a view's cargo that nothing is
+    seen behind, by the detector or by the network.
 
     doubts: why it must not be cleared. notes: what was measured or mended, for people.
     """
 
     scan: Scan
     images: tuple[UInt8, ...]
+    rendering: str
     opaque: float
     doubts: tuple[str, ...]
     notes: tuple[str, ...]
@@ -59,21 +66,32 @@ class _Findings:
     widest: int = 0
     saturated: float = 0.0
     densest: float = 0.0
+    plateau: float = 0.0
+    air: float = 1.0
+    guessed_air: float | None = None
 
     def doubts(self) -> tuple[str, ...]:
         found = []
         if self.saturated > MOST_SATURATED:
-            found.append(f"saturated: {self.saturated:.0%} of the scan is at full scale, where thin things are lost")
+            found.append(
+                f"saturated: {self.saturated:.0%} of the scan is at its highest level, where thin things are lost"
+            )
         if self.densest > PALEST:
             found.append(
                 f"nothing lets less than {self.densest:.0%} through: the dark level or bits of the profile may be wrong"
             )
+        if self.air < AIR_LEVELS[0]:
+            found.append(f"nothing lets more than {self.air:.0%} through: no air in the scan, or the wrong air value")
+        if self.plateau >= MOST_PLATEAU:
+            found.append(f"{self.plateau:.0%} of the scan lies at one dark level: opaque, or `dark` is missing")
         if self.widest > WIDEST_GAP:
             found.append(f"{self.widest} faulty detector lines lie side by side: what is behind them was not seen")
         return tuple(found)
 
     def notes(self) -> tuple[str, ...]:
         found = []
+        if self.guessed_air is not None:
+            found.append(f"the level of air was guessed from the scan: {self.guessed_air:.0f}")
         if self.faulty:
             found.append(f"{self.faulty} faulty detector {'line' if self.faulty == 1 else 'lines'} mended")
         if self.lost:
@@ -88,18 +106,38 @@ def standardised(scan: Scan, profile: ScannerProfile | None) -> StandardScan:
         _check_pages(scan, profile)
     if profile is None or profile.rendering == "stored":
         images = tuple(render(view) for view in scan.views)
-        return StandardScan(scan, images, max(map(opaque_part, images)), (), ())
+        starved = tuple(dict.fromkeys(filter(None, map(_starved, scan.views))))
+        return StandardScan(scan, images, "stored", max(map(opaque_part, images)), starved, ())
     findings, opaque = _Findings(), 0.0
     drawn, shown = [], []
-    for pages in _views(scan.views, profile):
+    for pages in split_views(scan.views, profile):
         exposure = _exposure(pages, profile, findings)
-        opaque = max(opaque, opaque_share(exposure, _opaque_below(pages[0], profile)))
         image = render_exposure(exposure, profile.rendering, profile.curve)
+        # What the network is given may be black where the detector still saw something.
+        opaque = max(opaque, _opaque(exposure, profile, findings), opaque_part(image))
         drawn.append(np.ascontiguousarray(_turned(image, profile)))
         # False colours are for the network alone.
         grey = image if profile.rendering in _GREY_RENDERINGS else render_exposure(exposure, "display", profile.curve)
         shown.append(np.ascontiguousarray(_turned(grey[:, :, 0], profile)))
-    return StandardScan(replace(scan, views=tuple(shown)), tuple(drawn), opaque, findings.doubts(), findings.notes())
+    seen = replace(scan, views=tuple(shown))
+    return StandardScan(seen, tuple(drawn), profile.rendering, opaque, findings.doubts(), findings.notes())
+
+
+def _starved(view: Pixels) -> str:
+    """Why a grey view of 16 bits, stored as it was measured, shows nothing but noise; empty where it does not."""
+    if view.dtype != np.uint16 or view.ndim != 2:
+        return ""
+    try:
+        air_levels.check_signal(view)
+    except ScanWithoutContent as error:
+        return error.what
+    return ""
+
+
+def _opaque(exposure: Exposure, profile: ScannerProfile, findings: _Findings) -> float:
+    limit = opaque_limit(exposure, profile.opaque_transmission)
+    findings.plateau = max(findings.plateau, dark_plateau(exposure, limit))
+    return opaque_share(exposure, limit, air_levels.level_of_air(exposure.high))
 
 
 def exposures(scan: Scan, profile: ScannerProfile) -> list[Exposure]:
@@ -108,9 +146,10 @@ def exposures(scan: Scan, profile: ScannerProfile) -> list[Exposure]:
     For measuring and for training; the pixels lie where they lay in the file.
     """
     _check_pages(scan, profile)
-    found = [_exposure(pages, profile, _Findings()) for pages in _views(scan.views, profile)]
+    found = [_exposure(pages, profile, _Findings()) for pages in split_views(scan.views, profile)]
     return [
-        Exposure(_turned(one.high, profile), None if one.low is None else _turned(one.low, profile)) for one in found
+        replace(one, high=_turned(one.high, profile), low=None if one.low is None else _turned(one.low, profile))
+        for one in found
     ]
 
 
@@ -132,8 +171,11 @@ def _check_pages(scan: Scan, profile: ScannerProfile) -> None:
             )
 
 
-def _views(pages: tuple[Pixels, ...], profile: ScannerProfile) -> list[list[Pixels]]:
-    """For each view, its energies in the profile's order: each (elements, moments) of stored levels."""
+def split_views(pages: tuple[Pixels, ...], profile: ScannerProfile) -> list[list[Pixels]]:
+    """For each view, its energies in the profile's order: each (elements, moments) of stored levels.
+
+    Raises ProfileMismatch where the pages do not part so.
+    """
     count = len(profile.energies)
     if profile.arrangement == "pages":
         views = [list(pages[start : start + count]) for start in range(0, len(pages), count)]
@@ -170,34 +212,70 @@ def _turned(page: Pixels, profile: ScannerProfile) -> Pixels:
 
 def _exposure(pages: list[Pixels], profile: ScannerProfile, findings: _Findings) -> Exposure:
     parts = dict(zip(profile.energies, pages, strict=True))
-    transmission = {energy: _transmission(page, energy, profile, findings) for energy, page in parts.items()}
-    if "low" not in transmission:
-        return Exposure(transmission["high"])
-    check_order(transmission["low"], transmission["high"])
-    return Exposure(transmission["high"], transmission["low"])
+    found = {energy: _transmission(page, energy, profile, findings) for energy, page in parts.items()}
+    high, resolution = found["high"]
+    if "low" not in found:
+        return Exposure(high, resolution=resolution)
+    low = found["low"][0]
+    check_order(low, high)
+    return Exposure(high, low, resolution)
 
 
 def _full_scale(page: Pixels, profile: ScannerProfile) -> int:
     return (1 << (profile.bits_stored or page.dtype.itemsize * 8)) - 1
 
 
-def _transmission(page: Pixels, energy: Energy, profile: ScannerProfile, findings: _Findings) -> Float32:
+def _transmission(page: Pixels, energy: Energy, profile: ScannerProfile, findings: _Findings) -> tuple[Float32, float]:
+    """Transmission (elements, moments), and how much of it one and a half levels make up."""
     full_scale = _full_scale(page, profile)
     levels = page if profile.polarity == "air bright" else page.dtype.type(full_scale) - page
     dark, gain = of_energy(profile.calibration.dark, energy), of_energy(profile.calibration.gain, energy)
     air_levels.check_signal(levels)
     field, faulty = _air(levels, energy, profile, dark)
+    if profile.air_columns is None and profile.air_value is None:
+        findings.guessed_air = float(field)
     transmission = air_levels.to_transmission(levels, field, dark, gain)
     faulty = faulty | faulty_throughout(transmission)
-    if full_scale > 255 and (profile.air_value is None or float(np.median(field)) < TOP * full_scale):
-        at_top = (levels >= full_scale).mean(axis=1)[~faulty]
-        findings.saturated = max(findings.saturated, float(at_top.mean()) if len(at_top) else 0.0)
+    air = float(np.median(field))
+    # Eight bits are a picture made for people: in it air may well be white throughout.
+    if full_scale > 255:
+        meant = air if profile.air_value is not None else None
+        sound = levels[~faulty] if faulty.any() else levels
+        findings.saturated = max(findings.saturated, _saturated(sound, full_scale, meant))
+    if profile.air_columns is not None:
+        _check_air_rows(transmission, _slice(profile.air_columns, levels.shape[1]), faulty)
     transmission = _mended(transmission, faulty, findings)
     _check_bright(transmission, profile)
+    findings.air = min(findings.air, _air_level(transmission, profile))
     step = max(1, int((transmission.size / 200_000) ** 0.5))
     densest = float(np.percentile(transmission[::step, ::step], PALEST_PERCENT))
     findings.densest = max(findings.densest, densest)
-    return transmission
+    return transmission, 1.5 * gain / (air - dark)
+
+
+def _saturated(levels: Pixels, full_scale: int, meant: float | None) -> float:
+    """Share of a raw view at its highest level: clipped there, at full scale or below. meant: the profile's air level,
+    if it gives one; where air is to be that level, so be it."""
+    if not levels.size:
+        return 0.0
+    top = min(full_scale, int(levels.max()))
+    return 0.0 if meant is not None and meant >= TOP * top else float((levels >= top).mean())
+
+
+def _check_air_rows(transmission: Float32, columns: slice, faulty: Flags) -> None:
+    """Raise ProfileMismatch when an item lies in the air columns: taken for air, it would vanish from the whole scan,
+    and leave true air too bright in its rows."""
+    sound = transmission[:, columns][~faulty]
+    if not len(sound):
+        return
+    noise = float(np.median(np.abs(sound - 1))) / 0.6745
+    sample = transmission[:, :: max(1, transmission.shape[1] // 400)]
+    brightest = np.percentile(sample, 95, axis=1)
+    if widest_run((brightest > AIR_LEVELS[1] + 4 * noise) & ~faulty) > WIDEST_GAP:
+        raise ProfileMismatch(
+            "the air columns are not empty in some rows: what is beside them there is brighter than air",
+            remedy="choose other air_columns (see `roentgate scanner probe`), or an air_value",
+        )
 
 
 def _air(levels: Pixels, energy: Energy, profile: ScannerProfile, dark: float) -> tuple[float | Float32, Flags]:
@@ -224,12 +302,12 @@ def _mended(transmission: Float32, faulty: Flags, findings: _Findings) -> Float3
     """Faulty elements, then moments that the scanner lost, filled in; counted in `findings`."""
     elements = mend(transmission, faulty)
     moments = mend(transmission.swapaxes(0, 1), faulty_throughout(transmission.swapaxes(0, 1)))
-    for count, length, what in (
-        (elements.faulty, transmission.shape[0], "detector lines"),
-        (moments.faulty, transmission.shape[1], "moments of the belt"),
-    ):
-        if count > MOST_FAULTY * length:
-            raise ScanWithoutContent(f"{count} of {length} {what} are faulty: stripes over more than a third")
+    height, width = transmission.shape
+    if elements.faulty / height + moments.faulty / width > MOST_FAULTY:
+        raise ScanWithoutContent(
+            f"{elements.faulty} of {height} detector lines and {moments.faulty} of {width} moments of the belt are "
+            "faulty: stripes over more than a third"
+        )
     findings.faulty = max(findings.faulty, elements.faulty)
     findings.lost = max(findings.lost, moments.faulty)
     findings.widest = max(findings.widest, elements.widest, moments.widest)
@@ -251,10 +329,15 @@ def _check_bright(transmission: Float32, profile: ScannerProfile) -> None:
         )
 
 
+def _air_level(transmission: Float32, profile: ScannerProfile) -> float:
+    """The level of what is brightest. Raises ProfileMismatch where it is brighter than what was taken for air."""
+    level = air_levels.level_of_air(transmission)
+    if level > AIR_LEVELS[1]:
+        raise ProfileMismatch(
+            f"air lets {level:.0%} through: the air of the profile is not that of this scan", remedy=_remedy(profile)
+        )
+    return level
+
+
 def _remedy(profile: ScannerProfile) -> str:
     return f"check polarity (now {profile.polarity!r}) and air of the profile with `roentgate scanner probe`"
-
-
-def _opaque_below(page: Pixels, profile: ScannerProfile) -> float:
-    # Eight bits end at one level above black, whatever lies behind.
-    return max(profile.opaque_transmission, 1.5 / _full_scale(page, profile))

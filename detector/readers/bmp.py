@@ -90,7 +90,7 @@ def _unpack(rows: Pixels, bmp: _Bmp) -> Pixels:
         return _look_up(rows, bmp)
     pixels = rows[:, : width * bmp.bits_a_pixel // 8].reshape(len(rows), width, -1)
     colour = np.ascontiguousarray(pixels[:, :, 2::-1])
-    return over_air(colour, pixels[:, :, 3]) if bmp.has_alpha else colour
+    return over_air(colour, pixels[:, :, 3], 255) if bmp.has_alpha else colour
 
 
 def _look_up(rows: Pixels, bmp: _Bmp) -> Pixels:

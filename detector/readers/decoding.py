@@ -11,6 +11,8 @@ from detector.scan import Pixels
 
 #: All bits and channels as stored; boxes are in stored pixels, so no rotation by EXIF.
 _AS_STORED = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+#: Share of a picture that transparency may change; beyond it, what was stored there would be hidden behind white.
+MOST_HIDDEN = 0.01
 #: Storage pads files with zeros, text tools add a line end; neither can be a second picture.
 _PADDING = b"\0\r\n"
 
@@ -47,11 +49,29 @@ def _compare(image: Pixels, header: ViewHeader) -> None:
         raise ScanUnreadable(f"the header claims {claim}, decoding gave {image.shape} {image.dtype}")
 
 
-def over_air(colour: Pixels, alpha: Pixels, *, premultiplied: bool = False) -> Pixels:
-    """(H, W) or (H, W, 3) and (H, W) alpha of the same integer type -> what shows with white, air, behind."""
+def over_air(colour: Pixels, alpha: Pixels, white: int, *, premultiplied: bool = False) -> Pixels:
+    """`mixed_with_air`. Raises ScanUnreadable where it changes more of the picture than MOST_HIDDEN."""
+    mixed = mixed_with_air(colour, alpha, white, premultiplied=premultiplied)
+    changed = mixed != colour
+    refuse_hidden(float((changed.any(axis=2) if changed.ndim == 3 else changed).mean()))
+    return mixed
+
+
+def refuse_hidden(share: float) -> None:
+    """Raise ScanUnreadable when transparency would turn more than MOST_HIDDEN of a picture into air."""
+    if share > MOST_HIDDEN:
+        raise ScanUnreadable(
+            f"{share:.0%} of the picture is transparent: what is stored there would pass for air",
+            remedy="export the scan without an alpha channel or a transparent colour",
+        )
+
+
+def mixed_with_air(colour: Pixels, alpha: Pixels, white: int, *, premultiplied: bool = False) -> Pixels:
+    """(H, W) or (H, W, 3) and (H, W) alpha of the same integer type -> what shows with white, air, behind.
+
+    white: the highest level of both."""
     if colour.ndim == 3:
         alpha = alpha[:, :, None]
-    white = int(np.iinfo(colour.dtype).max)
     # 65535 * 65535 + 32767 still fits 32 bits.
     wide, cover = colour.astype(np.uint32), alpha.astype(np.uint32)
     if premultiplied:
@@ -64,7 +84,9 @@ def over_air(colour: Pixels, alpha: Pixels, *, premultiplied: bool = False) -> P
 
 def flatten_alpha(image: Pixels) -> Pixels:
     """(H, W, 4) RGBA -> (H, W, 3) over air; anything else unchanged."""
-    return over_air(image[:, :, :3], image[:, :, 3]) if image.shape[2:] == (4,) else image
+    if image.shape[2:] != (4,):
+        return image
+    return over_air(image[:, :, :3], image[:, :, 3], int(np.iinfo(image.dtype).max))
 
 
 def refuse_trailing(data: bytes, end: int) -> None:

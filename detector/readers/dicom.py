@@ -1,13 +1,15 @@
 """DICOM and DICOS (NEMA IIC 1): every frame is a view. Needs the extra `dicom`; nothing else here imports pydicom.
 
-The header is parsed first, and the limits are applied, before the pixel element is looked at. Which way round the
-intensities run is told by Pixel Intensity Relationship Sign where it is given, else by MONOCHROME1 or 2.
+The transfer syntax is read here, before pydicom sees the file: a deflated data set would be unpacked whole before a
+limit could apply. Then the header is parsed, and the limits are applied, before the pixel element is looked at. Which
+way round the intensities run is told by Pixel Intensity Relationship Sign where it is given, else by MONOCHROME1 or 2.
 """
 
 from __future__ import annotations
 
 import io
 import re
+import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from detector.errors import ScanUnreadable
 from detector.readers.limits import ViewHeader
 from detector.readers.sample_values import as_levels
+from detector.readers.tiff_compression import unpack_packbits
 from detector.scan import Pixels
 
 if TYPE_CHECKING:
@@ -28,14 +31,19 @@ SIGNATURE = re.compile(rb".{128}DICM", re.S)
 
 _INSTALL = "pip install roentgate[dicom]"
 _EXPORT = "export the scan as uncompressed Explicit VR Little Endian DICOM, grey or RGB, or as 16 bit TIFF"
-#: Read without a further package. A deflated data set is left out: all of it is unpacked before a limit can apply.
+#: Read without a further package.
 _PLAIN = {"1.2.840.10008.1.2": "<", "1.2.840.10008.1.2.1": "<", "1.2.840.10008.1.2.2": ">"}
-_DEFLATED = b"1.2.840.10008.1.2.1.99"
-#: RLE Lossless, which pydicom itself decodes; it refuses a segment that is too short.
+#: RLE Lossless (part 5 of the standard, annex G), unpacked here: pydicom does so without a bound.
 _RUN_LENGTHS = "1.2.840.10008.1.2.5"
-#: Element (0002,0010), Transfer Syntax UID; group 2 is always explicit and little-endian, and stands first.
-_SYNTAX_ELEMENT = re.compile(rb"\x02\0\x10\0UI..([\d.]+)", re.S)
-_META_BYTES = 65_536
+#: Header of a run-length frame: how many segments, and where each of at most 15 starts.
+_SEGMENTS = struct.Struct("<16I")
+#: Where the first element stands, and the Transfer Syntax UID in group 2, which is always explicit and little-endian.
+_FIRST_ELEMENT, _SYNTAX_TAG = 132, (2, 0x10)
+#: Value representations whose length takes four bytes, behind two that are empty.
+_LONG = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
+_LINEAR = "export the detector's linear values, without a logarithm, a display curve or a Modality LUT"
+#: Pixel Intensity Relationship: levels that are no linear measure of what came through.
+_NOT_LINEAR = ("LOG", "DISP")
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 
 
@@ -62,11 +70,20 @@ def _guarded(work: Callable[[bytes], Result], data: bytes) -> Result:
 
 def _inspect(data: bytes) -> tuple[ViewHeader, ...]:
     header = _read(data, pixels=False)
+    _check_linear(header)
     view = ViewHeader(_one(header, "Columns"), _one(header, "Rows"), _samples(header), _allocated(header))
     frames = _one(header, "NumberOfFrames", 1)
     if not 1 <= frames <= 1_000_000:
         raise ScanUnreadable(f"the DICOM header claims {frames} frames", remedy=_EXPORT)
     return (view,) * frames
+
+
+def _check_linear(header: FileDataset) -> None:
+    relationship = str(getattr(header, "PixelIntensityRelationship", "")).strip().upper()
+    if relationship in _NOT_LINEAR:
+        raise ScanUnreadable(f"DICOM whose levels are {relationship}, not linear, is not read", remedy=_LINEAR)
+    if "ModalityLUTSequence" in header:
+        raise ScanUnreadable("DICOM with a Modality LUT is not read", remedy=_LINEAR)
 
 
 def _decode(data: bytes) -> tuple[Pixels, ...]:
@@ -84,9 +101,30 @@ def _read(data: bytes, *, pixels: bool) -> FileDataset:
         raise ScanUnreadable("DICOM needs a package that is not installed", remedy=_INSTALL) from None
     # Odd values in elements that nobody looks at must neither refuse a scan nor print warnings.
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-    if _SYNTAX_ELEMENT.findall(data, 132, 132 + _META_BYTES)[:1] == [_DEFLATED]:
-        raise ScanUnreadable("a deflated DICOM data set is not read", remedy=_EXPORT)
+    syntax = _transfer_syntax(data)
+    if syntax not in _PLAIN and syntax != _RUN_LENGTHS:
+        # What decodes JPEG for pydicom may go on after errors, as libjpeg does: half a picture would pass for a whole.
+        name = pydicom.uid.UID(syntax).name
+        raise ScanUnreadable(f"DICOM compressed as {name} is not read", remedy=_EXPORT)
     return pydicom.dcmread(io.BytesIO(data), stop_before_pixels=not pixels)
+
+
+def _transfer_syntax(data: bytes) -> str:
+    """Of all of group 2. One that is named twice is refused: another reader might go by the other."""
+    found, at = [], _FIRST_ELEMENT
+    while data[at : at + 2] == b"\x02\0":
+        group, element, kind, length = struct.unpack_from("<HH2sH", data, at)
+        at += 8
+        if kind in _LONG:
+            length, at = struct.unpack_from("<I", data, at)[0], at + 4
+        if not kind.isalpha() or at + length > len(data):
+            raise ScanUnreadable("the DICOM is damaged: its first elements do not hold together", remedy=_EXPORT)
+        if (group, element) == _SYNTAX_TAG:
+            found.append(data[at : at + length].rstrip(b"\0 ").decode("ascii"))
+        at += length
+    if len(found) != 1:
+        raise ScanUnreadable(f"the DICOM names {len(found)} transfer syntaxes", remedy=_EXPORT)
+    return found[0]
 
 
 def _syntax(meta: Any) -> str:
@@ -126,7 +164,9 @@ def _frames(dataset: FileDataset) -> list[NDArray[Any]]:
     count, samples = _one(dataset, "NumberOfFrames", 1), _samples(dataset)
     kind = np.dtype(f"{_PLAIN.get(syntax, '<')}u{_allocated(dataset) // 8}")
     size = count * shape[0] * shape[1] * samples * kind.itemsize
-    plain = _plain(dataset) if syntax in _PLAIN else _decompressed(dataset, syntax)
+    plain = _plain(dataset)
+    if syntax not in _PLAIN:
+        plain = _from_run_lengths(plain, (count, shape[0] * shape[1], samples, kind.itemsize))
     # An odd length is padded to an even one.
     if len(plain) not in (size, size + size % 2):
         raise ScanUnreadable(f"the DICOM is cut short: {len(plain)} bytes of pixels where {size} belong")
@@ -145,15 +185,38 @@ def _plain(dataset: FileDataset) -> bytes:
     return pixels
 
 
-def _decompressed(dataset: FileDataset, syntax: str) -> bytes:
-    from pydicom.pixels.decoders.base import get_decoder
-    from pydicom.uid import UID
+def _from_run_lengths(encapsulated: bytes, shape: tuple[int, int, int, int]) -> bytes:
+    """Little-endian words, by pixel, of run-length frames. shape: (frames, pixels, samples, bytes a sample)."""
+    from pydicom.encaps import generate_frames
 
-    if syntax != _RUN_LENGTHS:
-        # What decodes JPEG for pydicom may go on after errors, as libjpeg does: half a picture would pass for a whole.
-        raise ScanUnreadable(f"DICOM compressed as {UID(syntax).name} is not read", remedy=_EXPORT)
-    words, _ = get_decoder(syntax).as_array(dataset, raw=True)
+    count, pixels, samples, width = shape
+    words = np.empty(shape, np.uint8)
+    frames = list(generate_frames(encapsulated, number_of_frames=count))
+    if len(frames) != count:
+        raise ScanUnreadable(f"the DICOM holds {len(frames)} frames and claims {count}", remedy=_EXPORT)
+    for number, frame in enumerate(frames):
+        for segment, packed in enumerate(_segments(frame, samples * width)):
+            # The upper byte of each sample comes first.
+            sample, byte = divmod(segment, width)
+            words[number, :, sample, width - 1 - byte] = np.frombuffer(_unpacked(packed, pixels), np.uint8)
     return words.tobytes()
+
+
+def _unpacked(packed: memoryview, pixels: int) -> bytes:
+    try:
+        return unpack_packbits(packed, pixels)
+    except ScanUnreadable:
+        raise ScanUnreadable("a run-length segment of the DICOM is damaged or cut short", remedy=_EXPORT) from None
+
+
+def _segments(frame: bytes, expected: int) -> list[memoryview]:
+    count, *starts = _SEGMENTS.unpack_from(frame)
+    if count != expected:
+        raise ScanUnreadable(f"a run-length frame of {count} segments where {expected} belong", remedy=_EXPORT)
+    ends = [*starts[1:count], len(frame)]
+    if starts[0] != _SEGMENTS.size or any(end <= start for start, end in zip(starts, ends, strict=False)):
+        raise ScanUnreadable("the segments of a run-length frame do not follow one another", remedy=_EXPORT)
+    return [memoryview(frame)[start:end] for start, end in zip(starts, ends, strict=False)]
 
 
 def _levels(words: NDArray[Any], dataset: FileDataset) -> Pixels:

@@ -35,9 +35,20 @@ _MOST_MEMBERS = 256
 #: Arrays along the first axis that are taken for views or energies.
 _MOST_PAGES = 64
 _KIND = re.compile(r"""['"]descr['"]\s*:\s*['"]([<>|=]?)([a-zA-Z])(\d{1,2})['"]""")
+#: Bytes of a number: what numpy calls longdouble differs between machines.
+_WIDEST = 8
 _ORDER = re.compile(r"""['"]fortran_order['"]\s*:\s*(True|False)""")
 _SHAPE = re.compile(r"""['"]shape['"]\s*:\s*\(([\d,\s]*)\)""")
 _SAVE = "save it with numpy.save(file, array, allow_pickle=False), grey (h, w), colour (h, w, 3) or energies (2, h, w)"
+#: The end of a zip's directory, what follows its mark, and where the directory of a larger kind of zip would be named.
+_END_MARK, _END, _ZIP64_MARK = b"PK\x05\x06", struct.Struct("<4s4H2IH"), b"PK\x06\x07"
+_LONGEST_COMMENT, _ZIP64_BYTES = 65_535, 20
+#: All of the directory is parsed before a single limit can apply; that of 256 arrays fits several times.
+_LONGEST_DIRECTORY = 65_536
+#: Kinds of compression that are unpacked a little at a time.
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+#: Padding behind the values that is looked through for something else.
+_MOST_PADDING = 65_536
 _ZIP_ERRORS = (zipfile.BadZipFile, RuntimeError, EOFError, OverflowError, OSError)
 
 
@@ -82,8 +93,25 @@ def _arrays(data: bytes) -> Iterator[tuple[_Array, IO[bytes]]]:
         stream = io.BytesIO(data)
         yield _header(stream), stream
         return
+    _check_directory(data)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         yield from _members(archive)
+
+
+def _check_directory(data: bytes) -> None:
+    """Raise ScanUnreadable unless a short directory of a plain zip ends the file, and nothing stands before the first
+    member: of two zips that were joined, only the second would be seen."""
+    at = data.rfind(_END_MARK, max(0, len(data) - _END.size - _LONGEST_COMMENT))
+    if at < 0 or at + _END.size > len(data):
+        raise ScanUnreadable("the .npz is cut short: its directory is missing", remedy=_SAVE)
+    *_, size, start, comment = _END.unpack_from(data, at)
+    refuse_trailing(data, at + _END.size + comment)
+    if data[max(0, at - _ZIP64_BYTES) :].startswith(_ZIP64_MARK):
+        raise ScanUnreadable("an .npz of the ZIP64 kind is not read", remedy=_SAVE)
+    if size > _LONGEST_DIRECTORY:
+        raise ScanTooLarge(f"the directory of the .npz is {size} bytes long", remedy=_SAVE)
+    if start + size != at:
+        raise ScanUnreadable("the .npz is damaged, or two files were joined", remedy=_SAVE)
 
 
 def _members(archive: zipfile.ZipFile) -> Iterator[tuple[_Array, IO[bytes]]]:
@@ -94,6 +122,8 @@ def _members(archive: zipfile.ZipFile) -> Iterator[tuple[_Array, IO[bytes]]]:
     for member in members:
         if not member.filename.endswith(".npy"):
             raise ScanUnreadable(f"the .npz holds {member.filename!r}, which is no array", remedy=_SAVE)
+        if member.compress_type not in _COMPRESSIONS:
+            raise ScanUnreadable(f"an .npz compressed by method {member.compress_type} is not read", remedy=_SAVE)
         with archive.open(member) as stream:
             array = _header(stream)
             if len(array.shape) >= 2:
@@ -121,6 +151,8 @@ def _parse(text: str) -> _Array:
     kind, order, shape = _KIND.search(text), _ORDER.search(text), _SHAPE.search(text)
     if not kind or kind[2] not in "iuf":
         raise ScanUnreadable("the array holds no plain numbers, perhaps pickled objects", remedy=_SAVE)
+    if int(kind[3]) > _WIDEST:
+        raise ScanUnreadable(f"numbers of {kind[3]} bytes are not read", remedy=_SAVE)
     if not order or not shape:
         raise ScanUnreadable("the .npy header is damaged", remedy=_SAVE)
     lengths = tuple(int(part) for part in shape[1].split(",") if part.strip())
@@ -148,11 +180,13 @@ def _layout(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
 
 
 def _values(array: _Array, stream: IO[bytes]) -> NDArray[Any]:
-    # One byte more than belongs here is asked for: whatever follows the values is noticed, and a bomb is not unpacked.
-    plain = stream.read(array.size + 1)
+    plain = stream.read(array.size)
     if len(plain) < array.size:
         raise ScanUnreadable(f"the array is cut short: {len(plain)} bytes where {array.size} belong", remedy=_SAVE)
-    refuse_trailing(plain + stream.read(64), array.size)
+    # Little more than belongs here is asked for: what follows the values is noticed, and a bomb is not unpacked.
+    behind = stream.read(_MOST_PADDING + 1)
+    if len(behind) > _MOST_PADDING or behind.strip(b"\0\r\n"):
+        raise ScanUnreadable("more follows the end of the array than padding", remedy=_SAVE)
     values = np.frombuffer(plain, array.kind, array.size // array.kind.itemsize)
     return values.reshape(array.shape, order="F" if array.fortran else "C")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detector.errors import ScanUnreadable
-from detector.readers.decoding import decode_with_opencv, flatten_alpha, over_air, refuse_trailing
+from detector.readers.decoding import decode_with_opencv, flatten_alpha, mixed_with_air, refuse_hidden, refuse_trailing
 from detector.readers.limits import ViewHeader
 from detector.scan import Pixels
 
@@ -122,7 +122,8 @@ def _decode_palette(data: bytes, png: _Png) -> Pixels:
     alpha = np.full(len(palette), 255, np.uint8)
     given = np.frombuffer(png.transparency, np.uint8)[: len(palette)]
     alpha[: len(given)] = given
-    colours: Pixels = over_air(palette[None], alpha[None])[0]
+    colours: Pixels = mixed_with_air(palette[None], alpha[None], 255)[0]
+    refuse_hidden(float((colours != palette).any(axis=1)[indices].mean()))
     return colours[indices]
 
 
@@ -131,6 +132,7 @@ def _decode_keyed_grey(data: bytes, png: _Png) -> Pixels:
     levels = _samples(data, png)
     empty = levels == struct.unpack(">H", png.transparency)[0]
     white = 2**png.header.bits - 1
+    refuse_hidden(float((empty & (levels != white)).mean()))
     levels[empty] = white
     if png.header.bits < 8:
         levels *= 255 // white

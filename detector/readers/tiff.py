@@ -24,8 +24,11 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 #: Photometric interpretation -> samples a pixel without alpha.
 _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _YCBCR: 3}
 _JPEG, _HORIZONTAL_DIFFERENCE = 7, 2
-_PREMULTIPLIED, _STRAIGHT = 1, 2
+#: What an extra sample is; 0 does not say, and stands here also for one that is not declared at all.
+_UNSPECIFIED, _PREMULTIPLIED, _STRAIGHT = 0, 1, 2
 _UNSIGNED, _UNDEFINED = 1, 4
+#: Side of a tile that any page may have, however small, and pixels that its tiles may hold beyond it.
+_USUAL_TILE, _SPARE_PIXELS = 1024, 2**23
 _EXPORT = "export the scan as 8 or 16 bit grey or RGB TIFF, uncompressed or with deflate"
 #: Tells libjpeg outright whether the three components are RGB (0) or YCbCr (1), instead of letting it guess.
 _ADOBE = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00"
@@ -37,7 +40,8 @@ class _Page:
     directory: Directory
     photometric: int
     compression: int
-    alpha: int
+    #: What the one extra sample is; None where there is none.
+    alpha: int | None
     planes: int
     #: Rows and columns of a strip or tile; a strip is as wide as the page.
     block_height: int
@@ -125,27 +129,29 @@ def _bits(directory: Directory) -> int:
     return int(depths.pop())
 
 
-def _alpha(directory: Directory, photometric: int, channels: int) -> int:
-    """0 without alpha, else what the extra sample is. A fourth sample of RGB that is not declared is alpha."""
+def _alpha(directory: Directory, photometric: int, channels: int) -> int | None:
+    """None without alpha, else what the extra sample is. A fourth sample of RGB that is not declared may be alpha."""
     if photometric not in _COLOURS:
         raise ScanUnreadable(f"a TIFF of photometric kind {photometric} (CMYK is 5) is not read", remedy=_EXPORT)
     extra = directory.many(tags.EXTRA_SAMPLES).tolist()
     surplus = channels - _COLOURS[photometric]
     if surplus == 1 and photometric == _RGB and not extra:
-        return _STRAIGHT
+        return _UNSPECIFIED
     if surplus == 1 and extra in ([_PREMULTIPLIED], [_STRAIGHT]) and photometric != _PALETTE:
         return int(extra[0])
     if surplus:
         raise ScanUnreadable(
             f"a TIFF of {channels} samples a pixel, {surplus} of them unexplained, is not read", remedy=_EXPORT
         )
-    return 0
+    return None
 
 
 def _check_kind(page: _Page) -> None:
     directory = page.directory
     lossless = page.compression in UNPACKERS and page.photometric != _YCBCR
-    as_jpeg = page.compression == _JPEG and page.header.bits == 8 and page.photometric != _PALETTE and not page.alpha
+    as_jpeg = (
+        page.compression == _JPEG and page.header.bits == 8 and page.photometric != _PALETTE and page.alpha is None
+    )
     if not (lossless or as_jpeg):
         what = f"compression {page.compression} with photometric kind {page.photometric}"
         raise ScanUnreadable(f"a TIFF of {what} is not read", remedy=_EXPORT)
@@ -155,10 +161,19 @@ def _check_kind(page: _Page) -> None:
         raise ScanUnreadable("a TIFF with this predictor or bit order is not read", remedy=_EXPORT)
     if directory.one(tags.PLANAR, 1) not in (1, 2) or min(page.block_height, page.block_width) < 1:
         raise ScanUnreadable("the TIFF header is damaged")
-    if page.block_height * page.block_width > 4 * page.header.pixels + 2**20:
-        raise ScanUnreadable("the TIFF header is damaged: a tile is far larger than the page")
+    _check_blocks(page)
     if len(page.offsets) != len(page.byte_counts) or len(page.offsets) != page.planes * _grid(page)[0] * _grid(page)[1]:
         raise ScanUnreadable("the TIFF is damaged: it does not list all its strips or tiles")
+
+
+def _check_blocks(page: _Page) -> None:
+    """A few bytes can unpack to a whole block, and blocks may share their bytes: what all of them hold is bounded."""
+    down, across = _grid(page)
+    beyond_page = down * page.block_height * across * page.block_width > 4 * page.header.pixels + _SPARE_PIXELS
+    too_high = page.block_height > max(_USUAL_TILE, 2 * page.header.height)
+    too_wide = page.block_width > max(_USUAL_TILE, 2 * page.header.width)
+    if beyond_page or too_high or too_wide:
+        raise ScanUnreadable("the TIFF header is damaged: its tiles are far larger than the page")
 
 
 def _grid(page: _Page) -> tuple[int, int]:
@@ -238,10 +253,13 @@ def _interpret(image: Pixels, page: _Page) -> Pixels:
         return _look_up(image[:, :, 0], page)
     colours = _COLOURS[page.photometric]
     colour = image[:, :, 0] if colours == 1 else image[:, :, :colours]
+    white = 2**page.header.bits - 1
     if page.photometric == _WHITE_IS_ZERO:
-        colour = colour.dtype.type(2**page.header.bits - 1) - colour
-    if page.alpha:
-        colour = over_air(colour, image[:, :, colours], premultiplied=page.alpha == _PREMULTIPLIED)
+        colour = colour.dtype.type(white) - colour
+    if page.alpha == _UNSPECIFIED and int(image[:, :, colours].min()) < white:
+        raise ScanUnreadable("a TIFF with a fourth sample that is not declared is not read", remedy=_EXPORT)
+    if page.alpha in (_PREMULTIPLIED, _STRAIGHT):
+        colour = over_air(colour, image[:, :, colours], white, premultiplied=page.alpha == _PREMULTIPLIED)
     return np.ascontiguousarray(colour)
 
 

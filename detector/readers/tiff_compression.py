@@ -19,6 +19,8 @@ Unpacker = Callable[[memoryview, int], bytes | memoryview]
 _CLEAR, _END, _FIRST_ENTRY = 256, 257, 258
 #: Codes between two Clear codes: as many as a table of 4096 entries can serve.
 _MOST_CODES = 4096 - _FIRST_ENTRY + 2
+#: Clear codes that are taken: one for so many bytes, and some more. Encoders clear a full table, 3,838 codes on.
+_LEAST_BETWEEN, _SPARE_CLEARS = 256, 16
 
 
 def unpack_none(packed: memoryview, size: int) -> memoryview | bytes:
@@ -61,9 +63,13 @@ def unpack_lzw(packed: memoryview, size: int) -> bytes:
     windows = np.zeros(len(octets) + 3, np.uint32)
     for shift, start in ((16, 0), (8, 1), (0, 2)):
         windows[: max(0, len(octets) - start)] |= octets[start:].astype(np.uint32) << shift
-    pieces, done, bit, ended = [], 0, 0, False
+    pieces: list[bytes] = []
+    done, bit, ended = 0, 0, False
     while not ended and done < size:
         codes, bit, ended = _next_codes(windows, bit, len(octets) * 8)
+        # A strip may start with Clear. One after another, or by the thousand, they cost time and give nothing.
+        if (pieces and not len(codes) and not ended) or len(pieces) > _SPARE_CLEARS + size // _LEAST_BETWEEN:
+            raise ScanUnreadable("a strip of the TIFF is damaged: its LZW table is cleared again and again")
         piece = _expand(codes, size - done)
         pieces.append(piece.tobytes())
         done += len(piece)

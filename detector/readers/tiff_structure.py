@@ -17,6 +17,9 @@ from detector.errors import ScanUnreadable
 _FIELD_TYPES = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
 #: More pages than any limit allows; a longer chain is a loop or nonsense.
 _MOST_PAGES = 10_000
+#: Values of all tags of one page, and of all pages: four million strips. A count in the header costs no bytes of file,
+#: since many tags may point at the same ones.
+_MOST_VALUES, _MOST_VALUES_IN_ALL = 2**22, 2**24
 
 NEW_SUBFILE_TYPE, OLD_SUBFILE_TYPE = 254, 255
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
@@ -30,7 +33,7 @@ _NEEDED = frozenset(
         *(TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES, EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES),
     )
 )
-_REDUCED, _MASK, _OLD_REDUCED, _PHOTOMETRIC_MASK = 1, 4, 2, 4
+_REDUCED, _OLD_REDUCED, _PHOTOMETRIC_MASK = 1, 2, 4
 
 Values = NDArray[np.int64]
 
@@ -56,10 +59,20 @@ class Directory:
         return self.tags.get(tag, np.zeros(0, np.int64))
 
     @property
-    def is_view(self) -> bool:
-        """Whether this page is a picture of its own: no thumbnail of another and no mask."""
-        reduced = self.one(NEW_SUBFILE_TYPE, 0) & (_REDUCED | _MASK) or self.one(OLD_SUBFILE_TYPE, 0) == _OLD_REDUCED
-        return not reduced and self.one(PHOTOMETRIC, 1) != _PHOTOMETRIC_MASK
+    def is_mask(self) -> bool:
+        """Whether this page only says which pixels of another count, in one bit each."""
+        return self.one(PHOTOMETRIC, 1) == _PHOTOMETRIC_MASK and int(self.many(BITS).max(initial=1)) == 1
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Pixels across and down."""
+        return self.one(WIDTH), self.one(HEIGHT)
+
+    def is_thumbnail(self, sizes: Values) -> bool:
+        """Whether this page says so and is smaller than another of the file in both sides: its word alone would let one
+        bit hide a view. sizes: (pages, 2)."""
+        reduced = self.one(NEW_SUBFILE_TYPE, 0) & _REDUCED or self.one(OLD_SUBFILE_TYPE, 0) == _OLD_REDUCED
+        return bool(reduced) and bool((sizes > self.size).all(axis=1).any())
 
 
 @dataclass(frozen=True)
@@ -76,16 +89,22 @@ def read_directories(data: bytes) -> tuple[Directory, ...]:
     layout, position = _file_header(data)
     pages: list[Directory] = []
     seen: set[int] = set()
+    values = 0
     while position:
         if position in seen or len(seen) >= _MOST_PAGES:
             raise ScanUnreadable("the TIFF's chain of pages has no end")
         seen.add(position)
         directory, position = _read_directory(data, position, layout)
-        if directory.is_view:
+        values += sum(map(len, directory.tags.values()))
+        if values > _MOST_VALUES_IN_ALL:
+            raise ScanUnreadable(f"the TIFF's pages have tags of more than {_MOST_VALUES_IN_ALL} values")
+        if not directory.is_mask:
             pages.append(directory)
-    if not pages:
+    sizes = np.array([page.size for page in pages], np.int64).reshape(-1, 2)
+    views = tuple(page for page in pages if not page.is_thumbnail(sizes))
+    if not views:
         raise ScanUnreadable("the TIFF holds no page that is a scan")
-    return tuple(pages)
+    return views
 
 
 def _file_header(data: bytes) -> tuple[_Layout, int]:
@@ -107,6 +126,7 @@ def _read_directory(data: bytes, position: int, layout: _Layout) -> tuple[Direct
 
 
 def _entries(data: bytes, start: int, count: int, layout: _Layout) -> Iterator[tuple[int, Values]]:
+    total = 0
     for at in range(start, start + count * layout.entry, layout.entry):
         tag, kind = _numbers(data, at, 2, layout.order + "u2").tolist()
         if tag not in _NEEDED:
@@ -114,6 +134,9 @@ def _entries(data: bytes, start: int, count: int, layout: _Layout) -> Iterator[t
         if kind not in _FIELD_TYPES:
             raise ScanUnreadable(f"TIFF tag {tag} has the unexpected type {kind}")
         length = _offset(data, at + 4, layout)
+        total += length
+        if total > _MOST_VALUES:
+            raise ScanUnreadable(f"the TIFF's tags claim {total} values, more than {_MOST_VALUES}")
         values_at = at + 4 + layout.offset
         if length * int(_FIELD_TYPES[kind][1]) > layout.offset:
             values_at = _offset(data, values_at, layout)

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from detector import Detector, Policy
 from detector.calibration import calibrate, probability
+from detector.errors import SettingsInvalid
 from detector.weights import load_weights
 from detector.weights_spec import WeightsSpec
 from tests.conftest import make_spec, probe_onnx
@@ -47,11 +49,32 @@ def test_maps_keep_order_and_stay_in_range(class_map: tuple[float, float]) -> No
         (((0.0, 0.0), (1.0, 1.5)), "does not rise"),
         (((0.0, 0.0),), "does not rise"),
         ((1.0, 2.0, 3.0), "validation error"),
+        ((), "does not rise"),
+        (((0.0, 0.0), (1.0, 0.4)), "gun could never alarm: its calibration ends at 0.4"),
+        ((0.1, 3.0), "gives 0.9269 are left out"),
+        (((0.0, 0.5), (0.5, 0.5), (1.0, 0.9)), "are left out"),
     ],
 )
 def test_a_map_that_could_hide_items_is_refused(class_map: object, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         make_spec(calibration={"gun": class_map})
+
+
+def test_a_threshold_within_reach_of_its_map_is_taken() -> None:
+    # The map gives 0.0015 to the lowest score that is looked at.
+    low = {"gun": 0.002, "knife": 0.5}
+    assert make_spec(calibration={"gun": (1.2, -1.0)}, thresholds=low).thresholds == low
+    never = {"gun": 1.0, "knife": 0.5}
+    assert make_spec(calibration={"gun": ((0.0, 0.0), (1.0, 0.4))}, thresholds=never).thresholds == never
+
+
+@pytest.mark.parametrize("table", ["alarm", "refer"])
+def test_a_policy_below_what_the_map_gives_the_lowest_score_is_refused(table: str, tmp_path: Path) -> None:
+    weights = probe_onnx(tmp_path / "own.onnx", make_spec(calibration={"gun": (1.0, 3.0)}))
+    Detector(weights, policy=Policy.model_validate({table: {"gun": 0.2}}))
+    with pytest.raises(SettingsInvalid, match=r"boxes of gun with a score below 0\.1687 are left out") as refused:
+        Detector(weights, policy=Policy.model_validate({table: {"gun": 0.1}}))
+    assert "at least 0.1687" in refused.value.remedy
 
 
 def test_a_map_for_an_unknown_class_is_refused() -> None:

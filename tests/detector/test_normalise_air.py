@@ -7,7 +7,7 @@ import pytest
 
 from detector.errors import ProfileMismatch, ScanWithoutContent
 from detector.normalisation.air import attenuation, brightest_level, flat_field, to_transmission
-from detector.normalisation.exposure import Exposure, opaque_share
+from detector.normalisation.exposure import Exposure, dark_plateau, opaque_limit, opaque_share
 from detector.normalisation.lines import faulty_in_air, faulty_throughout, mend
 from tests.detector.beer_lambert import AIR, DARK, HEIGHT, UPPER, gains, high_and_low, stored
 from training.simulation.materials import linear_attenuation
@@ -110,3 +110,24 @@ def test_opacity_is_measured_on_the_cargo_and_not_on_the_air() -> None:
     share = opaque_share(Exposure(high.astype(np.float32)), 0.002)
     assert share == pytest.approx(steel / (steel + water))
     assert opaque_share(Exposure(np.ones((50, 50), np.float32)), 0.002) == 0
+
+
+def test_noise_hides_what_an_opaque_part_is_and_what_comes_through() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.02, (HEIGHT, 400))
+    steel, water = 30 * 220, 50 * 200
+    for steel_cm in (60.0, 17.0):
+        seen = Exposure((high_and_low(steel_cm=steel_cm)[0] + noise).astype(np.float32))
+        limit = opaque_limit(seen, 0.002)
+        assert limit == pytest.approx(3 * 0.02 / 5, rel=0.05)
+        assert opaque_share(seen, limit) == pytest.approx(steel / (steel + water), abs=0.03)
+    # Half of a part that lets nothing through lies above any limit that leaves noise out.
+    assert opaque_limit(Exposure(np.ones((50, 50), np.float32), resolution=0.015), 0.002) == 0.015
+
+
+def test_a_plateau_is_flat_dark_and_not_zero() -> None:
+    high = high_and_low(steel_cm=60.0)[0].astype(np.float32)
+    assert dark_plateau(Exposure(high), 0.002) == 0
+    assert dark_plateau(Exposure(high + np.float32(0.01)), 0.002) == pytest.approx(30 * 220 / high.size, rel=0.2)
+    # A wedge becomes denser to its edge and stays nowhere.
+    wedge = np.tile(np.geomspace(0.004, 1, 400, dtype=np.float32), (HEIGHT, 1))
+    assert dark_plateau(Exposure(wedge, resolution=0.0005), 0.002) == 0

@@ -173,7 +173,7 @@ def test_doubts_only_take_away_a_clear_and_notes_are_always_told(decision: Decis
         # The share is told once, with what the policy allows.
         assert (after, reasons) == (Decision.REFER, (doubt, "1 faulty detector line mended"))
     else:
-        assert (after, reasons) == (decision, ("found", note, "1 faulty detector line mended"))
+        assert (after, reasons) == (decision, ("found", doubt, "1 faulty detector line mended"))
     assert with_findings((decision, ("found",)), (), ()) == (decision, ("found",))
 
 

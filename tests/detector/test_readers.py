@@ -75,13 +75,49 @@ def test_jpeg_equals_opencv(channels: int, progressive: int) -> None:
     assert np.array_equal(view(data), expected if channels == 1 else expected[:, :, ::-1])
 
 
+def with_alpha(dtype: type = np.uint8, channels: int = 4) -> np.ndarray:
+    """Noise with an alpha channel that is full but for 15 pixels, under the hundredth that may be transparent."""
+    image = noise(channels, dtype)
+    image[:, :, -1] = np.iinfo(dtype).max
+    image[0, :15, -1] = RNG.integers(0, np.iinfo(dtype).max, 15, dtype)
+    image[0, :5, -1] = 0
+    return image
+
+
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp", ".webp"])
 def test_alpha_lies_over_air(suffix: str) -> None:
-    image = noise(4)
-    image[:5, :, 3] = 0
-    result = view(encode(suffix, image, *((cv2.IMWRITE_WEBP_QUALITY, 101) if suffix == ".webp" else ())))
-    assert (result[:5] == 255).all()
+    image = with_alpha()
+    lossless = (cv2.IMWRITE_WEBP_QUALITY, 101) if suffix == ".webp" else ()
+    if suffix == ".tif":
+        # Declared as what it is; otherwise it is refused.
+        data = tiff([([*page_tags(image, 2), (338, "H", [2])], strips_of(image, HEIGHT))])
+    else:
+        data = encode(suffix, image, *lossless)
+    result = view(data)
+    assert (result[0, :5] == 255).all()
     assert np.array_equal(result, over_white(image[:, :, :3], image[:, :, 3]))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp", ".webp"])
+def test_what_transparency_would_hide_is_no_air(suffix: str) -> None:
+    image = with_alpha()
+    image[20:30, 10:20, 3] = 0
+    lossless = (cv2.IMWRITE_WEBP_QUALITY, 101) if suffix == ".webp" else ()
+    declared = tiff([([*page_tags(image, 2), (338, "H", [2])], strips_of(image, HEIGHT))])
+    with pytest.raises(ScanUnreadable, match="transparent") as refused:
+        view(declared if suffix == ".tif" else encode(suffix, image, *lossless))
+    assert "without an alpha channel" in refused.value.remedy
+    # Where white is stored, nothing is hidden.
+    image[20:30, 10:20, :3] = 255
+    assert (view(encode(".png", image))[20:30, 10:20] == 255).all()
+
+
+def test_a_fourth_sample_that_is_not_declared_must_be_full() -> None:
+    image = with_alpha()
+    with pytest.raises(ScanUnreadable, match="not declared"):
+        view(tiff([(page_tags(image, 2), strips_of(image, HEIGHT))]))
+    image[:, :, 3] = 255
+    assert np.array_equal(view(tiff([(page_tags(image, 2), strips_of(image, HEIGHT))])), image[:, :, :3])
 
 
 def test_exif_rotation_is_not_applied() -> None:
@@ -124,18 +160,23 @@ def test_png_palette_and_low_depths(bits: int) -> None:
 
 
 def test_png_transparency_without_an_alpha_channel() -> None:
-    values = noise()
-    palette, alpha = RNG.integers(0, 256, (256, 3), np.uint8), RNG.integers(0, 256, 100, np.uint8)
+    values = RNG.integers(10, 256, (HEIGHT, WIDTH)).astype(np.uint8)
+    values[0, :10] = range(10)
+    palette, alpha = RNG.integers(0, 255, (256, 3), np.uint8), RNG.integers(0, 255, 10, np.uint8)
     tables = chunk(b"PLTE", palette.tobytes()) + chunk(b"tRNS", alpha.tobytes())
-    full = np.concatenate([alpha, np.full(156, 255, np.uint8)])
+    full = np.concatenate([alpha, np.full(246, 255, np.uint8)])
     expected = over_white(palette[values], full[values])
     assert np.array_equal(view(png(WIDTH, 8, 3, values, tables)), expected)
-    keyed = view(png(WIDTH, 8, 0, values, chunk(b"tRNS", struct.pack(">H", int(values[0, 0])))))
-    assert np.array_equal(keyed, np.where(values == values[0, 0], 255, values))
+    key = chunk(b"tRNS", struct.pack(">H", 3))
+    assert np.array_equal(view(png(WIDTH, 8, 0, values, key)), np.where(values == 3, 255, values))
+    values[10] = 3
+    for hidden in (png(WIDTH, 8, 3, values, tables), png(WIDTH, 8, 0, values, key)):
+        with pytest.raises(ScanUnreadable, match="transparent"):
+            view(hidden)
 
 
 def test_png_grey_with_alpha_stays_grey() -> None:
-    samples = noise(2, np.uint16)
+    samples = with_alpha(np.uint16, 2)
     data = png(WIDTH, 16, 4, samples.astype(">u2").reshape(HEIGHT, -1))
     assert np.array_equal(view(data), over_white(samples[:, :, 0], samples[:, :, 1]))
 
@@ -219,11 +260,12 @@ def test_tiff_byte_orders_and_strips(order: str, big: bool, compression: int) ->
 
 
 def test_tiff_views_without_thumbnails_and_masks() -> None:
-    first, second, small = noise(1, np.uint16), noise(3), noise()
+    first, second, small = noise(1, np.uint16), noise(3), noise()[:9, :13]
+    one_bit = [tag for tag in page_tags(small, 4) if tag[0] != 258]
     pages = [
         (page_tags(first), strips_of(first, HEIGHT)),
         ([*page_tags(small), (254, "I", [1])], strips_of(small, HEIGHT)),
-        ([*page_tags(small), (254, "I", [4])], strips_of(small, HEIGHT)),
+        ([*one_bit, (254, "I", [4])], [bytes(18)]),
         ([*page_tags(small), (255, "H", [2])], strips_of(small, HEIGHT)),
         (page_tags(second, 2), strips_of(second, HEIGHT)),
     ]
@@ -232,7 +274,19 @@ def test_tiff_views_without_thumbnails_and_masks() -> None:
     assert np.array_equal(views[0], first)
     assert np.array_equal(views[1], second)
     with pytest.raises(ScanUnreadable, match="no page that is a scan"):
-        read_scan(tiff(pages[1:2]), "bag")
+        read_scan(tiff(pages[2:3]), "bag")
+
+
+@pytest.mark.parametrize("tag", [(254, "I", [1]), (254, "I", [4]), (255, "H", [2])])
+def test_one_tag_does_not_hide_a_view(tag: Tag) -> None:
+    first, second = noise(), noise()
+    for hidden in (second, second[:-1]):
+        pages = [(page_tags(first), strips_of(first, HEIGHT)), ([*page_tags(hidden), tag], strips_of(hidden, HEIGHT))]
+        views = read_scan(tiff(pages), "bag").views
+        assert len(views) == 2 and np.array_equal(views[1], hidden)
+    mask = [(page_tags(first), strips_of(first, HEIGHT)), (page_tags(second, 4), strips_of(second, HEIGHT))]
+    with pytest.raises(ScanUnreadable, match="photometric kind 4"):
+        read_scan(tiff(mask), "bag")
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -326,9 +380,7 @@ def test_tiff_palette_and_alpha() -> None:
     indices, table = noise(), RNG.integers(0, 65_536, (3, 256))
     data = tiff([([*page_tags(indices, 3), (320, "H", table.ravel().tolist())], strips_of(indices, HEIGHT))])
     assert np.array_equal(view(data), (table >> 8).T.astype(np.uint8)[indices])
-    image = noise(4)
-    data = tiff([([*page_tags(image, 2), (338, "H", [2])], strips_of(image, HEIGHT))])
-    assert np.array_equal(view(data), over_white(image[:, :, :3], image[:, :, 3]))
+    image = with_alpha()
     image[:, :, :3] = np.minimum(image[:, :, :3], image[:, :, 3:])
     data = tiff([([*page_tags(image, 2), (338, "H", [1])], strips_of(image, HEIGHT))])
     assert np.array_equal(view(data), image[:, :, :3] + (255 - image[:, :, 3:]))
@@ -342,6 +394,17 @@ def test_tiff_as_opencv_compresses_it(compression: int, dtype: type) -> None:
     image[100:200] = RNG.integers(0, np.iinfo(dtype).max, (100, 400), dtype)
     data = encode(".tif", image, cv2.IMWRITE_TIFF_COMPRESSION, compression, cv2.IMWRITE_TIFF_ROWSPERSTRIP, 150)
     assert np.array_equal(view(data), image)
+
+
+def test_white_of_twelve_bits_is_their_own() -> None:
+    image = RNG.integers(0, 4095, (HEIGHT, WIDTH, 2)).astype(np.uint16)
+    image[:, :, 1] = 4095
+    image[0, :5, 1] = 0
+    tags = [tag if tag[0] != 258 else (258, "H", [12, 12]) for tag in page_tags(image)]
+    data = tiff([([*tags, (338, "H", [2])], [pack_twelve(image.reshape(HEIGHT, -1))])])
+    expected = image[:, :, 0].copy()
+    expected[0, :5] = 4095
+    assert np.array_equal(view(data), expected)
 
 
 def test_tiff_of_jpeg_strips() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import struct
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -128,8 +130,86 @@ def test_run_lengths_are_decoded_and_other_compressions_named() -> None:
         view(packed)
     assert "compressed as JPEG 2000" in refused.value.what
     assert "export" in refused.value.remedy
-    with pytest.raises(ScanUnreadable, match="deflated"):
+    with pytest.raises(ScanUnreadable, match="Deflated"):
         view(dataset(syntax=DeflatedExplicitVRLittleEndian))
+
+
+def test_run_lengths_of_frames_and_of_colour() -> None:
+    frames = RNG.integers(0, 4096, (3, 37, 52)).astype(np.uint16)
+    made = dataset(frames, NumberOfFrames=3)
+    made.compress(RLELossless, frames)
+    views = read_scan(written(made), "a").views
+    assert len(views) == 3 and all(np.array_equal(a, b) for a, b in zip(views, frames, strict=True))
+    rgb = RNG.integers(0, 256, (37, 52, 3)).astype(np.uint8)
+    eight = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
+    made = dataset(rgb, SamplesPerPixel=3, PhotometricInterpretation="RGB", PlanarConfiguration=0, **eight)
+    made.compress(RLELossless, rgb)
+    assert np.array_equal(view(made), rgb)
+
+
+def run_lengths(*segments: bytes, starts: list[int] | None = None) -> Dataset:
+    at = [64 + sum(map(len, segments[:number])) for number in range(len(segments))] if starts is None else starts
+    header = struct.pack("<16I", len(segments), *at, *[0] * (15 - len(at)))
+    made = dataset(encapsulate([header + b"".join(segments)]), RLELossless)
+    made["PixelData"].is_undefined_length = True
+    return made
+
+
+def test_run_lengths_never_give_more_than_the_header_claims() -> None:
+    """Two bytes stand for 128: a megabyte would become 64."""
+    full = bytes([129, 7]) * 15 + bytes([253, 7])
+    assert (view(run_lengths(full, full)) == 0x0707 & 0x0FFF).all()
+    bomb = bytes([129, 7]) * 500_000
+    tracemalloc.start()
+    for made in (
+        run_lengths(bomb, full),
+        run_lengths(full, full[:-2]),
+        run_lengths(full),
+        run_lengths(full, full, full),
+        run_lengths(full, full, starts=[64, 64]),
+        run_lengths(full, full, starts=[64, 9999]),
+    ):
+        with pytest.raises(ScanUnreadable):
+            view(made)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6
+
+
+def group_two(element: int, kind: bytes, value: bytes) -> bytes:
+    length = struct.pack("<HI", 0, len(value)) if kind == b"OB" else struct.pack("<H", len(value))
+    return struct.pack("<HH2s", 2, element, kind) + length + value
+
+
+def test_pydicom_sees_no_file_of_another_syntax(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pydicom, "dcmread", lambda *_, **__: pytest.fail("parsed"))
+    deflated = group_two(0x10, b"UI", b"1.2.840.10008.1.2.1.99")
+    plain = group_two(0x10, b"UI", b"1.2.840.10008.1.2.1\0")
+    far = group_two(1, b"OB", bytes(70_000))
+    for elements, told in (
+        (deflated, "Deflated"),
+        (far + deflated, "Deflated"),
+        (plain + deflated, "names 2 transfer syntaxes"),
+        (far, "names 0 transfer syntaxes"),
+        (plain + group_two(1, b"OB", bytes(90))[:40], "do not hold together"),
+    ):
+        with pytest.raises(ScanUnreadable, match=told):
+            read_scan(bytes(128) + b"DICM" + elements, "a")
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"PixelIntensityRelationship": "LOG"},
+        {"PixelIntensityRelationship": "DISP"},
+        {"ModalityLUTSequence": [Dataset()]},
+    ],
+)
+def test_levels_that_are_not_linear_are_refused(elements: dict[str, object]) -> None:
+    with pytest.raises(ScanUnreadable, match="is not read") as refused:
+        view(dataset(**elements))
+    assert "linear" in refused.value.remedy
+    assert np.array_equal(view(dataset(PixelIntensityRelationship="LIN")), IMAGE)
 
 
 @pytest.mark.parametrize(

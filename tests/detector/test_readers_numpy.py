@@ -62,6 +62,12 @@ def test_floating_point_is_transmission(kind: str) -> None:
     assert read_scan(npy(array), "a.npy").views[0][9, 0] == pytest.approx(1.05 * AIR_LEVEL, rel=0.001)
 
 
+@pytest.mark.skipif(np.dtype(np.longdouble).itemsize <= 8, reason="longdouble is double here")
+def test_numbers_that_differ_between_machines_are_refused() -> None:
+    with pytest.raises(ScanUnreadable, match="numbers of 16 bytes are not read"):
+        read_scan(npy(np.full((40, 40), 0.5, np.longdouble)), "a")
+
+
 @pytest.mark.parametrize("compressed", [False, True])
 def test_npz_in_file_order_without_its_scalars(compressed: bool) -> None:
     high, low = levels(20, 30), levels(20, 30)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from detector import Decision, Detector, Policy
+from detector.cli import main
 from detector.errors import ProfileMismatch, RoentgateError, ScanWithoutContent, SettingsInvalid
 from detector.normalisation.standardise import exposures, standardised
 from detector.normalise import render
@@ -71,6 +72,7 @@ def test_a_whole_profile_is_read(tmp_path: Path) -> None:
         ("bits_stored = 20", "bits_stored = 20"),
         ("air_value = nan", "air_value"),
         ('polarity = "air dark"', "needs bits_stored"),
+        ('polarity = "air dark"\nbits_stored = 12\nrendering = "stored"', "cannot turn 'air dark' round"),
     ],
 )
 def test_what_cannot_be_taken_is_refused_in_one_line(text: str, told: str) -> None:
@@ -185,6 +187,61 @@ def test_a_dark_level_that_is_not_dark_is_doubted() -> None:
     assert "nothing lets less than" in standardised(scan_of(pale), single(calibration={"dark": 0})).doubts[0]
 
 
+def test_a_scan_clipped_below_full_scale_is_saturated_as_well() -> None:
+    clipped = np.minimum(stored(high_and_low()[0], noise=60), 40_000)
+    assert "saturated" in standardised(scan_of(clipped), single()).doubts[0]
+    assert not standardised(scan_of(stored(high_and_low()[0], noise=60)), single()).doubts
+
+
+def test_rows_and_moments_that_fail_are_added_up() -> None:
+    page = stored(high_and_low()[0], noise=60)
+    page[::4] = 0
+    page[:, 50::6] = 0
+    with pytest.raises(ScanWithoutContent, match="30 of 120 detector lines and 59 of 400 moments"):
+        standardised(scan_of(page), single())
+
+
+def test_what_the_network_is_given_black_counts_as_opaque() -> None:
+    """14 cm of steel let 0.9 % through: two levels of 255, and more than the detector needs to see."""
+    steel = stored(high_and_low(steel_cm=14.0)[0], noise=20)
+    assert standardised(scan_of(steel), single()).opaque == pytest.approx(0.4, abs=0.02)
+    assert standardised(scan_of(steel), single(rendering="cargo")).opaque < 0.01
+
+
+def test_a_missing_dark_level_is_noticed_where_nothing_comes_through() -> None:
+    steel = stored(high_and_low(steel_cm=60.0)[0], noise=60)
+    told = standardised(scan_of(steel), single(calibration={"dark": 0})).doubts
+    assert any("one dark level: opaque, or `dark` is missing" in one for one in told)
+    assert not standardised(scan_of(steel), single()).doubts
+
+
+def test_the_resolution_of_the_stored_levels_is_known() -> None:
+    (found,) = exposures(scan_of(stored(high_and_low()[0], noise=60)), single())
+    assert found.resolution == pytest.approx(1.5 / (AIR - DARK), rel=0.01)
+
+
+def test_air_that_was_guessed_is_told() -> None:
+    scan = scan_of(stored(high_and_low()[0], noise=60))
+    assert "guessed from the scan: 52" in standardised(scan, single(air_columns=None)).notes[0]
+    assert not standardised(scan, single()).notes
+    assert not standardised(scan, single(air_columns=None, air_value=AIR)).notes
+
+
+def test_another_scanners_level_of_air_is_noticed() -> None:
+    scan = scan_of(stored(high_and_low()[0], noise=60))
+    with pytest.raises(ProfileMismatch, match=r"air lets 11.% through"):
+        standardised(scan, single(air_columns=None, air_value=0.85 * AIR))
+    told = standardised(scan, single(air_columns=None, air_value=1.25 * AIR)).doubts
+    assert any("no air in the scan, or the wrong air value" in one for one in told)
+
+
+def test_an_item_in_the_air_columns_of_some_rows_is_noticed() -> None:
+    part = high_and_low()[0]
+    part[60:70, :60] *= 0.7
+    with pytest.raises(ProfileMismatch, match="not empty in some rows"):
+        standardised(scan_of(stored(part, gains(), 60)), single())
+
+
 # Does not fit
 
 
@@ -251,7 +308,8 @@ def test_without_a_profile_the_view_is_bit_identical(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return probe_onnx(tmp_path_factory.mktemp("weights") / "probe.onnx", make_spec(tile_pixels=1000))
+    spec = make_spec(tile_pixels=1000, renderings=("stored", "grey"))
+    return probe_onnx(tmp_path_factory.mktemp("weights") / "probe.onnx", spec)
 
 
 def test_the_profile_chooses_weights_and_changes_the_fingerprint(weights: Path) -> None:
@@ -261,8 +319,26 @@ def test_the_profile_chooses_weights_and_changes_the_fingerprint(weights: Path) 
     assert len({by_profile.fingerprint(), plain.fingerprint(), Detector(weights, scanner=profile()).fingerprint()}) == 3
 
 
+def test_a_rendering_that_the_weights_never_saw_is_not_cleared(weights: Path, tmp_path: Path) -> None:
+    scan = scan_of(stored(high_and_low(steel_cm=3.0, water_cm=5.0)[0], noise=60))
+    assert Detector(weights, scanner=single()).inspect(scan).decision is Decision.CLEAR
+    shipped = probe_onnx(tmp_path / "shipped.onnx", make_spec(tile_pixels=1000))
+    inspection = Detector(shipped, scanner=single()).inspect(scan)
+    assert inspection.decision is Decision.REFER
+    assert inspection.reasons[0] == "the weights shipped were not trained on 'grey' scans but on 'stored'"
+    cargo = probe_onnx(tmp_path / "cargo.onnx", make_spec(tile_pixels=1000, renderings=("cargo",)))
+    assert any("not trained on 'stored' scans" in reason for reason in Detector(cargo).inspect(scan).reasons)
+
+
+def test_noise_that_is_stored_without_a_profile_is_not_cleared(weights: Path) -> None:
+    counts = np.random.default_rng(0).poisson(5 * high_and_low(steel_cm=3.0, water_cm=5.0)[0])
+    inspection = Detector(weights).inspect(scan_of((9 * counts + DARK).astype(np.uint16)))
+    assert inspection.decision is not Decision.CLEAR
+    assert any(reason.startswith("starved: noise of") for reason in inspection.reasons)
+
+
 def test_opaque_cargo_is_told_and_referred_by_policy(weights: Path) -> None:
-    high = stored(high_and_low(steel_cm=60.0, water_cm=2.0)[0])
+    high = stored(high_and_low(steel_cm=60.0, water_cm=2.0)[0], noise=60)
     scan = scan_of(high)
     referred = Detector(weights, scanner=single()).inspect(scan)
     assert referred.decision is Decision.REFER
@@ -318,6 +394,32 @@ def test_the_probe_finds_what_a_picture_shows(swapped: bool, polarity: str) -> N
     assert (first == 0 and 40 <= end <= 98) or (end == 0 and -60 <= first <= -40)
     assert parse_profile(guess.toml, "guess") == found
     assert not isinstance(guess.seen[0], RoentgateError)
+
+
+def stripes(scale: float) -> list[np.ndarray]:
+    """Two energies of a scan without air along any side, each with an air level of its own."""
+    rows, columns = np.mgrid[:160, :300]
+    covered = (rows + columns) % 40 < 10
+    noise = np.random.default_rng(2)
+    return [
+        np.rint(scale * air * np.where(covered, through, 1) + noise.normal(0, 60, covered.shape)).astype(np.uint16)
+        for air, through in ((50_000, 0.5), (30_000, 0.4))
+    ]
+
+
+def test_the_probe_gives_each_energy_its_own_air() -> None:
+    guess = probe_scans([scan_of(*stripes(scale)) for scale in (1.0, 0.98, 1.02)])
+    assert guess.profile.air_value == pytest.approx({"high": 50_000, "low": 30_000}, rel=0.005)
+    assert "air_value = { high = 50" in guess.toml and parse_profile(guess.toml, "guess") == guess.profile
+    assert not any(isinstance(seen, RoentgateError) for seen in guess.seen)
+
+
+def test_a_file_that_cannot_be_read_is_a_wrong_call_of_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "truck.npy").write_bytes(b"no array")
+    monkeypatch.setattr("sys.argv", ["roentgate", "scanner", "probe", str(tmp_path / "truck.npy")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
 
 
 def test_the_probe_passes_colour_on_and_refuses_a_mixture() -> None:

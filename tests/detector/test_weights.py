@@ -6,11 +6,13 @@ from pathlib import Path
 
 import onnx
 import pytest
+from pydantic import ValidationError
 
 from detector import weights as weights_module
 from detector.errors import ProviderUnavailable, WeightsRejected
 from detector.network import Network, Provider
 from detector.weights import Manifest, ManifestEntry, load_weights, manifest_json, read_manifest
+from detector.weights_spec import WeightsSpec
 from tests.conftest import make_spec, probe_onnx
 
 
@@ -121,3 +123,9 @@ def _available() -> list[str]:
     import onnxruntime
 
     return list(onnxruntime.get_available_providers())
+
+
+def test_a_file_that_does_not_say_what_it_was_trained_to_see_saw_scans_as_stored() -> None:
+    assert WeightsSpec.model_validate(make_spec().model_dump(exclude={"renderings"})).renderings == ("stored",)
+    with pytest.raises(ValidationError):
+        make_spec(renderings=())

@@ -12,6 +12,7 @@ import pytest
 
 from detector.errors import ScanTooLarge, ScanUnreadable
 from detector.readers import READERS, Limits, jpeg, looks_like_scan, read_headers, read_scan
+from detector.readers.tiff_compression import unpack_lzw
 from tests.detector.test_readers import pack_twelve, page_tags, tiff
 
 RNG = np.random.default_rng(20240)
@@ -258,6 +259,37 @@ def test_tiff_whose_pages_form_a_loop() -> None:
     struct.pack_into("<I", data, start + 2 + 12 * count, start)
     with pytest.raises(ScanUnreadable, match="no end"):
         read_scan(bytes(data), "bag")
+
+
+def codes_of_nine_bits(codes: list[int]) -> bytes:
+    bits = "".join(f"{code:09b}" for code in codes)
+    return int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8), "big")
+
+
+@pytest.mark.parametrize("codes", [[256], [256, 65]])
+def test_an_lzw_strip_that_only_clears_its_table_ends_soon(codes: list[int]) -> None:
+    packed = codes_of_nine_bits(codes * 800) * 25
+    started = time.process_time()
+    with pytest.raises(ScanUnreadable, match="cleared again and again"):
+        unpack_lzw(memoryview(packed), 800 * 25)
+    assert time.process_time() - started < 0.5
+
+
+def test_a_tag_as_long_as_the_file_is_refused() -> None:
+    data = FILES["tiff"] + bytes(2**22 + 1)
+    start = struct.unpack_from("<I", data, 4)[0]
+    tag = struct.pack("<HHII", 347, 7, 2**22 + 1, len(FILES["tiff"]))
+    with pytest.raises(ScanUnreadable, match="tags claim"):
+        read_scan(data[: start + 2] + tag + data[start + 14 :], "bag")
+
+
+def test_small_tiles_that_unpack_to_far_more_than_the_page() -> None:
+    page = np.zeros((4, 4096), np.uint8)
+    tags = [*page_tags(page, 1, 8), (322, "I", [16]), (323, "I", [60_000]), (324, "I", [0])]
+    with pytest.raises(ScanUnreadable, match="far larger than the page"):
+        read_scan(tiff([(tags, [zlib.compress(bytes(16 * 60_000))] * 256)]), "bag")
+    sides = [*page_tags(page[:, :40], 1, 8), (322, "I", [1024]), (323, "I", [1024]), (324, "I", [0])]
+    assert not refused(tiff([(sides, [zlib.compress(bytes(2**20))])]))
 
 
 def cargo_tiff(bits: int, big: bool, compression: int) -> bytes:

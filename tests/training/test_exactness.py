@@ -126,6 +126,7 @@ def test_what_is_left_out_is_left_out_of_every_command(
         for index in (both.train, both.validation):
             assert index is not None
             seen.append({scan.source for scan in index.scans})
+        run.mkdir(parents=True, exist_ok=True)
         return "nothing"
 
     monkeypatch.setattr("training.ablation.fit", recorded)
@@ -134,5 +135,10 @@ def test_what_is_left_out_is_left_out_of_every_command(
     ablate(Ablation("yolox-nano", ("balance_share=0,0.1",), (0,), changes), folder, tmp_path / "out")
     monkeypatch.setattr("training.fit.fit", recorded)
     words = [word for change in changes for word in ("--set", change)]
-    assert CliRunner().invoke(app, ["fit", "yolox-nano", "--data", str(folder), "--output", "x", *words]).exit_code == 0
+    assert (
+        CliRunner()
+        .invoke(app, ["fit", "yolox-nano", "--data", str(folder), "--output", str(tmp_path / "x"), *words])
+        .exit_code
+        == 0
+    )
     assert seen == [{"source0"}] * 6

@@ -237,7 +237,7 @@ def test_boxes_that_share_their_place_are_no_donors() -> None:
     scan = AnnotatedScan(
         Path("x.png"), 64, 64, "s", boxes, np.array([0, 1, 1]), np.zeros(3, np.bool_), np.ones(2, np.bool_)
     )
-    assert donors_by_class(CocoIndex(("gun", "knife"), (scan,))) == [[(0, 2)], []]
+    assert donors_by_class(CocoIndex(("gun", "knife"), (scan,))) == [[], [(0, 2)]]
 
 
 @pytest.fixture(scope="module")

@@ -108,8 +108,9 @@ def test_the_file_says_that_it_is_quantised_and_how(exported: Path, quantised: P
     before, after = load_weights(exported).spec, load_weights(quantised).spec
     assert after.name == "small-int8"
     assert "INT8" in after.pretrained and "of simulated/train" in after.pretrained
-    unchanged = {"name", "pretrained", "operating_point", "metrics"}
-    assert before.model_dump(exclude=unchanged) == after.model_dump(exclude=unchanged)
+    assert (before.precision, after.precision) == ("float32", "int8")
+    changed = {"name", "precision", "pretrained", "operating_point", "metrics"}
+    assert before.model_dump(exclude=changed) == after.model_dump(exclude=changed)
     assert {entry.domain for entry in onnx.load(quantised).opset_import} <= {"", "ai.onnx"}
     assert {node.domain for node in onnx.load(quantised).graph.node} == {""}
 

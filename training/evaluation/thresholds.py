@@ -7,12 +7,16 @@ Classes without such scans have budgets of their own, on scans that hold other t
 class is not in the scan. Where no such scans suffice, a class takes the score with the best F1.
 
 For a Pd, each class takes the highest score at which so many of the scans that hold it have a box of it on the item.
+
+`reach` bounds every choice: class -> the probabilities that its calibration gives the lowest score that is looked at
+and the highest there is (`detector.calibration.decidable`). A threshold outside them could not decide as it says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +48,13 @@ _SHAPES = (0.0, 0.25, 0.5, 0.75, 1.0)
 #: Thresholds are rounded up to this step, so that what is printed is what is applied.
 _STEP = 1e-4
 
+#: class -> the lowest and the highest score that can decide; a class that is not named has no bounds of its own.
+Reach = Mapping[str, tuple[float, float]]
+_ANY_REACH: Reach = MappingProxyType({})
+
+
+Float64 = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -71,35 +82,45 @@ class ChosenThresholds:
 
 
 def choose_thresholds(
-    index: CocoIndex, predictions: Sequence[Detections], pfa: float = 0.05, least: float = LEAST_THRESHOLD
+    index: CocoIndex,
+    predictions: Sequence[Detections],
+    pfa: float = 0.05,
+    least: float = LEAST_THRESHOLD,
+    reach: Reach = _ANY_REACH,
 ) -> ChosenThresholds:
     """Thresholds for all classes of `index`, which holds validation scans.
 
     pfa: the largest share of a budget's scans that may alarm falsely. least: no threshold is below it.
     """
+    limits_of = _limits(index, least, reach)
     aligned = align(index, predictions)
     matches = match_all(index, aligned)
     budgets = tuple(budget for budget in _budgets(index) if allowed_alarms(len(budget.rows), pfa) >= 1)
     chosen: dict[str, float] = {}
     for budget in budgets:
-        limits = _within(false_scores(index, aligned, budget), _class_hits(index, matches, budget), pfa, least)
+        bounds = limits_of[list(budget.class_ids)]
+        limits = _within(false_scores(index, aligned, budget), _class_hits(index, matches, budget), pfa, bounds)
         chosen |= {index.class_names[c]: float(value) for c, value in zip(budget.class_ids, limits, strict=True)}
     rest = [name for name, found in matches.items() if name not in chosen and found.boxes >= LEAST_BOXES]
-    chosen |= {name: _best_f1(matches[name], least) for name in rest}
+    chosen |= {name: _best_f1(matches[name], limits_of[index.class_names.index(name)]) for name in rest}
     words = [_budget_words(index, budget, pfa) for budget in budgets]
     if rest:
         words.append(f"{', '.join(rest)}: best F1, as too few scans without them were checked for them")
-    return _completed(index, chosen, words, budgets)
+    return _completed(index, ChosenThresholds(chosen, "; ".join(words), budgets), limits_of)
 
 
 def choose_for_pd(
-    index: CocoIndex, predictions: Sequence[Detections], pd: float, least: float = LEAST_THRESHOLD
+    index: CocoIndex,
+    predictions: Sequence[Detections],
+    pd: float,
+    least: float = LEAST_THRESHOLD,
+    reach: Reach = _ANY_REACH,
 ) -> ChosenThresholds:
     """Thresholds at which a share `pd` of the scans that hold a class have a box of it on the item.
 
     A class that does not reach it takes `least`, and the sentence says so.
     """
-    aligned = align(index, predictions)
+    aligned, limits_of = align(index, predictions), _limits(index, least, reach)
     chosen, reached, short = {}, [], []
     for class_id, (name, boxes) in enumerate(index.boxes_per_class().items()):
         scores = score_scans(index, aligned, (class_id,))
@@ -107,17 +128,19 @@ def choose_for_pd(
         if boxes < LEAST_BOXES or not len(on_items):
             continue
         lowest = float(np.sort(on_items)[::-1][wanted_finds(len(on_items), pd) - 1])
-        chosen[name] = max(least, _round_down(lowest))
-        if lowest >= least:
+        bounds = limits_of[class_id]
+        chosen[name] = round(float(np.clip(_round_down(lowest), *bounds)), 6)
+        if lowest >= chosen[name]:
             reached.append(name)
         else:
-            short.append(f"{name} ({(on_items >= least).mean():.1%})")
+            own = f" from {chosen[name]:g}" if chosen[name] > least else ""
+            short.append(f"{name} ({(on_items >= chosen[name]).mean():.1%}{own})")
     words = []
     if reached:
         words.append(f"{', '.join(reached)}: a box on the item in {pd:.1%} of the validation scans that hold it")
     if short:
         words.append(f"{', '.join(short)}: {pd:.1%} is not reached at any score from {least:g}")
-    return _completed(index, chosen, words, (), tuple(reached))
+    return _completed(index, ChosenThresholds(chosen, "; ".join(words), reached=tuple(reached)), limits_of)
 
 
 def wanted_finds(scans: int, pd: float) -> int:
@@ -125,20 +148,29 @@ def wanted_finds(scans: int, pd: float) -> int:
     return max(1, int(np.ceil(pd * scans - 1e-9)))
 
 
-def _completed(
-    index: CocoIndex,
-    chosen: dict[str, float],
-    words: list[str],
-    budgets: tuple[Budget, ...],
-    reached: tuple[str, ...] = (),
-) -> ChosenThresholds:
+def _limits(index: CocoIndex, least: float, reach: Reach) -> Float64:
+    """(C, 2) the lowest and the highest threshold of every class, in steps that lie within its reach."""
+    bounds = np.tile([least, MOST_THRESHOLD], (len(index.class_names), 1))
+    for class_id, name in enumerate(index.class_names):
+        if name in reach:
+            lowest, highest = reach[name]
+            bounds[class_id, 0] = max(least, _round_up(lowest))
+            bounds[class_id, 1] = max(bounds[class_id, 0], _round_down(highest))
+    return bounds
+
+
+def _completed(index: CocoIndex, chosen: ChosenThresholds, limits_of: Float64) -> ChosenThresholds:
     """With the classes that have too few boxes to choose by."""
-    rare = [name for name in index.class_names if name not in chosen]
-    middle = round(float(np.median(list(chosen.values()))), 6) if chosen else _FALLBACK
+    known, words = chosen.thresholds, [chosen.operating_point] if chosen.operating_point else []
+    rare = [name for name in index.class_names if name not in known]
+    middle = float(np.median(list(known.values()))) if known else _FALLBACK
     if rare:
         words = [*words, f"{', '.join(rare)}: median of the other classes, having fewer than {LEAST_BOXES} boxes"]
-    thresholds = {name: chosen.get(name, middle) for name in index.class_names}
-    return ChosenThresholds(thresholds, "; ".join(words), budgets, reached)
+    thresholds = {
+        name: known[name] if name in known else round(float(np.clip(middle, *bounds)), 6)
+        for name, bounds in zip(index.class_names, limits_of, strict=True)
+    }
+    return replace(chosen, thresholds=thresholds, operating_point="; ".join(words))
 
 
 def _budgets(index: CocoIndex) -> Iterator[Budget]:
@@ -178,13 +210,23 @@ def false_scores(index: CocoIndex, aligned: Sequence[Detections], budget: Budget
     ).reshape(len(budget.rows), len(budget.class_ids))
 
 
+@dataclass(frozen=True)
+class Allowed:
+    """What a choice of thresholds is held to: the share of false alarms, and the bounds of `choose_thresholds`."""
+
+    pfa: float
+    least: float
+    reach: Reach
+
+
 def redrawn_limits(
-    index: CocoIndex, aligned: Sequence[Detections], budget: Budget, draws: Draws, pfa: float, least: float
+    index: CocoIndex, aligned: Sequence[Detections], budget: Budget, draws: Draws, allowed: Allowed
 ) -> dict[str, NDArray[np.float64]]:
     """class -> (B,) the threshold that each resample of the budget's scans would have chosen; nan without any scan.
 
     draws: (B, S) over all scans of the index.
     """
+    bounds = _limits(index, allowed.least, allowed.reach)[list(budget.class_ids)]
     scores = false_scores(index, aligned, budget)
     names = [index.class_names[class_id] for class_id in budget.class_ids]
     hits = _class_hits(
@@ -193,7 +235,7 @@ def redrawn_limits(
     limits = np.full((len(draws), len(names)), np.nan)
     for number, drawn in enumerate(draws[:, list(budget.rows)]):
         if drawn.any():
-            limits[number] = _within(np.repeat(scores, drawn, axis=0), hits, pfa, least)
+            limits[number] = _within(np.repeat(scores, drawn, axis=0), hits, allowed.pfa, bounds)
     return dict(zip(names, limits.T, strict=True))
 
 
@@ -210,11 +252,11 @@ def _class_hits(index: CocoIndex, matches: Mapping[str, ClassMatches], budget: B
     return [_ClassHits(one.scores[one.hits], one.boxes) for one in found]
 
 
-def _within(scores: NDArray[np.float64], hits: Sequence[_ClassHits], pfa: float, least: float) -> NDArray[np.float64]:
-    """Thresholds (C,) that find most items within the budget. scores: (scans, C) of `false_scores`."""
+def _within(scores: Float64, hits: Sequence[_ClassHits], pfa: float, bounds: Float64) -> Float64:
+    """Thresholds (C,) that find most items within the budget. scores: (scans, C) of `false_scores`; bounds: (C, 2)."""
     allowed = allowed_alarms(len(scores), pfa)
-    equal = _equal_share(scores, allowed, least)
-    candidates = [_scaled(equal**shape, scores, allowed, least) for shape in _SHAPES]
+    equal = _equal_share(scores, allowed, bounds)
+    candidates = [_scaled(equal**shape, scores, allowed, bounds) for shape in _SHAPES]
     return candidates[int(np.argmax([_mean_recall(hits, candidate) for candidate in candidates]))]
 
 
@@ -222,28 +264,28 @@ def _best_of_class(found: Detections, class_id: int) -> float:
     return float(found.scores[found.class_ids == class_id].max(initial=0.0))
 
 
-def _equal_share(scores: NDArray[np.float64], allowed: int, least: float) -> NDArray[np.float64]:
+def _equal_share(scores: Float64, allowed: int, bounds: Float64) -> Float64:
     """Thresholds (C,) at which every class alarms on equally many scans, as many as the budget lets them.
 
     scores: (scans, C), the best score of each class.
     """
     for share in range(allowed, 0, -1):
-        thresholds = _each_class(scores, share, least)
+        thresholds = _each_class(scores, share, bounds)
         if (scores >= thresholds).any(axis=1).sum() <= allowed:
             return thresholds
-    return _each_class(scores, 0, least)
+    return _each_class(scores, 0, bounds)
 
 
-def _each_class(scores: NDArray[np.float64], share: int, least: float) -> NDArray[np.float64]:
+def _each_class(scores: Float64, share: int, bounds: Float64) -> Float64:
     each = np.array([threshold_for(column, share) for column in scores.T])
-    clipped: NDArray[np.float64] = np.clip(each, least, MOST_THRESHOLD)
+    clipped: Float64 = np.clip(each, *bounds.T)
     return clipped
 
 
-def _scaled(shape: NDArray[np.float64], scores: NDArray[np.float64], allowed: int, least: float) -> NDArray[np.float64]:
+def _scaled(shape: Float64, scores: Float64, allowed: int, bounds: Float64) -> Float64:
     """The shape times the smallest factor that keeps the scans with an alarm within the budget."""
     factor = threshold_for((scores / shape).max(axis=1), allowed)
-    return np.array([_round_up(value, least) for value in shape * factor])
+    return np.array([_round_up(value, *limits) for value, limits in zip(shape * factor, bounds, strict=True)])
 
 
 def _mean_recall(hits: Sequence[_ClassHits], thresholds: NDArray[np.float64]) -> float:
@@ -256,22 +298,22 @@ def _mean_recall(hits: Sequence[_ClassHits], thresholds: NDArray[np.float64]) ->
     return float(np.mean(recalls)) if recalls else 0.0
 
 
-def _best_f1(found: ClassMatches, least: float) -> float:
+def _best_f1(found: ClassMatches, bounds: Float64) -> float:
     if not found.hits.any():
-        return _FALLBACK
+        return round(float(np.clip(_FALLBACK, *bounds)), 6)
     # F1 = 2 TP / (items + detections), at every score in turn.
     f1 = 2 * np.cumsum(found.hits) / (found.boxes + np.arange(1, len(found.hits) + 1))
     # Half way to the next lower score: the same alarms here, and no item on the very edge.
     best = int(np.argmax(f1))
     below = float(found.scores[best + 1]) if best + 1 < len(found.scores) else 0.0
-    return _round_up((float(found.scores[best]) + below) / 2, least)
+    return _round_up((float(found.scores[best]) + below) / 2, *bounds)
 
 
-def _round_up(value: float, least: float = 0.0) -> float:
+def _round_up(value: float, least: float = 0.0, most: float = MOST_THRESHOLD) -> float:
     """The next step above value, within the limits."""
     # The small addition outweighs the rounding of a float32 score, which must not slip over its own threshold.
     steps = np.ceil(value / _STEP + 1e-3)
-    return round(float(np.clip(steps * _STEP, max(least, _STEP), MOST_THRESHOLD)), 6)
+    return round(float(np.clip(steps * _STEP, max(least, _STEP), most)), 6)
 
 
 def _round_down(value: float) -> float:

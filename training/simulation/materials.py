@@ -116,6 +116,18 @@ MATERIALS = MappingProxyType(
         "butane": Material(0.58, {"H": 0.174, "C": 0.826}),
         "naphtha": Material(0.75, {"H": 0.155, "C": 0.845}),
         "black_powder": Material(1.00, {"C": 0.150, "N": 0.104, "O": 0.356, "S": 0.100, "K": 0.290}),
+        # Freight, at the density at which it is poured or stacked.
+        "ceramic": Material(2.20, {"O": 0.490, "Na": 0.020, "Al": 0.130, "Si": 0.310, "K": 0.030, "Ca": 0.020}),
+        "grain": Material(0.75, {"H": 0.067, "C": 0.390, "O": 0.543}),
+        "cement": Material(
+            1.30, {"O": 0.365, "Mg": 0.015, "Al": 0.030, "Si": 0.095, "S": 0.015, "Ca": 0.460, "Fe": 0.020}
+        ),
+        "coal": Material(0.85, {"H": 0.050, "C": 0.800, "N": 0.015, "O": 0.120, "S": 0.015}),
+        "pellets": Material(0.58, {"H": 0.144, "C": 0.856}),
+        # Cocaine hydrochloride (C17H22ClNO4), pressed into bricks.
+        "pressed_powder": Material(1.10, {"H": 0.065, "C": 0.601, "N": 0.041, "O": 0.188, "Cl": 0.105}),
+        # Trinitrotoluene (C7H5N3O6), cast.
+        "explosive": Material(1.60, {"H": 0.022, "C": 0.370, "N": 0.185, "O": 0.423}),
     }
 )  # fmt: skip
 

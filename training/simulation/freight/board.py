@@ -6,6 +6,7 @@ map an energy. Lengths are cm, y points down, y = 0 is the ground or the top of 
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
 
@@ -22,6 +23,8 @@ Bool = NDArray[np.bool_]
 
 #: Threats are drawn at no less than this many points a cm, or knives and triggers would fall between the pixels.
 DETAIL = 10.0
+#: Columns handled at once where sums need double precision.
+STRIP = 512
 #: An item is where it takes away more of the beam than this: below, noise of the best scanner hides it.
 VISIBLE = 0.003
 
@@ -154,6 +157,34 @@ class Board(Solid):
         corner = np.array([columns.start, rows.start] * 2, np.float32)
         return Laid(window, added, seen, box + corner)
 
+    def blank(self) -> Board:
+        """An empty board of the same part of the scene."""
+        empty = copy(self)
+        empty.attenuations = {energy: np.zeros(self.shape, np.float32) for energy in self.attenuations}
+        return empty
+
+    def add_across(self, load: Board, spread: tuple[float, float], level: float) -> None:
+        """Adds a load that is as deep as the vehicle: the beam fans out, so heights blur with their depth.
+
+        What lies h cm from `level` shows from spread[0] * h to spread[1] * h further from it. Columns stay sharp, as
+        each is one plane of the fan: that is why stacks show as stripes in scans, the more so the higher they are.
+        """
+        box = extent(load.attenuations[max(load.attenuations)] > 0)
+        if box is None:
+            return
+        left, top, right, bottom = (int(edge) for edge in box)
+        reach = int(np.ceil(max(map(abs, spread)) * float(np.abs(self.y - level).max()) * self.resolution)) + 1
+        rows = np.arange(max(top - reach, 0), min(bottom + reach, self.shape[0]))
+        shifts = np.outer(spread, (self.y[rows, 0] - level) * self.resolution)
+        first, last = rows - shifts.max(0) - top, rows + 1 - shifts.min(0) - top
+        for start in range(left, right, STRIP):
+            columns = slice(start, min(start + STRIP, right))
+            for energy, total in self.attenuations.items():
+                above = np.zeros((bottom - top + 1, columns.stop - start))
+                np.cumsum(load.attenuations[energy][top:bottom, columns], axis=0, out=above[1:])
+                mean = (_row_at(above, last) - _row_at(above, first)) / (last - first)[:, None]
+                total[rows[0] : rows[-1] + 1, columns] += mean.astype(np.float32)
+
     def _finer(self, window: Window, finer: int) -> Solid:
         rows, columns = window
         width, height = ((part.stop - part.start) / self.resolution for part in (columns, rows))
@@ -172,7 +203,15 @@ class Board(Solid):
         """0..1 along an axis: the share of each pixel that lies between two coordinates."""
         half = np.float32(0.5 / self.resolution)
         covered = np.minimum(along + half, np.float32(high)) - np.maximum(along - half, np.float32(low))
-        return np.clip(covered * np.float32(self.resolution), 0, 1)
+        return np.asarray(np.clip(covered * np.float32(self.resolution), 0, 1), np.float32)
+
+
+def _row_at(values: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows of values (n, w) at fractional indices (m,), the first and the last beyond the ends."""
+    at = np.clip(at, 0, len(values) - 1)
+    low = np.minimum(at.astype(np.intp), len(values) - 2)
+    share = (at - low)[:, None]
+    return np.asarray(values[low] * (1 - share) + values[low + 1] * share, np.float64)
 
 
 @cache

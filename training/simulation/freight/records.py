@@ -13,34 +13,34 @@ Box = tuple[float, float, float, float]
 
 
 class Family(Enum):
-    """Which shapes a scan is made of. No builder of a load or of a threat belongs to both.
+    """Which shapes a scan is made of: no builder of a load or of a threat belongs to both.
 
-    The vehicles, the detector and the ways to place things are shared: a station does know its lorries. What differs:
+    Shared are the vehicles, the detector, the materials, where things are put, pallets and cardboard. What differs,
+    TRAIN first, TEST after the stroke:
 
-    | kind | TRAIN | TEST |
-    |---|---|---|
-    | cartons | columns of upright stacks: bottles, tins, books, clothing, loose hardware | laid in brick bond: shoes, tiles, appliances, wound rolls, electronics |
-    | drums | steel drums standing, two beads | fibre kegs in tiers, and caged tanks of 1 m3 |
-    | sacks | flat sacks in layers on pallets | big bags that sag |
-    | machinery | a crated lathe: bed, headstock, gears | a pump set: volute, motor with fins, pipes and flanges |
-    | engines | in-line engines on stands | V engines and gearboxes, heaped in a bin |
-    | tyres | standing, seen through their axes | lying in stacks, seen edge on |
-    | scrap | loose: beams, sheets, wire | pressed bales, turnings |
-    | timber | sawn boards in packs with stickers | round logs along the vehicle, and across it |
-    | paper rolls | standing on end | lying, seen through their cores |
-    | steel coils | eye across the vehicle, in cradles | eye to the sky, on skids |
-    | mixed pallets | boxes, kegs and jars under wrap | roll cages with parcels |
-    | bulk | grain, heaped under the hatches | ore and coal, levelled in waves |
-    | empty | straps and dunnage bags | leftover pallets, sweepings |
-    | handgun | self-loading pistol | revolver, machine pistol |
-    | long gun | rifle with a curved magazine | double-barrelled and pump-action shotguns |
-    | knife | kitchen and folding knives | daggers, machetes |
-    | ammunition | steel can of belted rounds | wooden case of packets in a tin liner |
-    | grenade | egg-shaped with lever and fuse | stick grenades, capped pipes |
-    | package | bricks in a regular stack | round bundles in a bag |
-    | lighters | upright in display rows | loose in tubs |
-    | battery | lead-acid starter battery | packs of round lithium cells |
-    """  # noqa: E501
+    - cartons: upright stacks in columns; bottles, tins, books, clothing, hardware, small round things in lattices /
+      brick bond; shoes in pairs, tiles on edge, appliances, wound rolls, electronics, creased bedding
+    - drums: steel drums of 200 l / fibre kegs in tiers; caged tanks of 1 m3
+    - sacks: flat, in layers on pallets / big bags that sag
+    - machinery: a crated lathe / a pump set with its motor and pipes
+    - engines: in line, on stands / V blocks and gearboxes thrown into a mesh bin
+    - tyres: standing, seen through their axes / lying in stacks, seen edge on
+    - scrap: loose beams, sheets, pipes / pressed bales; turnings
+    - timber: sawn boards in packs / round logs, along the vehicle or across it
+    - paper rolls: standing on end / lying, seen through their cores
+    - steel coils: eye across the vehicle, in cradles / eye to the sky, on skids
+    - mixed pallets: boxes, kegs and jars under film / roll cages of parcels and bags
+    - bulk: grain, heaped under the hatches / coal or plastic pellets, levelled in waves
+    - empty: straps, a dunnage bag / left pallets, sweepings
+    - handgun: self-loading pistol / revolver; machine pistol
+    - long_gun: rifle with a curved magazine / double-barrelled or pump-action shotgun
+    - knife: kitchen and folding knives / daggers; machetes
+    - ammunition: steel can of belted rounds / wooden case of packets in a tin liner
+    - grenade: egg-shaped, with lever and ring / stick grenades; capped pipes
+    - package: bricks in a regular stack / round bundles in a cloth bag
+    - lighters: upright in display rows / loose in tubs
+    - battery: lead-acid starter battery / packs of round lithium cells
+    """
 
     TRAIN = "train"
     TEST = "test"

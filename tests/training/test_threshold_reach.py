@@ -1,0 +1,42 @@
+"""No threshold is chosen that a calibrated score could not decide by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from detector.calibration import decidable
+from tests.conftest import make_spec
+from tests.training.test_calibration_fit import station_case
+from training.calibration_fit import calibrate_predictions
+from training.evaluation.thresholds import choose_for_pd, choose_thresholds
+from training.operating_point import Wanted, choose_operating_point
+
+
+def test_thresholds_stay_within_the_reach_of_each_class() -> None:
+    index, found = station_case()
+    reach = {"gun": (0.2, 1.0), "knife": (0.01, 0.1)}
+    # Half of the clean scans may alarm, so that a gun would alarm from about .15; knives have no boxes to choose by.
+    chosen = choose_thresholds(index, found, 0.5, 0.001, reach).thresholds
+    assert chosen == {"gun": 0.2001, "knife": 0.0999}
+    assert choose_thresholds(index, found, 0.5, 0.001).thresholds["gun"] < 0.2
+
+
+def test_a_wanted_pd_does_not_reach_below_what_is_looked_at() -> None:
+    index, found = station_case()
+    chosen = choose_for_pd(index, found, 0.9, 0.001, {"gun": (0.3, 1.0)})
+    assert chosen.thresholds["gun"] == 0.3001 and chosen.reached == ()
+    point = choose_operating_point(index, found, Wanted(pd=0.9), 0.001, {"gun": (0.2, 0.25)})
+    assert point.thresholds["gun"] <= 0.25
+
+
+@pytest.mark.parametrize("wanted", [Wanted(pfa=0.9), Wanted(pd=0.99)])
+def test_what_calibrate_writes_is_taken_by_a_station(wanted: Wanted) -> None:
+    index, found = station_case()
+    # Guns score like mistakes: any threshold would do, down to the lowest.
+    flat = [replace(one, scores=one.scores * 0 + one.scores.dtype.type(0.02)) for one in found]
+    spec = calibrate_predictions(index, flat, make_spec(), wanted).spec
+    for name, threshold in spec.thresholds.items():
+        lowest, highest = decidable(spec.calibration[name])
+        assert lowest < threshold <= highest

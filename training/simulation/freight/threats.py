@@ -1,0 +1,172 @@
+"""What is hidden, and where: threats of both families, laid at any place and angle, with what lies over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from training.simulation.freight import threats_for_testing as testing
+from training.simulation.freight import threats_for_training as training
+from training.simulation.freight.board import Area, Board, Laid
+from training.simulation.freight.records import Family, FreightObject
+from training.simulation.freight.shells import Room
+from training.simulation.materials import linear_attenuation
+from training.simulation.solids import Point, Pose, Solid
+
+Builder = Callable[[np.random.Generator, float], Solid]
+
+#: Points a cm at which threats are built: triggers and cartridges are millimetres.
+BUILT_AT = 12.0
+#: How often a threat lies anywhere in the scan (cab, wheels, floor beams) instead of with the cargo.
+ELSEWHERE = 0.12
+#: Attenuation from which there is something to hide in: twice the walls of an empty cab.
+SOLID = 0.1
+#: Attenuation from which there is cargo: more than the two walls of a container.
+LOADED = 0.3
+#: Where it is looked whether a hidden thing sticks out: its middle and corners, at this share of its half size.
+WITHIN, CORNERS = 0.7, ((0, 0), (-1, -1), (-1, 1), (1, -1), (1, 1))
+#: Places tried until the whole threat lies within the scan.
+TRIES, HIDEOUTS = 20, 200
+
+
+@dataclass(frozen=True)
+class Threat:
+    """builders: one for each family. tilt: largest angle out of the picture, degrees: flat things turn, cases stand."""
+
+    builders: MappingProxyType[Family, Builder]
+    metallic: bool
+    tilt: float
+
+
+def _threat(train: Builder, test: Builder, metallic: bool, tilt: float) -> Threat:
+    return Threat(MappingProxyType({Family.TRAIN: train, Family.TEST: test}), metallic, tilt)
+
+
+THREATS: MappingProxyType[str, Threat] = MappingProxyType(
+    {
+        "handgun": _threat(training.pistol, testing.handgun, True, 55),
+        "long_gun": _threat(training.rifle, testing.shotgun, True, 50),
+        "knife": _threat(training.knife, testing.blade, True, 50),
+        "ammunition": _threat(training.rounds_in_a_can, testing.rounds_in_a_case, True, 10),
+        "grenade": _threat(training.grenades, testing.cylinders, True, 25),
+        "package": _threat(training.package, testing.package, False, 15),
+        "lighters": _threat(training.lighters, testing.lighters, False, 10),
+        "battery": _threat(training.battery, testing.battery, True, 15),
+    }
+)
+
+
+def hide(
+    board: Board, names: tuple[str, ...], family: Family, places: tuple[list[Area], list[Room]], seed: list[int]
+) -> tuple[FreightObject, ...]:
+    """Lays every threat onto the board; places: the units of cargo and the rooms.
+
+    A threat's place and shape depend on the seed, its name and its number, not on the other threats. Raises KeyError
+    for a name that is not in THREATS.
+    """
+    laid: list[tuple[str, Laid]] = []
+    for number, name in enumerate(names):
+        generator = np.random.default_rng([*seed, number, *name.encode()])
+        solid = THREATS[name].builders[family](generator, BUILT_AT).trimmed()
+        laid.append((name, _lay_somewhere(board, solid, THREATS[name].tilt, places, generator)))
+    return tuple(_described(board, name, one) for name, one in laid)
+
+
+def _lay_somewhere(
+    board: Board, solid: Solid, tilt: float, places: tuple[list[Area], list[Room]], generator: np.random.Generator
+) -> Laid:
+    for _ in range(TRIES):
+        pose = _pose(board, solid, tilt, places, generator)
+        half_x, half_y = _half(solid, pose.angle)
+        if _within(board, Area(pose.x - half_x, pose.y - half_y, pose.x + half_x, pose.y + half_y)):
+            laid = board.lay(solid, pose)
+            if laid is not None:
+                return laid
+    raise ValueError("a threat found no place within the scan; the rooms lie outside it")
+
+
+def _within(board: Board, area: Area) -> bool:
+    inside_x = board.x[0, 0] < area.left and area.right < board.x[0, -1]
+    return bool(inside_x and board.y[0, 0] < area.top and area.bottom < board.y[-1, 0])
+
+
+def _pose(
+    board: Board, solid: Solid, tilt: float, places: tuple[list[Area], list[Room]], generator: np.random.Generator
+) -> Pose:
+    loads, rooms = places
+    angle = float(generator.uniform(0, 360))
+    lean = float(np.clip(generator.normal(0, tilt / 2), -tilt, tilt))
+    flip = bool(generator.random() < 0.5)
+    if generator.random() < ELSEWHERE:
+        hideout = _hideout(board, rooms, _half(solid, angle), generator)
+        if hideout is not None:
+            return Pose(*hideout, angle, lean, flip)
+    if loads:
+        place = _inside(_among(board, loads, generator), rooms, _half(solid, angle))
+        return Pose(*place, angle, lean, flip)
+    room = rooms[int(generator.integers(len(rooms)))].area
+    # Nothing hangs in an empty room: the threat lies flat on the floor.
+    angle = float(generator.choice([0, 180]))
+    height = solid.shape[0] / solid.resolution
+    return Pose(float(generator.uniform(room.left + 30, room.right - 30)), room.bottom - height / 2, angle, lean, flip)
+
+
+def _half(solid: Solid, angle: float) -> Point:
+    """Half the width and height of what a solid covers when it is turned, cm."""
+    rows, columns = (length / solid.resolution / 2 for length in solid.shape)
+    cosine, sine = abs(np.cos(np.radians(angle))), abs(np.sin(np.radians(angle)))
+    return float(columns * cosine + rows * sine), float(columns * sine + rows * cosine)
+
+
+def _inside(place: Point, rooms: list[Room], half: Point) -> Point:
+    """Moved so that a thing of the given half size does not stick out of the room that it lies in."""
+    x, y = place
+    for room in rooms:
+        area = room.area
+        if area.left <= x <= area.right and area.top <= y <= area.bottom:
+            across, down = min(half[0], area.width / 2), min(half[1], area.height / 2)
+            return (
+                min(max(x, area.left + across), area.right - across),
+                min(max(y, area.top + down), area.bottom - down),
+            )
+    return place
+
+
+def _among(board: Board, loads: list[Area], generator: np.random.Generator) -> Point:
+    """A place within a unit of cargo; units have gaps and heaps have slopes, so the air is tried to be kept out."""
+    for _ in range(TRIES):
+        area = loads[int(generator.integers(len(loads)))]
+        x, y = float(generator.uniform(area.left, area.right)), float(generator.uniform(area.top, area.bottom))
+        row, column = (int(at) for at in np.array([y, x]) * board.resolution + board.origin[::-1])
+        place = min(max(row, 0), board.shape[0] - 1), min(max(column, 0), board.shape[1] - 1)
+        if board.attenuations[max(board.attenuations)][place] > LOADED:
+            break
+    return x, y
+
+
+def _hideout(board: Board, rooms: list[Room], half: Point, generator: np.random.Generator) -> Point | None:
+    """A place in the vehicle itself, outside the rooms and not in the air, for a thing of a half size; None if rare."""
+    high = board.attenuations[max(board.attenuations)]
+    for _ in range(HIDEOUTS):
+        row, column = int(generator.integers(board.shape[0])), int(generator.integers(board.shape[1]))
+        x, y = float(board.x[0, column]), float(board.y[row, 0])
+        areas = [room.area for room in rooms]
+        if any(area.left < x < area.right and area.top < y < area.bottom for area in areas):
+            continue
+        reach = (np.array(half)[::-1] * WITHIN * board.resolution).astype(int)
+        around = np.clip([row, column] + np.array(CORNERS) * reach, 0, np.array(board.shape) - 1)
+        if (high[tuple(around.T)] > SOLID).all():
+            return x, y
+    return None
+
+
+def _described(board: Board, name: str, laid: Laid) -> FreightObject:
+    """The record of a threat; what lies over it includes the other threats."""
+    energy = max(board.attenuations)
+    behind = board.attenuations[energy][laid.where] - laid.added[energy]
+    steel_mm = 10 * float(behind[laid.seen].mean()) / linear_attenuation("steel", energy)
+    x1, y1, x2, y2 = (float(edge) for edge in laid.box)
+    return FreightObject(name, (x1, y1, x2, y2), max(round(steel_mm, 2), 0.0), THREATS[name].metallic)
