@@ -189,6 +189,11 @@ def _require_same(before: Run, now: Recipe, data: TrainingData) -> None:
             f"the run was begun with another {', '.join(changed)}",
             remedy="resume with the recipe and --set of its start",
         )
+    if before.class_names != class_names:
+        raise SettingsInvalid(
+            f"the run knows the classes {', '.join(before.class_names)}; the data has {', '.join(class_names)}",
+            remedy="resume with the data of its start",
+        )
     files = {before.emphasis: Path(now.emphasis), before.annotations: Path(folder) / "annotations" / "train.json"}
     for digest, path in files.items():
         if digest and digest != _digest(path):
@@ -196,11 +201,6 @@ def _require_same(before: Run, now: Recipe, data: TrainingData) -> None:
                 f"{path} is not what it was when the run began: scans would come in another order",
                 remedy="restore the file, or begin in another folder",
             )
-    if before.class_names != class_names:
-        raise SettingsInvalid(
-            f"the run knows the classes {', '.join(before.class_names)}; the data has {', '.join(class_names)}",
-            remedy="resume with the data of its start",
-        )
 
 
 def _digest(path: Path) -> str:
