@@ -46,6 +46,10 @@ def test_the_first_command_finds_what_readme_says(tmp_path: Path) -> None:
     records = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
     said = dict(re.findall(r"^\| `([\w.]+)` \| (ALARM|CLEAR)", README, re.MULTILINE))
     assert {record["scan"]: record["decision"] for record in records} == said
+    reasons = dict(re.findall(r"^\| `([\w.]+)` \| ALARM \| [^|]* \| (.*) \|$", README, re.MULTILINE))
+    assert {
+        record["scan"]: "; ".join(record["reasons"]) for record in records if record["decision"] == "ALARM"
+    } == reasons
     # What the sentence below the table says is boxed under its own name.
     assert set(found_by_name(records)) == {
         ("bag_gun.jpg", "gun"), ("bag_gun_and_knife.jpg", "gun"), ("bag_powerbank_and_lighter.jpg", "powerbank"),

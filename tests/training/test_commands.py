@@ -123,7 +123,8 @@ def test_quantise_refuses_what_its_gate_refuses(
 def test_mined_scans_are_an_emphasis_that_fit_takes(data: Path, weights: Path, tmp_path: Path) -> None:
     emphasis = tmp_path / "emphasis.json"
     assert "train with --set emphasis=" in typed("mine", weights, "--data", data, "--output", emphasis).stdout
-    assert all(weight > 1 for weight in json.loads(emphasis.read_text()).values())
+    weights_of_scans = json.loads(emphasis.read_text())
+    assert weights_of_scans and all(weight > 1 for weight in weights_of_scans.values())
     run = tmp_path / "run"
     assert "started from" in typed("fit", "yolox-nano", "--data", data, "--output", run, *TINY, "--set",
                                    f"emphasis={emphasis}").stdout  # fmt: skip
