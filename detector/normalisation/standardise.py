@@ -107,7 +107,9 @@ def standardised(scan: Scan, profile: ScannerProfile | None) -> StandardScan:
     if profile is None or profile.rendering == "stored":
         images = tuple(render(view) for view in scan.views)
         starved = tuple(dict.fromkeys(filter(None, map(_starved, scan.views))))
-        return StandardScan(scan, images, "stored", max(map(opaque_part, images)), starved, ())
+        # More than 8 bits are windowed to grey: not what a network that learned stored colour has seen.
+        rendering = "grey" if any(view.dtype.itemsize > 1 for view in scan.views) else "stored"
+        return StandardScan(scan, images, rendering, max(map(opaque_part, images)), starved, ())
     findings, opaque = _Findings(), 0.0
     drawn, shown = [], []
     for pages in split_views(scan.views, profile):

@@ -170,3 +170,13 @@ def test_a_negative_is_not_cleared_and_keeps_its_alarms(detector: Detector) -> N
     assert "may be a negative" in inspection.reasons[0]
     negative[54:74, 54:74] = 10
     assert detector.inspect(Scan((negative,), "bag.png", "0" * 64)).decision is Decision.ALARM
+
+
+def test_a_deep_grey_scan_is_not_cleared_by_weights_that_know_colour_alone(tmp_path: Path) -> None:
+    scan = tmp_path / "deep.png"
+    cv2.imwrite(str(scan), picture()[:, :, 0].astype(np.uint16) * 200)
+    colour = Detector(probe_onnx(tmp_path / "colour.onnx")).inspect(scan)
+    assert colour.decision is Decision.REFER
+    assert any("not trained on 'grey' scans" in reason for reason in colour.reasons)
+    grey = Detector(probe_onnx(tmp_path / "grey.onnx", make_spec(renderings=("stored", "grey")))).inspect(scan)
+    assert not any("not trained" in reason for reason in grey.reasons)
