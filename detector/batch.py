@@ -7,30 +7,26 @@ again gives the same files as one that was not.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import cv2
 
 from detector.discovery import ScanSource
-from detector.errors import InferenceFailed, ScanUnreadable
+from detector.errors import InferenceFailed
 from detector.inspection import Decision, Inspection
 from detector.ledger import Key, Ledger, StoredResults, storable_text
 from detector.outputs import OUTPUTS, RunContext, remove_overlay, thumbnail, to_line, write_outputs, write_overlay
 from detector.pipeline import Detector, PreparedScan
-from detector.readers.files import read_file
+from detector.read_ahead import read_ahead
 from detector.scan import Scan
 from detector.terminal import stderr
-
-#: Scans being read ahead of the network, and threads that read them.
-AHEAD, READERS = 8, 2
 
 
 @dataclass(frozen=True)
@@ -92,7 +88,8 @@ _Outcome = tuple[ScanSource, Inspection | None, Scan | None]
 def _inspections(detector: Detector, sources: Sequence[ScanSource], ledger: Ledger) -> Iterator[_Outcome]:
     """Every source with its inspection and scan, tiles of neighbouring scans batched; None for one done before."""
     waiting: list[tuple[ScanSource, PreparedScan]] = []
-    for source, prepared in _prepared(detector, sources, ledger):
+    known = partial(_known, detector, ledger)
+    for source, prepared in read_ahead(detector, sources, known):
         if prepared is None or isinstance(prepared, Inspection):
             yield source, prepared, None
             continue
@@ -110,50 +107,8 @@ def _judged(detector: Detector, waiting: list[tuple[ScanSource, PreparedScan]]) 
         yield source, inspection, prepared.scan
 
 
-def _prepared(
-    detector: Detector, sources: Sequence[ScanSource], ledger: Ledger
-) -> Iterator[tuple[ScanSource, PreparedScan | Inspection | None]]:
-    """Sources in order, read and decoded ahead; the ledger is asked here, in the thread that owns it."""
-    with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as pool:
-        reading: deque[tuple[ScanSource, Future[tuple[bytes, str] | ScanUnreadable]]] = deque()
-        decoding: deque[tuple[ScanSource, Future[PreparedScan | Inspection] | None]] = deque()
-        remaining = iter(sources)
-        while True:
-            for source in remaining:
-                reading.append((source, pool.submit(_read, detector, source)))
-                if len(reading) + len(decoding) >= max(AHEAD, detector.batch):
-                    break
-            if reading:
-                source, read = reading.popleft()
-                decoding.append((source, _decode(detector, source, read.result(), ledger, pool)))
-            if decoding and (len(decoding) >= max(READERS, detector.batch) or not reading):
-                source, decoded = decoding.popleft()
-                yield source, decoded.result() if decoded else None
-            elif not reading and not decoding:
-                return
-
-
-def _read(detector: Detector, source: ScanSource) -> tuple[bytes, str] | ScanUnreadable:
-    try:
-        data = read_file(source.path, source.name, detector.limits)
-    except ScanUnreadable as error:
-        return error
-    return data, hashlib.sha256(data).hexdigest()
-
-
-def _decode(
-    detector: Detector,
-    source: ScanSource,
-    read: tuple[bytes, str] | ScanUnreadable,
-    ledger: Ledger,
-    pool: ThreadPoolExecutor,
-) -> Future[PreparedScan | Inspection] | None:
-    if isinstance(read, ScanUnreadable):
-        return pool.submit(detector.refused, source.name, "", read, 0.0)
-    data, digest = read
-    if ledger.has(_key(detector, source.name, digest)):
-        return None
-    return pool.submit(detector.prepare, data, source.name)
+def _known(detector: Detector, ledger: Ledger, name: str, digest: str) -> bool:
+    return ledger.has(_key(detector, name, digest))
 
 
 def _key(detector: Detector, name: str, digest: str) -> Key:
@@ -181,7 +136,7 @@ def _context(detector: Detector, ledger: Ledger, begun: datetime, seconds: float
         "alarm": ", ".join(f"{name} {score:g}" for name, score in detector.thresholds.alarm.items()),
         "refer": ", ".join(f"{name} {score:g}" for name, score in detector.thresholds.refer.items()) or "none",
         "listed from": f"{detector.thresholds.min_score:g}",
-        "tile": f"{detector.tile_pixels} px" if detector.tile_pixels else "off",
+        "tile": {None: "auto", 0: "off"}.get(detector.tile_pixels, f"{detector.tile_pixels} px"),
         "provider": detector.network.provider.value,
         **({"scanner": detector.scanner.name} if detector.scanner else {}),
     }

@@ -54,9 +54,15 @@ MATERIAL_SMOOTHING, _HALO = 1.5, 8
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a tile lies in the network's square: input = tile * scale, from the top left corner."""
+    """Where a tile lies in the network's square: input = tile * (scale_x, scale_y), from the top left corner."""
 
-    scale: float
+    scale_x: float
+    scale_y: float
+
+    @property
+    def corners(self) -> Float32:
+        """(4,) float32: the factors of x1, y1, x2, y2."""
+        return np.array([self.scale_x, self.scale_y] * 2, np.float32)
 
 
 def render(view: Pixels) -> UInt8:
@@ -178,13 +184,21 @@ RENDERINGS: MappingProxyType[str, Callable[[Exposure, Curve], UInt8]] = MappingP
 )
 
 
-def letterbox(image: UInt8, size: int) -> tuple[UInt8, Placement]:
-    """(H, W, 3) uint8 -> (size, size, 3): scaled until the longer side fits, air below and right."""
+def letterbox(image: UInt8, size: int, full: tuple[int, int] | None = None) -> tuple[UInt8, Placement]:
+    """(H, W, 3) uint8 -> (size, size, 3), air below and right: scaled until the longer side fits.
+
+    full: width and height of a whole tile, of which the image may be a smaller one at the scan's edge. It is then
+    scaled as a whole one would be, each side by itself: pixels of a scanner need not be square.
+    """
     height, width = image.shape[:2]
-    scale = size / max(height, width)
-    target = (max(1, round(width * scale)), max(1, round(height * scale)))
+    across, down = full or (max(height, width),) * 2
+    placement = Placement(size / across, size / down)
+    target = (
+        min(size, max(1, round(width * placement.scale_x))),
+        min(size, max(1, round(height * placement.scale_y))),
+    )
     # Averaging when shrinking: thin blades would alias away under plain bilinear sampling.
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    method = cv2.INTER_AREA if max(placement.scale_x, placement.scale_y) < 1 else cv2.INTER_LINEAR
     canvas = np.full((size, size, 3), AIR, np.uint8)
     canvas[: target[1], : target[0]] = cv2.resize(image, target, interpolation=method)
-    return canvas, Placement(scale)
+    return canvas, placement

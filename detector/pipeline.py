@@ -20,19 +20,27 @@ from numpy.typing import NDArray
 
 from detector.calibration import calibrate, decidable
 from detector.detections import Detections
-from detector.errors import InferenceFailed, ProfileMismatch, RoentgateError, ScanUnreadable, SettingsInvalid
+from detector.errors import (
+    InferenceFailed,
+    ProfileMismatch,
+    RoentgateError,
+    ScanUnreadable,
+    ScanWithoutContent,
+    SettingsInvalid,
+)
 from detector.inspection import Inspection
 from detector.merging import merge_tiles
 from detector.network import Network, Provider
 from detector.normalisation.standardise import StandardScan, standardised
-from detector.normalise import doubt, letterbox
+from detector.normalise import doubt
 from detector.policy import decide, listed, opaque_doubt, opaque_note, refer, with_findings
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
 from detector.scan import Scan
 from detector.scanner_profile import ScannerProfile, parse_profile
 from detector.settings import EffectiveThresholds, Policy
-from detector.tiling import Tile, plan_tiles
+from detector.tile_squares import TileSquare, cut, pitch_doubt, tile_size
+from detector.tiling import Tile
 from detector.weights import load_weights
 from detector.weights_spec import WeightsSpec
 
@@ -43,17 +51,7 @@ Float32 = NDArray[np.float32]
 #: A view narrower than this, in pixels, is a thumbnail or a first line of a scan, not a scan.
 LEAST_SIDE = 32
 #: Raised by hand when reading, rendering, tiling or merging changes what is found: earlier results are made anew.
-PIPELINE_VERSION = 3
-
-
-@dataclass(frozen=True)
-class TileSquare:
-    """One tile as the network sees it. view: page number; scale: square pixels a view pixel."""
-
-    view: int
-    tile: Tile
-    scale: float
-    square: UInt8
+PIPELINE_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,11 @@ class PreparedScan:
     doubts: tuple[str, ...]
     notes: tuple[str, ...]
     seconds: float
+
+    @property
+    def squares(self) -> list[UInt8]:
+        """Of the tiles that are looked at, in order."""
+        return [tile.square for tile in self.tiles if tile.square is not None]
 
 
 class Detector:
@@ -102,12 +105,13 @@ class Detector:
         self.network = Network(self.weights, provider, threads)
         self.batch = batch
         self.limits = limits or Limits()
-        self.tile_pixels = _tile_pixels(tile, self.spec.tile_pixels)
+        self.tile_pixels = _tile_pixels(tile)
 
     def fingerprint(self) -> str:
         """Of all settings that a result depends on besides scan and weights."""
         scanner = self.scanner.fingerprint() if self.scanner else ""
-        return self.policy.fingerprint(tile_pixels=self.tile_pixels or 0, pipeline=PIPELINE_VERSION, scanner=scanner)
+        tile = "auto" if self.tile_pixels is None else self.tile_pixels
+        return self.policy.fingerprint(tile=tile, pipeline=PIPELINE_VERSION, scanner=scanner)
 
     def inspect(self, source: str | Path | bytes | Scan) -> Inspection:
         """Inspects a file, the bytes of one, or a scan already read. A scan that cannot be judged gives REFER."""
@@ -125,9 +129,11 @@ class Detector:
                 digest = hashlib.sha256(source).hexdigest()
                 source = read_scan(source, name, self.limits)
             _refuse_tiny(source)
-            seen = standardised(source, self._profile_of(source))
-            tiles = tuple(self._tiles(seen.images))
-            doubts, notes = self._findings(seen)
+            profile = self._profile_of(source)
+            seen = standardised(source, profile)
+            pitch = profile.pixel_pitch_mm if profile else None
+            tiles = self._tiles(seen.images, pitch)
+            doubts, notes = self._findings(seen, tiles, pitch)
             return PreparedScan(name, seen.scan, tiles, doubts, notes, time.perf_counter() - started)
         # Whatever it was, this scan has not been looked at. It must reach a person, not stop the belt.
         except Exception as error:
@@ -137,7 +143,7 @@ class Detector:
         """Inspections of `prepared`, in order, their tiles batched together."""
         started = time.perf_counter()
         try:
-            outputs = self._infer([tile.square for scan in prepared for tile in scan.tiles])
+            outputs = self._infer([square for scan in prepared for square in scan.squares])
         except Exception as error:
             if len(prepared) == 1:
                 return [self.refused(prepared[0].name, prepared[0].scan.sha256, error, prepared[0].seconds)]
@@ -146,9 +152,10 @@ class Detector:
         share = (time.perf_counter() - started) / max(1, len(outputs))
         inspections, position = [], 0
         for scan in prepared:
-            own = outputs[position : position + len(scan.tiles)]
-            position += len(scan.tiles)
-            inspections.append(self._conclude(scan, own, scan.seconds + share * len(scan.tiles)))
+            count = len(scan.squares)
+            own = outputs[position : position + count]
+            position += count
+            inspections.append(self._conclude(scan, own, scan.seconds + share * count))
         return inspections
 
     def refused(self, name: str, digest: str, error: Exception, seconds: float) -> Inspection:
@@ -170,25 +177,27 @@ class Detector:
             )
         return beside
 
-    def _findings(self, seen: StandardScan) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _findings(
+        self, seen: StandardScan, tiles: Sequence[TileSquare], pitch: tuple[float, float] | None
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Doubts and notes on a scan that was seen."""
         opaque = opaque_doubt(seen.opaque, self.policy.refer_opaque_share)
         trained = "" if seen.rendering in self.spec.renderings else self._untrained(seen.rendering)
-        doubts = (opaque, trained, *map(doubt, seen.images), *seen.doubts)
-        notes = (opaque_note(seen.opaque), *seen.notes)
+        doubts = (opaque, trained, pitch_doubt(self.spec.look, pitch), *map(doubt, seen.images), *seen.doubts)
+        air = sum(tile.square is None for tile in tiles)
+        skipped = f"air: {air} of {len(tiles)} tiles hold nothing else and were passed over" if air else ""
+        notes = (opaque_note(seen.opaque), *seen.notes, skipped)
         return tuple(filter(None, doubts)), tuple(filter(None, notes))
 
     def _untrained(self, rendering: str) -> str:
         known = ", ".join(repr(name) for name in self.spec.renderings)
         return f"the weights {self.weights.name} were not trained on {rendering!r} scans but on {known}"
 
-    def _tiles(self, images: Sequence[UInt8]) -> list[TileSquare]:
-        tiles = []
-        for number, image in enumerate(images):
-            height, width = image.shape[:2]
-            for tile in plan_tiles(width, height, self.tile_pixels or max(width, height)):
-                square, placed = letterbox(image[tile.y1 : tile.y2, tile.x1 : tile.x2], self.spec.input_size)
-                tiles.append(TileSquare(number, tile, placed.scale, square))
+    def _tiles(self, images: Sequence[UInt8], pitch: tuple[float, float] | None) -> tuple[TileSquare, ...]:
+        size = tile_size(self.spec.look, self.tile_pixels, pitch)
+        tiles = tuple(tile for number, image in enumerate(images) for tile in cut(image, number, size, self.spec.look))
+        if all(tile.square is None for tile in tiles):
+            raise ScanWithoutContent("there is nothing but air in the scan")
         return tiles
 
     def _infer(self, squares: list[UInt8]) -> list[tuple[Float32, Float32]]:
@@ -214,20 +223,23 @@ class Detector:
         )
 
     def _merge(self, prepared: PreparedScan, outputs: list[tuple[Float32, Float32]]) -> Detections:
+        if len(outputs) != len(prepared.squares):
+            raise InferenceFailed(f"{prepared.name}: {len(outputs)} of {len(prepared.squares)} tiles were inferred")
+        names = self.spec.class_names
+        nothing = np.zeros((0, 4), np.float32), np.zeros((0, len(names)), np.float32)
+        inferred = iter(outputs)
+        found = [(tile, nothing if tile.square is None else next(inferred)) for tile in prepared.tiles]
         views = []
-        if len(outputs) != len(prepared.tiles):
-            raise InferenceFailed(f"{prepared.name}: {len(outputs)} of {len(prepared.tiles)} tiles were inferred")
         for number in range(len(prepared.scan.views)):
-            own = [(tile, output) for tile, output in zip(prepared.tiles, outputs, strict=True) if tile.view == number]
-            boxes = [box / np.float32(tile.scale) + _origin(tile.tile) for tile, (box, _) in own]
+            own = [(tile, output) for tile, output in found if tile.view == number]
+            boxes = [box / tile.placement.corners + _origin(tile.tile) for tile, (box, _) in own]
             merged = merge_tiles(
                 [tile.tile for tile, _ in own], boxes, [scores for _, (_, scores) in own], self.spec.merge_iou
             )
-            names = self.spec.class_names
             scores = calibrate(merged.scores, merged.class_ids, names, self.spec.calibration)
             where = np.full(len(scores), number, np.int64)
             views.append(Detections(merged.xyxy, scores, merged.class_ids, where, names))
-        return Detections.concatenate(views, self.spec.class_names)
+        return Detections.concatenate(views, names)
 
 
 def _check_floor(thresholds: EffectiveThresholds, spec: WeightsSpec) -> None:
@@ -251,12 +263,12 @@ def _origin(tile: Tile) -> Float32:
     return np.array([tile.x1, tile.y1, tile.x1, tile.y1], np.float32)
 
 
-def _tile_pixels(tile: str | int, own: int) -> int | None:
-    """Side of a tile in pixels of the scan; None for the whole scan at once."""
+def _tile_pixels(tile: str | int) -> int | None:
+    """Side of a tile in pixels of the scan, 0 for the whole scan at once; None for what suits network and scanner."""
     if tile == "auto":
-        return own
-    if tile == "off":
         return None
+    if tile == "off":
+        return 0
     if str(tile).isdecimal() and int(tile) >= 64:
         return int(tile)
     raise SettingsInvalid(f"--tile {tile}: not a size", remedy="give auto, off, or at least 64 pixels")

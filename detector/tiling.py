@@ -4,6 +4,11 @@
 [Tile(x1=0, y1=0, x2=640, y2=480)]
 >>> len(plan_tiles(width=3000, height=700, side=1280))
 3
+
+A network that was trained at one pixel pitch gets tiles that cover as many millimetres on every scanner:
+
+>>> tiles_of_pitch(side=512, network_mm=5.0, scan_mm=(2.5, 5.0))
+(1024, 512)
 """
 
 from __future__ import annotations
@@ -35,15 +40,26 @@ class Tile:
         return self.y2 - self.y1
 
 
-def plan_tiles(width: int, height: int, side: int) -> list[Tile]:
-    """Tiles of at most side x side pixels that cover a view of width x height; one tile if it fits whole.
+def plan_tiles(width: int, height: int, side: int, down: int | None = None) -> list[Tile]:
+    """Tiles of at most side x side pixels (side across and `down` down, where that is given) that cover a view of
+    width x height; one tile if it fits whole.
 
     Neighbours share at least OVERLAP of a side. Raises ValueError for sizes below 1.
     """
-    if min(width, height, side) < 1:
-        raise ValueError(f"sizes must be positive: {width} x {height}, tile {side}")
-    columns, rows = _starts(width, side), _starts(height, side)
-    return [Tile(x, y, min(x + side, width), min(y + side, height)) for y in rows for x in columns]
+    tall = side if down is None else down
+    if min(width, height, side, tall) < 1:
+        raise ValueError(f"sizes must be positive: {width} x {height}, tile {side} x {tall}")
+    columns, rows = _starts(width, side), _starts(height, tall)
+    return [Tile(x, y, min(x + side, width), min(y + tall, height)) for y in rows for x in columns]
+
+
+def tiles_of_pitch(side: int, network_mm: float, scan_mm: tuple[float, float]) -> tuple[int, int]:
+    """Pixels across and down of a tile that covers side * network_mm millimetres each way.
+
+    scan_mm: pixel pitch of the scan along x and y, millimetres.
+    """
+    across, down = (max(1, round(side * network_mm / pitch)) for pitch in scan_mm)
+    return across, down
 
 
 def _starts(length: int, side: int) -> list[int]:

@@ -7,6 +7,7 @@ wrong name.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from detector.calibration import ClassMap, decidable, is_logistic
 from detector.scanner_profile import Rendering
+from detector.tile_squares import Look
 
 METADATA_KEY = "roentgate"
 SCHEMA_VERSION = 1
@@ -53,6 +55,11 @@ class WeightsSpec(_Frozen):
     renderings: tuple[Rendering, ...] = Field(default=("stored",), min_length=1)
     #: The largest side of a scan, in its own pixels, that is looked at whole; larger scans are cut into such tiles.
     tile_pixels: int = Field(gt=0)
+    #: Length of a pixel of such a tile in the scanned object, mm, for a network that was trained at one scale: scans of
+    #: another pitch are cut into tiles that cover as many millimetres. None for one that knows no scale.
+    pixel_pitch_mm: float | None = Field(default=None, gt=0)
+    #: Sides of the tiles of each pass over a scan, in tile_pixels: the first is 1, larger ones are for large things.
+    passes: tuple[float, ...] = Field(default=(1.0,), min_length=1)
     #: Boxes of one class that overlap more than this are one item.
     merge_iou: float = Field(gt=0, lt=1)
     #: Score at which a class raises an alarm, chosen on validation scans.
@@ -66,9 +73,18 @@ class WeightsSpec(_Frozen):
     precision: Literal["float32", "int8"] = "float32"
     pretrained: str
     training_data: tuple[TrainingSource, ...]
+    #: Sources and scanners of the data folder that training and validation never saw.
+    left_out: tuple[str, ...] = ()
+    #: Digest of the annotations that thresholds and calibration were chosen on; empty while none were.
+    chosen_on: str = ""
     terms: str
     #: Measured on validation scans at export: {"AP50": {"value": .., "n": ..}, ...}.
     metrics: dict[str, dict[str, float]] = {}
+
+    @property
+    def look(self) -> Look:
+        """How it looks at scans, alone."""
+        return Look(self.input_size, self.tile_pixels, self.pixel_pitch_mm, self.passes)
 
     @field_validator("calibration")
     @classmethod
@@ -84,6 +100,8 @@ class WeightsSpec(_Frozen):
             raise ValueError("thresholds must name exactly the classes: a class without one could never alarm")
         if not all(0 < value <= 1 for value in self.thresholds.values()):
             raise ValueError("thresholds lie in (0, 1]")
+        if self.passes[0] != 1 or any(later <= earlier for earlier, later in pairwise(self.passes)):
+            raise ValueError("passes begin with 1 and grow")
         if len(set(self.class_names)) != len(self.class_names):
             raise ValueError("class names repeat")
         if not set(self.calibration) <= set(self.class_names):

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import SettingsInvalid
+from detector.tile_squares import Look
 from training.augmentation import LEAST_ITEM_SIDE, Augmentation
 from training.combining import Scene, background_mixup, mosaic
 from training.datasets.coco_index import CocoIndex, read_coco
@@ -81,7 +82,7 @@ def _combined(index: CocoIndex, rows: list[int], seed: int) -> dict[str, Scene]:
     scene, generator = _scene(index, rows[0]), np.random.default_rng(seed)
     others = [_scene(index, rows[number % len(rows)]) for number in (1, 2, 3)]
     clean = [row for row, scan in enumerate(index.scans) if not len(scan.class_ids)]
-    donors = Donors(index, CELL)
+    donors = Donors(index, Look(CELL))
 
     def projected(variation: Variation) -> Scene:
         for _ in range(20):
@@ -106,7 +107,7 @@ def _combined(index: CocoIndex, rows: list[int], seed: int) -> dict[str, Scene]:
 
 def _scene(index: CocoIndex, row: int) -> Scene:
     scan = index.scans[row]
-    image, boxes, seen = read_tile(scan, CELL, lambda tiles: tiles[0])
+    image, boxes, seen = read_tile(scan, Look(CELL), lambda tiles: tiles[0])
     return Scene(image, boxes[seen], scan.class_ids[seen], scan.annotated)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.tile_squares import Look
 from detector.tiling import Tile
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
 from training.threat_projection import Item, take_out
@@ -22,10 +23,10 @@ Donor = tuple[int, int]
 
 
 class Donors:
-    """Items of a split, at the scale of the network's square of `size` pixels, each taken out once and kept."""
+    """Items of a split, at the scale of the network's square, each taken out once and kept."""
 
-    def __init__(self, index: CocoIndex, size: int) -> None:
-        self._index, self._size = index, size
+    def __init__(self, index: CocoIndex, look: Look) -> None:
+        self._index, self._look = index, look
         self._by_class = donors_by_class(index)
         self._items: dict[Donor, Item | None] = {}
 
@@ -59,7 +60,7 @@ class Donors:
         def most_central(tiles: list[Tile]) -> Tile:
             return min(tiles, key=lambda t: abs(t.x1 + t.x2 - 2 * centre_x) + abs(t.y1 + t.y2 - 2 * centre_y))
 
-        image, boxes, seen = read_tile(scan, self._size, most_central)
+        image, boxes, seen = read_tile(scan, self._look, most_central)
         return take_out(image, boxes[box_number], int(scan.class_ids[box_number])) if seen[box_number] else None
 
 

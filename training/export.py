@@ -20,8 +20,6 @@ from training.models.table import build
 from training.recipe import Recipe
 
 OPSET = 18
-#: A bag scan up to this many pixels long is looked at whole: networks here learn from whole bags.
-TILE_PIXELS = 1280
 #: Chosen on validation among 0.5 to 0.7 (AP50 .521 to .499, AP .255 to .258); items in a bag seldom overlap more.
 MERGE_IOU = 0.55
 
@@ -95,7 +93,11 @@ def unchosen_spec(recipe: Recipe, class_names: tuple[str, ...], input_size: int 
         family=recipe.model,
         class_names=class_names,
         input_size=input_size or recipe.input_size,
-        tile_pixels=TILE_PIXELS,
+        renderings=recipe.renderings,
+        tile_pixels=recipe.tile_pixels,
+        pixel_pitch_mm=recipe.pixel_pitch_mm or None,
+        passes=recipe.passes,
+        left_out=recipe.leave_out,
         merge_iou=MERGE_IOU,
         thresholds=dict.fromkeys(class_names, 0.3),
         operating_point="none chosen: 0.30 for every class",

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from detector.errors import SettingsInvalid
 from detector.normalise import render
 from detector.readers import read_scan
+from detector.tile_squares import BAG_PIXELS, Look
 from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
 from training.datasets.preview import encode_picture
 from training.donors import Donors
-from training.export import TILE_PIXELS
 from training.threat_projection import Projection, Variation, project
 
 #: Backgrounds tried for one scan until an item fits into it.
@@ -154,8 +154,8 @@ class _Maker:
     def _filled(
         self, image: NDArray[np.uint8], background: int, generator: np.random.Generator
     ) -> tuple[NDArray[np.uint8], list[Record]]:
-        size = min(max(image.shape[:2]), TILE_PIXELS)
-        donors = self._donors.setdefault(size, Donors(self._index, size))
+        size = min(max(image.shape[:2]), BAG_PIXELS)
+        donors = self._donors.setdefault(size, Donors(self._index, Look(size)))
         scan = self._index.scans[background]
         boxes = scan.boxes_xyxy
         wanted = int(generator.integers(self._plan.items[0], self._plan.items[1] + 1))

@@ -99,7 +99,7 @@ def judge(original: Path, quantised: Path, index: CocoIndex) -> Verdict:
     """Measures both files. index: scans that neither trained nor calibrated them."""
     before, after = load_weights(original), load_weights(quantised)
     accuracy = measure_accuracy(original, quantised, index)
-    speed = measure_speed(before, after, calibration_squares(index, before.spec.input_size))
+    speed = measure_speed(before, after, calibration_squares(index, before.spec.look))
     return Verdict(accuracy, speed, reasons_against(accuracy, speed), before.sha256, after.sha256)
 
 

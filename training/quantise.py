@@ -31,6 +31,7 @@ from onnxruntime.quantization.calibrate import load_tensors_data
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from detector.errors import SettingsInvalid
+from detector.tile_squares import Look
 from detector.weights import load_weights
 from detector.weights_spec import INPUT_NAME, WeightsSpec
 from training.datasets.coco_index import CocoIndex
@@ -63,7 +64,7 @@ def quantise(file: Path, output: Path, calibration: CocoIndex, source: str) -> W
     nothing to quantise, and for a calibration without scans.
     """
     spec = load_weights(file).spec
-    squares = calibration_squares(calibration, spec.input_size)
+    squares = calibration_squares(calibration, spec.look)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
         prepared = Path(folder) / "prepared.onnx"
@@ -78,8 +79,8 @@ def quantise(file: Path, output: Path, calibration: CocoIndex, source: str) -> W
     return changed
 
 
-def calibration_squares(index: CocoIndex, size: int, seed: int = 0) -> list[UInt8]:
-    """At most CALIBRATION_SCANS squares (size, size, 3) as the station would cut them, sources taking turns."""
+def calibration_squares(index: CocoIndex, look: Look, seed: int = 0) -> list[UInt8]:
+    """At most CALIBRATION_SCANS squares (S, S, 3) as the station would cut them, sources taking turns."""
     generator = np.random.default_rng(seed)
     by_source: dict[str, list[int]] = {}
     for number in generator.permutation(len(index)):
@@ -89,7 +90,7 @@ def calibration_squares(index: CocoIndex, size: int, seed: int = 0) -> list[UInt
     if not chosen:
         raise SettingsInvalid("no scans to calibrate on", remedy="name a split with scans")
     return [
-        read_tile(index.scans[number], size, lambda tiles: tiles[int(generator.integers(len(tiles)))])[0]
+        read_tile(index.scans[number], look, lambda tiles: tiles[int(generator.integers(len(tiles)))])[0]
         for number in chosen
     ]
 

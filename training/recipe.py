@@ -13,6 +13,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from detector.errors import SettingsInvalid
+from detector.scanner_profile import Rendering
+from detector.tile_squares import BAG_PIXELS, Look
 from detector.toml_settings import read_toml, validated
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -72,6 +74,14 @@ class Recipe(_Section):
     #: Sources or scanners (`opixray`, `iflytek2021/5`) that are kept out, of validation too: to test on them unseen.
     leave_out: tuple[str, ...] = ()
     input_size: int = Field(416, ge=64)
+    #: How the training scans are drawn; the station never clears a scan that is drawn otherwise.
+    renderings: tuple[Rendering, ...] = Field(("stored",), min_length=1)
+    #: The largest side of a scan, in its own pixels, that is looked at whole: larger ones are cut into such tiles.
+    tile_pixels: int = Field(BAG_PIXELS, ge=64)
+    #: Millimetres a pixel of such a tile, for a network of one scale (cargo); 0 for one that knows no scale.
+    pixel_pitch_mm: float = Field(0.0, ge=0)
+    #: Sides of the tiles of each pass of the station over a scan, in tile_pixels.
+    passes: tuple[float, ...] = (1.0,)
     #: Every batch is scaled to one of these sizes; empty for input_size alone.
     multi_scale: tuple[int, ...] = ()
     steps: int = Field(ge=1)
@@ -99,6 +109,11 @@ class Recipe(_Section):
     workers: int = Field(2, ge=0)
     seed: int = 0
     augmentation: AugmentationSettings = AugmentationSettings()
+
+    @property
+    def look(self) -> Look:
+        """How the network looks at scans, in training as at the station."""
+        return Look(self.input_size, self.tile_pixels, self.pixel_pitch_mm or None, self.passes)
 
     @property
     def validation_interval(self) -> int:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from detector.errors import SettingsInvalid
 from detector.network import Network, Provider
 from detector.normalise import letterbox
+from detector.tile_squares import Look
 from detector.weights import load_weights
 from detector.weights_spec import TrainingSource, WeightsSpec
 from training.datasets.coco_index import CocoIndex
@@ -60,9 +61,7 @@ def export_release(
     with tempfile.TemporaryDirectory(dir=_made(output.parent)) as folder:
         draft = Path(folder) / "draft.onnx"
         export_network(network, spec, draft)
-        parity = require_parity(
-            network, Network(load_weights(draft), Provider.CPU), _squares(validation, spec.input_size)
-        )
+        parity = require_parity(network, Network(load_weights(draft), Provider.CPU), _squares(validation, spec.look))
         if validation is not None:
             spec = _with_operating_point(spec, draft, validation, release.pfa)
             write_spec(draft, spec)
@@ -91,13 +90,13 @@ def _spec(run: Run, release: Release) -> WeightsSpec:
     )
 
 
-def _squares(validation: CocoIndex | None, size: int) -> Iterator[UInt8]:
+def _squares(validation: CocoIndex | None, look: Look) -> Iterator[UInt8]:
     if validation is not None and len(validation) >= LEAST_SCANS:
         for scan in validation.scans:
-            yield read_tile(scan, size, lambda tiles: tiles[0])[0]
+            yield read_tile(scan, look, lambda tiles: tiles[0])[0]
         return
     for seed in range(LEAST_SCANS):
-        yield letterbox(simulate_luggage(seed, ("gun", "knife")).rgb, size)[0]
+        yield letterbox(simulate_luggage(seed, ("gun", "knife")).rgb, look.input_size)[0]
 
 
 def _with_operating_point(spec: WeightsSpec, draft: Path, validation: CocoIndex, pfa: float) -> WeightsSpec:

@@ -7,31 +7,44 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.normalise import letterbox, render
-from detector.readers import read_scan
-from detector.tiling import Tile, plan_tiles
+from detector.normalisation.standardise import standardised
+from detector.normalise import letterbox
+from detector.readers import Limits, read_scan
+from detector.readers.files import read_file
+from detector.scanner_profile import parse_profile
+from detector.tile_squares import Look, plan, tile_size
+from detector.tiling import Tile
 from training.augmentation import LEAST_VISIBLE
 from training.datasets.coco_index import AnnotatedScan
-from training.export import TILE_PIXELS
 
 UInt8 = NDArray[np.uint8]
 
 
 def read_tile(
-    scan: AnnotatedScan, size: int, choose: Callable[[list[Tile]], Tile]
+    scan: AnnotatedScan, look: Look, choose: Callable[[list[Tile]], Tile]
 ) -> tuple[UInt8, NDArray[np.float32], NDArray[np.bool_]]:
     """One tile of a scan as the station would cut it, in the network's square, through the station's own reader.
 
-    choose: takes one of the tiles; a scan that the station looks at whole has one alone. Returns the square (size,
-    size, 3) RGB, all of the scan's boxes in its pixels, clipped to the tile, and which of them are there to be seen.
+    choose: takes one of the tiles; a scan that the station looks at whole has one alone. Returns the square (S, S, 3)
+    RGB, all of the scan's boxes in its pixels, clipped to the tile, and which of them are there to be seen.
     """
-    image = render(read_scan(scan.path.read_bytes(), str(scan.path)).views[0])
-    tile = choose(plan_tiles(image.shape[1], image.shape[0], TILE_PIXELS))
-    square, placement = letterbox(image[tile.y1 : tile.y2, tile.x1 : tile.x2], size)
+    image, pitch_mm = rendered(scan)
+    planned = plan(image.shape[1], image.shape[0], tile_size(look, None, pitch_mm), look)
+    tile = choose([one.tile for one in planned])
+    full = next(one.full for one in planned if one.tile == tile)
+    square, placement = letterbox(image[tile.y1 : tile.y2, tile.x1 : tile.x2], look.input_size, full)
     low, high = np.array([tile.x1, tile.y1] * 2, np.float32), np.array([tile.x2, tile.y2] * 2, np.float32)
     clipped = np.clip(scan.boxes_xyxy, low, high)
     seen = areas(clipped) >= LEAST_VISIBLE * areas(scan.boxes_xyxy)
-    return square, (clipped - low) * np.float32(placement.scale), seen
+    return square, (clipped - low) * placement.corners, seen
+
+
+def rendered(scan: AnnotatedScan) -> tuple[UInt8, tuple[float, float] | None]:
+    """The first view (H, W, 3) as the station draws it by the profile beside the file, and its pixel pitch in mm."""
+    name = str(scan.path)
+    read = read_scan(read_file(scan.path, name, Limits()), name)
+    profile = parse_profile(read.profile, f"the profile beside {name}") if read.profile else None
+    return standardised(read, profile).images[0], profile.pixel_pitch_mm if profile else None
 
 
 def areas(boxes: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -42,7 +42,7 @@ class TrainingStream(Dataset[Sample]):
         self._varied = Augmentation(recipe.augmentation)
         self._plain = Augmentation(recipe.augmentation, plain=True)
         self._plain_from = round(recipe.steps * (1 - recipe.plain_share)) * recipe.batch_size
-        self._donors = Donors(index, recipe.input_size)
+        self._donors = Donors(index, recipe.look)
         self._clean = [number for number, scan in enumerate(index.scans) if not len(scan.class_ids)]
 
     def __len__(self) -> int:
@@ -64,7 +64,7 @@ class TrainingStream(Dataset[Sample]):
     def _read(self, number: int, generator: np.random.Generator) -> Scene:
         scan = self._index.scans[number]
         image, boxes, seen = read_tile(
-            scan, self._recipe.input_size, lambda tiles: tiles[int(generator.integers(len(tiles)))]
+            scan, self._recipe.look, lambda tiles: tiles[int(generator.integers(len(tiles)))]
         )
         keep = seen & ~scan.ignore
         # An item marked to be ignored is there: its class is no background in this tile.

@@ -45,8 +45,8 @@ def test_letterbox_keeps_the_proportions_and_pads_with_air(width: int, height: i
     image = np.zeros((height, width, 3), np.uint8)
     square, placed = letterbox(image, 416)
     assert square.shape == (416, 416, 3)
-    assert placed.scale == pytest.approx(416 / max(width, height))
-    inside = square[: round(height * placed.scale), : round(width * placed.scale)]
+    assert placed.scale_x == placed.scale_y == pytest.approx(416 / max(width, height))
+    inside = square[: round(height * placed.scale_y), : round(width * placed.scale_x)]
     assert (inside == 0).all()
     assert (square == AIR).all(axis=2).sum() == 416 * 416 - inside.shape[0] * inside.shape[1]
 

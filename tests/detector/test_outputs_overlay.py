@@ -11,7 +11,7 @@ import pytest
 
 from detector.detections import Detections
 from detector.inspection import Decision, Inspection
-from detector.outputs import overlay, overlay_name, remove_overlay, thumbnail, write_overlay
+from detector.outputs import drawing, overlay_name, remove_overlay, thumbnail, write_overlay
 from detector.scan import Pixels, Scan
 from detector.settings import EffectiveThresholds
 
@@ -98,25 +98,25 @@ def test_labels_stay_inside_and_off_each_other() -> None:
     for _ in range(60):
         height, width = (int(side) for side in generator.integers(40, 900, 2))
         canvas = np.full((height, width, 3), 255, np.uint8)
-        pen = overlay._Pen(2, 0.5)
-        taken: list[overlay.Rectangle] = []
+        pen = drawing.Pen(2, 0.5)
+        taken: list[drawing.Rectangle] = []
         for _ in range(3):
             x, y = int(generator.integers(0, width)), int(generator.integers(0, height))
             box = (x, y, min(width - 1, x + 60), min(height - 1, y + 60))
-            place = overlay._label(canvas, "pressure_can 0.93", box, overlay.PALETTE[0], pen, taken)
+            place = drawing.label(canvas, "pressure_can 0.93", box, drawing.PALETTE[0], pen, taken)
             assert 0 <= place[0] <= place[2] < width and 0 <= place[1] <= place[3] < height
             if height > 300 and width > 400:
-                assert not any(overlay._overlap(place, other) for other in taken)
+                assert not any(drawing.overlap(place, other) for other in taken)
             taken.append(place)
 
 
 def test_colours_differ_and_can_be_read() -> None:
-    def luminance(colour: overlay.Colour) -> float:
+    def luminance(colour: drawing.Colour) -> float:
         linear = [((c / 255 + 0.055) / 1.055) ** 2.4 if c > 10 else c / 255 / 12.92 for c in colour]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
-    assert len({line for line, _ in overlay.PALETTE}) == len(overlay.PALETTE)
-    for line, ink in overlay.PALETTE:
+    assert len({line for line, _ in drawing.PALETTE}) == len(drawing.PALETTE)
+    for line, ink in drawing.PALETTE:
         low, high = sorted((luminance(line), luminance(ink)))
         assert (high + 0.05) / (low + 0.05) >= 4.5
 

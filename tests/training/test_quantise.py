@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from detector import Detector
 from detector.errors import SettingsInvalid, WeightsRejected
+from detector.tile_squares import Look
 from detector.weights import load_weights
 from training import quantisation_gate
 from training.datasets.coco_index import CocoIndex, read_coco
@@ -137,9 +138,9 @@ def test_calibration_takes_turns_among_the_sources(index: CocoIndex, monkeypatch
     mixed = CocoIndex(index.class_names, (*index.scans, *rare))
     read: list[str] = []
     monkeypatch.setattr(
-        "training.quantise.read_tile", lambda scan, size, choose: (read.append(scan.source), None, None)
+        "training.quantise.read_tile", lambda scan, look, choose: (read.append(scan.source), None, None)
     )
-    calibration_squares(mixed, SIDE)
+    calibration_squares(mixed, Look(SIDE))
     assert sorted(read) == ["rare", "rare", "simulated", "simulated"]
 
 

@@ -1,0 +1,180 @@
+"""Is a container that was declared empty really empty: how much lies in its rooms beyond what the vehicle explains.
+
+An empty room shows its walls, its posts and its rails. Walls are the same all over; posts run from roof to floor and
+rails from end to end, both narrow. What is left after these, and is no strap and no brace, is matter that was put in.
+
+>>> found = measure_occupancy(exposures(scan, profile)[0], (5.0, 5.0), "MeV")
+>>> found.empty, found.extra_kg, found.rooms
+(False, 37.2, ((776, 140, 3084, 589),))
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.cargo.rooms import SOLID, Box, Cells, Pitch, find_rooms, opened, runs
+from detector.errors import ScanWithoutContent
+from detector.normalisation.air import Float32
+from detector.normalisation.exposure import Exposure, opaque_limit
+
+#: Attenuation of a millimetre of steel at 2 MeV and at 100 keV: Hubbell and Seltzer, NIST SRD 126, and 7.85 g/cm3.
+STEEL_PER_MM = MappingProxyType({"MeV": 0.0335, "keV": 0.292})
+#: One steel wall of an ISO container, mm; less than that in the beam does not count as matter.
+WALL_MM = 1.8
+#: Walls of empty vehicles: the lightest tenth of a room, up to 15 mm of steel, and doors that slide over them, mm.
+LIGHTEST, MOST_WALL_MM, SLIDING_MM = 0.10, 15.0, 4.5
+#: Posts and rails are what all but this share of a column or row shows, and narrower than this, mm.
+REPEATED, POST_MM, RAIL_MM = 0.25, 280.0, 240.0
+#: No rail lies so near the floor, mm: a low layer of cargo does.
+LOWEST_RAIL_MM = 320.0
+#: What is narrower than this is a strap, a ring, a brace or a ladder, mm.
+NARROW_MM = 120.0
+#: A room that borders on air is the funnel of a hopper, whose sheets are met at a slant, mm.
+FUNNEL_MM = 300.0
+#: Extra matter below which a vehicle counts as empty, kg: 99 % of simulated bare vehicles stay below.
+EMPTY_KG = 2.0
+#: Share of the rooms that must be seen through; and of the vehicle's length, mm, that may lie in no room: a tractor.
+MOST_OPAQUE, MOST_UNJUDGED_MM = 0.5, 5_000.0
+
+Beam = Literal["keV", "MeV"]
+Bool = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Occupancy:
+    """What lies in the rooms of one view.
+
+    occupancy: share of the rooms' area, 0..1, with more extra matter than WALL_MM of steel. extra_kg: its mass; right
+    for any material at MeV energies, as steel at keV. largest_mm: the most of it in one place, as steel. wall_mm: what
+    was taken for walls, as steel, of each room. opaque: share of the rooms' area that nothing is seen behind.
+    rooms: in pixels. map_mm: (h, w) extra matter as mm of steel, 0 outside the rooms; cell: pixels across and down of
+    one of its cells.
+    """
+
+    occupancy: float
+    extra_kg: float
+    largest_mm: float
+    wall_mm: tuple[float, ...]
+    opaque: float
+    rooms: tuple[Box, ...]
+    map_mm: Float32
+    cell: tuple[int, int]
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing but the vehicle was seen, and all of its rooms were seen through."""
+        return self.extra_kg < EMPTY_KG and self.opaque == 0
+
+
+def measure_occupancy(exposure: Exposure, pitch_mm: Pitch, beam: Beam, opaque_transmission: float = 0.002) -> Occupancy:
+    """How much lies in the rooms of one view. pitch_mm: side of a pixel across and down.
+
+    Raises ScanWithoutContent where it cannot be told: no room found, a part of the vehicle in none, too much opaque.
+    """
+    rooms = find_rooms(exposure.high, pitch_mm)
+    cells = Cells.of(exposure.high, pitch_mm)
+    _check_judged(cells, rooms, pitch_mm)
+    attenuation = cells.attenuation
+    steel = np.float32(STEEL_PER_MM[beam])
+    side = cells.size[0] * pitch_mm[0], cells.size[1] * pitch_mm[1]
+    seen, map_mm = np.zeros(attenuation.shape, np.bool_), np.zeros_like(attenuation)
+    walls = []
+    for box in rooms:
+        where = _cells_in(box, cells.size)
+        inside = _loadable(attenuation[where], side)
+        wall, extra = _beyond_the_vehicle(attenuation[where], inside, side, steel)
+        walls.append(round(wall / float(steel), 2))
+        seen[where], map_mm[where] = inside, extra / steel
+    opaque = _opaque(cells, seen, opaque_limit(exposure, opaque_transmission))
+    occupied = map_mm > WALL_MM
+    # Millimetres of steel times mm2 times 7.85e-6 kg/mm3.
+    mass = float(map_mm[occupied].sum()) * side[0] * side[1] * 7.85e-6
+    return Occupancy(
+        occupancy=float(occupied.sum() / seen.sum()),
+        extra_kg=mass,
+        largest_mm=float(map_mm.max()),
+        wall_mm=tuple(walls),
+        opaque=opaque,
+        rooms=rooms,
+        map_mm=map_mm,
+        cell=cells.size,
+    )
+
+
+def _check_judged(cells: Cells, rooms: tuple[Box, ...], pitch_mm: Pitch) -> None:
+    """Raise ScanWithoutContent where a part of the vehicle lies in no room that is longer than any tractor."""
+    if not rooms:
+        raise ScanWithoutContent(
+            "no room for cargo was found: no roof that stays level, over a floor",
+            remedy="look at the scan; if it shows a whole closed vehicle, check pixel_pitch_mm and belt of the profile",
+        )
+    unjudged = (cells.attenuation > SOLID).any(axis=0)
+    for left, _, right, _ in rooms:
+        unjudged[left // cells.size[0] : -(-right // cells.size[0])] = False
+    longest = max((end - start for start, end in runs(unjudged)), default=0) * cells.size[0] * pitch_mm[0]
+    if longest > MOST_UNJUDGED_MM:
+        raise ScanWithoutContent(
+            f"{longest / 1000:.1f} m of the vehicle lie in no room that was found: what is there was not judged",
+            remedy="look at the scan",
+        )
+
+
+def _cells_in(box: Box, size: tuple[int, int]) -> tuple[slice, slice]:
+    """The cells that lie wholly within a box of pixels."""
+    across, down = size
+    return slice(-(-box[1] // down), box[3] // down), slice(-(-box[0] // across), box[2] // across)
+
+
+def _loadable(attenuation: Float32, side: tuple[float, float]) -> Bool:
+    """(h, w) whether a cell of a room may hold cargo: not beside air, which a hopper has under its funnels, nor in
+    their narrow ends."""
+    around = np.ones((2 * round(FUNNEL_MM / side[1]) + 1, 2 * round(FUNNEL_MM / side[0]) + 1), np.uint8)
+    walled = (attenuation > SOLID).astype(np.uint8)
+    clear = cv2.erode(walled, around, borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    return cv2.morphologyEx(clear, cv2.MORPH_OPEN, around) > 0
+
+
+def _beyond_the_vehicle(
+    attenuation: Float32, inside: Bool, side: tuple[float, float], steel: np.float32
+) -> tuple[float, Float32]:
+    """The walls' attenuation, and what (h, w) cells attenuate beyond walls, posts and rails; 0 outside `inside`."""
+    if not inside.any():
+        raise ScanWithoutContent(
+            "no room for cargo was found: air in every part of it", remedy="look at the scan; check air of the profile"
+        )
+    wall = np.float32(min(np.quantile(attenuation[inside], LIGHTEST), MOST_WALL_MM * steel))
+    columns, rows = _repeated(attenuation, inside, wall), _repeated(attenuation.T, inside.T, wall)
+    broad = opened(columns[None], (1, _odd(POST_MM / side[0])))[0]
+    rails = rows - opened(rows[:, None], (_odd(RAIL_MM / side[1]), 1))[:, 0]
+    rails[-max(1, round(LOWEST_RAIL_MM / side[1])) :] = 0
+    vehicle = np.minimum(broad, wall + SLIDING_MM * steel) + (columns - broad) + rails[:, None]
+    narrow = _odd(NARROW_MM / side[1]), _odd(NARROW_MM / side[0])
+    extra = opened(np.where(inside, attenuation - vehicle, np.float32(0)), narrow)
+    return float(wall), np.where(inside, np.maximum(extra, 0), np.float32(0))
+
+
+def _repeated(attenuation: Float32, inside: Bool, wall: np.float32) -> Float32:
+    """(w,) what all but REPEATED of the cells inside of each column attenuate at least; the wall where none is."""
+    ordered = np.sort(np.where(inside, attenuation, np.inf), axis=0)
+    count = inside.sum(axis=0)
+    chosen = np.take_along_axis(ordered, (REPEATED * np.maximum(count - 1, 0)).astype(np.intp)[None], axis=0)[0]
+    return np.where(count > 0, chosen, wall).astype(np.float32)
+
+
+def _odd(cells: float) -> int:
+    """The nearest odd number of cells."""
+    return 2 * round((cells - 1) / 2) + 1
+
+
+def _opaque(cells: Cells, inside: Bool, limit: float) -> float:
+    """Share of the rooms' cells that let less through than `limit`. Raises ScanWithoutContent where it is most."""
+    share = float((cells.transmission[inside] < limit).mean())
+    if share > MOST_OPAQUE:
+        raise ScanWithoutContent(f"opaque: nothing is seen behind {share:.0%} of the room for cargo")
+    return share

@@ -1,0 +1,119 @@
+"""What the network is shown of a view: its tiles, in one or more passes, each in the network's square.
+
+The first pass looks at tiles of the size that the network was trained on. A further pass takes larger tiles, in which
+what did not fit into a tile of the first is seen whole. A tile that holds nothing but air is not looked at: around a
+container that is a quarter of the scan.
+
+>>> look = Look(input_size=512, tile_pixels=512, pixel_pitch_mm=5.0, passes=(1.0, 2.0))
+>>> [(one.tile.width, one.full) for one in plan(600, 500, tile_size(look, None, (5.0, 5.0)), look)]
+[(512, (512, 512)), (512, (512, 512)), (600, (1024, 1024))]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.normalise import Placement, letterbox
+from detector.tiling import Tile, plan_tiles, tiles_of_pitch
+
+UInt8 = NDArray[np.uint8]
+
+#: A bag scan up to this many pixels long is looked at whole: networks of bags learn from whole bags.
+BAG_PIXELS = 1280
+#: A tile without a level below this, of 255, in any channel is air: at MeV energies less than 1.3 mm of steel or 9 mm
+#: of plastic lies in it. Noise of air there has a deviation of 1.6 levels.
+AIR_TILE = 244
+#: A scan whose pixels are this many times as long as the network's shows items smaller than it has ever seen them.
+COARSEST = 1.5
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a network looks at a scan. input_size: side of its square. The others are those of WeightsSpec."""
+
+    input_size: int
+    tile_pixels: int = BAG_PIXELS
+    pixel_pitch_mm: float | None = None
+    passes: tuple[float, ...] = (1.0,)
+
+
+@dataclass(frozen=True)
+class TileSize:
+    """Pixels of a tile of the first pass, and the factors of all passes; None for a view that is looked at whole."""
+
+    across: int | None
+    down: int | None
+    passes: tuple[float, ...] = (1.0,)
+
+
+@dataclass(frozen=True)
+class PlannedTile:
+    """full: width and height of a whole tile whose scale this one keeps; None where it is scaled to fit."""
+
+    tile: Tile
+    full: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class TileSquare:
+    """One tile as the network sees it. view: page number. square: (S, S, 3) RGB; None where there is only air."""
+
+    view: int
+    tile: Tile
+    placement: Placement
+    square: UInt8 | None
+
+
+def tile_size(look: Look, asked: int | None, pitch_mm: tuple[float, float] | None) -> TileSize:
+    """How a scan is cut. asked: side in pixels of the scan, 0 for the whole scan, None for what the network was
+    trained on. pitch_mm: of the scan's pixels, along x and y, where that is known.
+    """
+    if asked is not None:
+        return TileSize(asked or None, asked or None)
+    across = down = look.tile_pixels
+    if look.pixel_pitch_mm is not None and pitch_mm is not None:
+        across, down = tiles_of_pitch(look.tile_pixels, look.pixel_pitch_mm, pitch_mm)
+    return TileSize(across, down, look.passes)
+
+
+def pitch_doubt(look: Look, pitch_mm: tuple[float, float] | None) -> str:
+    """Why the scale of a scan is not one that the network knows; empty where it is, or where it knows no scale."""
+    if look.pixel_pitch_mm is None:
+        return ""
+    if pitch_mm is None:
+        return "how long a pixel is, is not known: these weights need pixel_pitch_mm in a scanner profile"
+    if max(pitch_mm) > COARSEST * look.pixel_pitch_mm:
+        return f"pixels of {max(pitch_mm):g} mm, where the weights were trained on {look.pixel_pitch_mm:g} mm"
+    return ""
+
+
+def plan(width: int, height: int, size: TileSize, look: Look) -> list[PlannedTile]:
+    """The tiles of a view of width x height, pass by pass."""
+    planned: list[PlannedTile] = []
+    for factor in size.passes:
+        across = width if size.across is None else round(size.across * factor)
+        down = height if size.down is None else round(size.down * factor)
+        # At a fixed pitch a smaller tile at the scan's edge keeps the scale of a whole one.
+        full = None if look.pixel_pitch_mm is None or size.across is None else (across, down)
+        tiles = plan_tiles(width, height, across, down)
+        planned += [PlannedTile(tile, full) for tile in tiles]
+        # One tile has shown it all.
+        if len(tiles) == 1:
+            break
+    return planned
+
+
+def cut(image: UInt8, view: int, size: TileSize, look: Look) -> list[TileSquare]:
+    """All tiles of a rendered view (H, W, 3), pass by pass."""
+    planned = plan(image.shape[1], image.shape[0], size, look)
+    return [_square(image, view, one, look.input_size, skip=len(planned) > 1) for one in planned]
+
+
+def _square(image: UInt8, view: int, planned: PlannedTile, size: int, *, skip: bool) -> TileSquare:
+    tile = planned.tile
+    part = image[tile.y1 : tile.y2, tile.x1 : tile.x2]
+    square, placement = letterbox(part, size, planned.full)
+    return TileSquare(view, tile, placement, None if skip and int(part.min()) >= AIR_TILE else square)

@@ -1,0 +1,1 @@
+"""Container and vehicle scans: the training set of simulated freight, and the benchmark."""

@@ -1,0 +1,227 @@
+"""A training set of simulated freight: tiles as the station would cut and draw them, whole scans to validate on.
+
+>>> write_freight_set(Path("data/freight"), FreightSet(scans=1500, validation=200))      # doctest: +SKIP
+
+Decoding and normalising a container for every tile would cost twenty times as much as training on it, so it is done
+once. The tiles are drawn by the station's own code; where they lie is chosen at random, since a station's grid puts
+threats everywhere, too.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.errors import SettingsInvalid
+from detector.normalisation.standardise import standardised
+from detector.normalise import letterbox
+from detector.outputs.atomic import write_bytes_whole
+from detector.tile_squares import AIR_TILE
+from detector.tiling import Tile
+from training.augmentation import LEAST_VISIBLE
+from training.cargo.reading import as_scanned
+from training.simulation.freight import THREATS, Family, FreightScan, simulate_freight
+from training.tile_reader import areas
+
+UInt8 = NDArray[np.uint8]
+Boxes = NDArray[np.float32]
+
+#: Side of a tile in pixels, and the pitch at which that is a tile of the first pass, mm.
+TILE, PITCH_MM = 512, 5.0
+#: Pitches of the simulated scanners, and how often: finer ones cost time with the square.
+PITCHES, PITCH_SHARES = (5.0, 4.0, 2.5), (0.8, 0.12, 0.08)
+#: Most threats of a training scan, share of scans without, and how often a threat is shown in a tile of double size.
+MOST_THREATS, CLEAN, COARSE = 4, 0.15, 0.3
+#: Tiles without regard to threats, a scan.
+BACKGROUNDS = 2
+#: Share of validation scans without a threat: rates of false alarms are chosen on them.
+CLEAN_VALIDATION = 0.6
+#: First seed of the validation scans.
+VALIDATION_SEED = 10_000_000
+#: Noise does not compress: more effort than this only takes time.
+PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+TRIES = 20
+
+
+@dataclass(frozen=True)
+class FreightSet:
+    """How many scans are simulated for training and for validation."""
+
+    scans: int
+    validation: int
+    seed: int = 0
+
+
+def write_freight_set(folder: Path, wanted: FreightSet, workers: int = 1) -> Iterator[int]:
+    """Writes folder/images/{train,val}, folder/annotations/{train,val}.json; yields the number of each scan done.
+
+    Taken up where it was stopped. The same arguments write the same files whatever `workers`, processes, is. Raises
+    SettingsInvalid if the folder holds a set that was asked for otherwise.
+    """
+    _claim(folder, wanted)
+    jobs = [("train", number) for number in range(wanted.scans)]
+    jobs += [("val", number) for number in range(wanted.validation)]
+    for split in ("train", "val"):
+        (folder / "images" / split).mkdir(parents=True, exist_ok=True)
+    missing = [job for job in jobs if not _journal(folder, *job).is_file()]
+    yield from range(len(jobs) - len(missing))
+    make = partial(_make, folder, wanted.seed)
+    if workers > 1:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+            yield from pool.map(make, missing, chunksize=4)
+    else:
+        yield from map(make, missing)
+    for split, count in (("train", wanted.scans), ("val", wanted.validation)):
+        _write_index(folder, split, count)
+
+
+def _claim(folder: Path, wanted: FreightSet) -> None:
+    told = folder / "freight.json"
+    if told.is_file() and json.loads(told.read_text(encoding="utf-8")) != asdict(wanted):
+        raise SettingsInvalid(
+            f"{folder} holds another freight set: {told.read_text(encoding='utf-8').strip()}",
+            remedy="give another --output, or the same numbers to finish it",
+        )
+    (folder / "journal").mkdir(parents=True, exist_ok=True)
+    write_bytes_whole(told, json.dumps(asdict(wanted)).encode())
+
+
+def _journal(folder: Path, split: str, number: int) -> Path:
+    return folder / "journal" / f"{split}-{number:06d}.json"
+
+
+def _make(folder: Path, seed: int, job: tuple[str, int]) -> int:
+    """One scan: its pictures, then its journal, which says that it is done."""
+    split, number = job
+    maker = _training_pictures if split == "train" else _validation_picture
+    records = []
+    for name, picture, found in maker(seed, number):
+        written, content = cv2.imencode(".png", picture[:, :, ::-1], list(PNG_OPTIONS))
+        if not written:
+            raise ValueError("a tile could not be written as PNG")
+        write_bytes_whole(folder / "images" / split / name, content.tobytes())
+        height, width = picture.shape[:2]
+        image = {"file_name": name, "width": width, "height": height, "source": "simulated freight"}
+        records.append({"image": {**image, "group": f"{split}-{number}"}, "annotations": found})
+    write_bytes_whole(_journal(folder, split, number), json.dumps(records).encode())
+    return number
+
+
+_Picture = tuple[str, UInt8, list[dict[str, Any]]]
+
+
+def _training_pictures(seed: int, number: int) -> Iterator[_Picture]:
+    generator = np.random.default_rng([seed, number, 0])
+    count = 0 if generator.random() < CLEAN else int(generator.integers(1, MOST_THREATS + 1))
+    freight = _freight(generator, seed + number, count)
+    image, boxes = _drawn(freight)
+    for order, tile in enumerate(_tiles(image, boxes, freight.pitch_mm, generator)):
+        square, annotations = _square(image, tile, boxes, freight)
+        yield f"{number:06d}-{order:02d}.png", square, annotations
+
+
+def _freight(generator: np.random.Generator, seed: int, threats: int) -> FreightScan:
+    names = tuple(str(name) for name in generator.choice(list(THREATS), threats))
+    pitch = float(generator.choice(PITCHES, p=PITCH_SHARES))
+    return simulate_freight(seed, Family.TRAIN, names, energies=1 + int(generator.random() < 0.5), pitch_mm=pitch)
+
+
+def _drawn(freight: FreightScan) -> tuple[UInt8, Boxes]:
+    image = standardised(*as_scanned(freight)).images[0]
+    return image, np.array([item.box for item in freight.objects], np.float32).reshape(-1, 4)
+
+
+def _tiles(image: UInt8, boxes: Boxes, pitch_mm: float, generator: np.random.Generator) -> Iterator[tuple[Tile, int]]:
+    """Tiles to draw, each with the side of a whole one."""
+    height, width = image.shape[:2]
+    side = round(TILE * PITCH_MM / pitch_mm)
+    for box in boxes:
+        yield _around(box, side, width, height, generator), side
+        if generator.random() < COARSE:
+            yield _around(box, 2 * side, width, height, generator), 2 * side
+    for _ in range(BACKGROUNDS):
+        for _ in range(TRIES):
+            place = generator.uniform(0, (width, height))
+            tile = _around(np.array([*place, *place], np.float32), side, width, height, generator)
+            if int(image[tile.y1 : tile.y2, tile.x1 : tile.x2].min()) < AIR_TILE:
+                yield tile, side
+                break
+
+
+def _around(box: Boxes, side: int, width: int, height: int, generator: np.random.Generator) -> Tile:
+    """A tile within the scan that shows a box anywhere in it, whole where it fits."""
+    corner = []
+    for low, high, length in ((box[0], box[2], width), (box[1], box[3], height)):
+        first, last = sorted((float(high) - side, float(low)))
+        start = round(float(generator.uniform(first, last)))
+        corner.append(min(max(0, start), max(0, length - side)))
+    return Tile(corner[0], corner[1], min(corner[0] + side, width), min(corner[1] + side, height))
+
+
+def _square(
+    image: UInt8, cut: tuple[Tile, int], boxes: Boxes, freight: FreightScan
+) -> tuple[UInt8, list[dict[str, Any]]]:
+    """The tile at the station's scale, and the threats in it; one of which little is seen is marked to be ignored."""
+    tile, side = cut
+    square, placement = letterbox(image[tile.y1 : tile.y2, tile.x1 : tile.x2], TILE, (side, side))
+    low, high = np.array([tile.x1, tile.y1] * 2, np.float32), np.array([tile.x2, tile.y2] * 2, np.float32)
+    clipped = np.clip(boxes, low, high)
+    annotations = []
+    for item, box, part, whole in zip(freight.objects, clipped, areas(clipped), areas(boxes), strict=True):
+        if part > 0:
+            placed = ((box - low) * placement.corners).tolist()
+            annotations.append(_annotation(item.class_name, placed, ignored=bool(part < LEAST_VISIBLE * whole)))
+    return square, annotations
+
+
+def _annotation(name: str, box: list[float], *, ignored: bool) -> dict[str, Any]:
+    x1, y1, x2, y2 = box
+    bbox = [x1, y1, x2 - x1, y2 - y1]
+    return {
+        "category_id": 1 + list(THREATS).index(name),
+        "bbox": bbox,
+        "area": bbox[2] * bbox[3],
+        "iscrowd": int(ignored),
+    }
+
+
+def _validation_picture(seed: int, number: int) -> Iterator[_Picture]:
+    """A whole scan at the pitch that needs no other, clean or with one threat, energies by turns."""
+    generator = np.random.default_rng([seed, number, 1])
+    names = () if generator.random() < CLEAN_VALIDATION else (str(generator.choice(list(THREATS))),)
+    freight = simulate_freight(
+        VALIDATION_SEED + seed + number, Family.TRAIN, names, energies=1 + number % 2, pitch_mm=PITCH_MM
+    )
+    image, boxes = _drawn(freight)
+    annotations = [
+        _annotation(item.class_name, box.tolist(), ignored=False)
+        for item, box in zip(freight.objects, boxes, strict=True)
+    ]
+    yield f"{number:06d}.png", image, annotations
+
+
+def _write_index(folder: Path, split: str, count: int) -> None:
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number in range(count):
+        for record in json.loads(_journal(folder, split, number).read_bytes()):
+            images.append({"id": len(images) + 1, **record["image"]})
+            annotations += [
+                {"id": len(annotations) + 1 + place, "image_id": len(images), **one}
+                for place, one in enumerate(record["annotations"])
+            ]
+    categories = [{"id": position, "name": name} for position, name in enumerate(THREATS, start=1)]
+    document = {"images": images, "annotations": annotations, "categories": categories}
+    (folder / "annotations").mkdir(exist_ok=True)
+    write_bytes_whole(folder / "annotations" / f"{split}.json", json.dumps(document).encode())
