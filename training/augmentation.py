@@ -80,10 +80,13 @@ def _geometry(settings: AugmentationSettings) -> list[Any]:
 
 def _appearance(settings: AugmentationSettings) -> list[Any]:
     steps = [
-        Thickness(settings.thickness, p=0.6),
+        Thickness(settings.thickness, p=0.6 if settings.thickness > 1 else 0.0),
         SourceGain(p=settings.gain),
         Palette(p=settings.palette),
-        A.HueSaturationValue(settings.hue, settings.saturation, 0, p=0.5),
+        # Even a shift of nothing goes there and back through HSV, which rounds.
+        A.HueSaturationValue(
+            settings.hue, settings.saturation, 0, p=0.5 if settings.hue or settings.saturation else 0.0
+        ),
         A.ToGray(p=settings.grey),
         PhotonNoise(p=settings.photon_noise),
         Stripes(p=settings.stripes),

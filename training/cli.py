@@ -10,12 +10,14 @@ import typer
 
 from detector.errors import RoentgateError, SettingsInvalid
 from detector.terminal import stderr
+from training.cargo_commands import cargo_app
 from training.data_commands import data_app
 from training.study_commands import study_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(data_app, name="data")
 app.add_typer(study_app)
+app.add_typer(cargo_app)
 
 Data = Annotated[Path, typer.Option(help="Folder with annotations/<split>.json and images/.")]
 Terms = Annotated[

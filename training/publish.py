@@ -12,6 +12,7 @@ from detector.errors import SettingsInvalid
 from detector.outputs.atomic import write_bytes_whole
 from detector.weights import MANIFEST, Manifest, ManifestEntry, manifest_json, read_manifest, read_spec
 from detector.weights_spec import WeightsSpec
+from training.cargo import card as cargo_card
 from training.quantisation_gate import require_passed
 
 #: Cards stand one after another in weights/README.md, each between its own two marks.
@@ -19,7 +20,7 @@ CARD_BEGIN, CARD_END = "<!-- card {name} -->", "<!-- end {name} -->"
 
 
 def publish(file: Path, name: str, folder: Path, evaluation: Path, *, default: bool) -> ManifestEntry:
-    """Copies `file` into `folder` as NAME.onnx and describes it by `evaluation`, the metrics.json of `evaluate`.
+    """Copies `file` into `folder` as NAME.onnx and describes it by the metrics.json of `evaluate` or `cargo-benchmark`.
 
     Raises SettingsInvalid when the evaluation is of another file: a card must never carry another network's numbers.
     """
@@ -37,11 +38,11 @@ def publish(file: Path, name: str, folder: Path, evaluation: Path, *, default: b
         file=f"{name}.onnx",
         sha256=digest,
         size=len(data),
-        metrics=_headline(metrics),
+        metrics=cargo_card.headline(metrics) if _of_cargo(metrics) else _headline(metrics),
         data=tuple(f"{source.name}: {source.scans} scans; {source.terms}" for source in spec.training_data),
         terms=spec.terms,
     )
-    text = card(name, spec, entry, metrics)
+    text = (cargo_card.card if _of_cargo(metrics) else card)(name, spec, entry, metrics)
     folder.mkdir(parents=True, exist_ok=True)
     write_bytes_whole(folder / f"{name}.onnx", data)
     _write_card(folder / "README.md", name, text)
@@ -61,6 +62,10 @@ def _metrics_of(path: Path, digest: str) -> dict[str, Any]:
             f"{path} measured {measured[:12]}..., this file is {digest[:12]}...", remedy="evaluate this very file"
         )
     return metrics
+
+
+def _of_cargo(metrics: dict[str, Any]) -> bool:
+    return bool(metrics["setup"].get("benchmark") == "cargo")
 
 
 def _headline(metrics: dict[str, Any]) -> dict[str, dict[str, float]]:

@@ -38,7 +38,7 @@ NARROW_MM = 120.0
 #: A room that borders on air is the funnel of a hopper, whose sheets are met at a slant, mm.
 FUNNEL_MM = 300.0
 #: Extra matter below which a vehicle counts as empty, kg: 99 % of simulated bare vehicles stay below.
-EMPTY_KG = 2.0
+EMPTY_KG = 1.0
 #: Share of the rooms that must be seen through; and of the vehicle's length, mm, that may lie in no room: a tractor.
 MOST_OPAQUE, MOST_UNJUDGED_MM = 0.5, 5_000.0
 
@@ -132,11 +132,13 @@ def _cells_in(box: Box, size: tuple[int, int]) -> tuple[slice, slice]:
 
 
 def _loadable(attenuation: Float32, side: tuple[float, float]) -> Bool:
-    """(h, w) whether a cell of a room may hold cargo: not beside air, which a hopper has under its funnels, nor in
-    their narrow ends."""
-    around = np.ones((2 * round(FUNNEL_MM / side[1]) + 1, 2 * round(FUNNEL_MM / side[0]) + 1), np.uint8)
+    """(h, w) whether a cell of a room may hold cargo. A hopper has air under its funnels, and sheets all round that
+    are met at a slant: there nothing beside air or beside the ends counts, and nothing in the funnels' mouths."""
     walled = (attenuation > SOLID).astype(np.uint8)
-    clear = cv2.erode(walled, around, borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    if walled.all():
+        return walled > 0
+    around = np.ones((2 * round(FUNNEL_MM / side[1]) + 1, 2 * round(FUNNEL_MM / side[0]) + 1), np.uint8)
+    clear = cv2.erode(walled, around, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     return cv2.morphologyEx(clear, cv2.MORPH_OPEN, around) > 0
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from detector.normalise import AIR, UInt8
@@ -26,13 +28,15 @@ def cropped(shown: ShownView, box: Box, size: tuple[int, int]) -> tuple[UInt8, R
     """
     left, top, across = _region(shown, box, size)
     factor = size[0] / across
-    x1, y1 = max(0, int(left)), max(0, int(top))
-    x2 = min(shown.width, max(x1 + 1, round(left + across)))
-    y2 = min(shown.height, max(y1 + 1, round(top + size[1] / factor)))
-    canvas = np.full((size[1], size[0], 3), AIR, np.uint8)
+    x1, y1 = max(0, left), max(0, top)
+    x2 = min(shown.width, math.ceil(left + across))
+    y2 = min(shown.height, math.ceil(top + size[1] / factor))
+    part = shown.part((x1, y1, x2, y2), (max(1, round((x2 - x1) * factor)), max(1, round((y2 - y1) * factor))))
     column, row = round((x1 - left) * factor), round((y1 - top) * factor)
-    part = (min(size[0] - column, round((x2 - x1) * factor)), min(size[1] - row, round((y2 - y1) * factor)))
-    canvas[row : row + part[1], column : column + part[0]] = shown.part((x1, y1, x2, y2), part)
+    canvas = np.full((size[1], size[0], 3), AIR, np.uint8)
+    # The last pixel of the view may reach over the edge of the crop: cut there, no strip of air is left.
+    seen = part[: size[1] - row, : size[0] - column]
+    canvas[row : row + seen.shape[0], column : column + seen.shape[1]] = seen
     corners = np.rint((np.array(box) - (left, top, left, top)) * factor).astype(int)
     at = np.clip(corners, 0, (size[0] - 1, size[1] - 1) * 2).tolist()
     return canvas, (at[0], at[1], at[2], at[3]), factor
@@ -54,5 +58,5 @@ def _region(shown: ShownView, box: Box, size: tuple[int, int]) -> tuple[int, int
 def _inside(middle: float, length: float, whole: int) -> int:
     """The start of `length` round `middle`, pushed into 0..whole; round the whole where it is longer."""
     if length >= whole:
-        return round((whole - length) / 2)
-    return round(max(0.0, min(middle - length / 2, whole - length)))
+        return math.floor((whole - length) / 2)
+    return math.floor(max(0.0, min(middle - length / 2, whole - length)))

@@ -9,6 +9,7 @@ whole, each item stands as large as it is stored or larger, with what is around 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,12 +24,13 @@ from detector.scan import Scan
 
 #: A view with a longer side than this, in pixels, is long: no luggage scanner's picture is.
 LONG_SIDE = 2048
-#: Pixels across of the screen that a sheet is laid out for, and the length on it below which an item needs a crop.
-SCREEN, LEGIBLE = 1600, 100
+#: Pixels across of the screen that a sheet is laid out for, its width over its height, and the length on it below which
+#: an item needs a crop.
+SCREEN, SCREEN_SHAPE, LEGIBLE = 1600, 1.6, 100
 #: Pixels across of a sheet at most: two and a half screens, so that zooming in shows more.
 SHEET_SIDE = 4096
-#: Crops on a sheet at most, and those that stand side by side on the whole width of it.
-MOST_CROPS, ROW = 12, 4
+#: Crops on a sheet at most; the fewest and the most that stand side by side on the whole width of it.
+MOST_CROPS, FEWEST, MOST = 12, 3, 7
 #: Views one below the other are wide from this quotient of sides: crops go below them, else to their right.
 WIDE = 1.5
 #: Share of a sheet's width that views may take, across and down, where they are not wide.
@@ -110,8 +112,8 @@ def sheet(scan: Scan, found: Detections) -> UInt8:
     shown, ranked = [ShownView(view) for view in scan.views], found.sorted_by_score()
     measures = _measures(shown)
     wholes = stacked([_marked(view, ranked, number, measures) for number, view in enumerate(shown)])
-    layout = _layout(wholes, measures)
     crops = ranked[:MOST_CROPS]
+    layout = _layout(wholes, measures, len(crops))
     right, below = layout.end(len(crops))
     canvas = np.full((max(wholes.shape[0], below), max(wholes.shape[1], right), 3), AIR, np.uint8)
     canvas[: wholes.shape[0], : wholes.shape[1]] = wholes
@@ -140,11 +142,21 @@ def _marked(view: ShownView, ranked: Detections, number: int, measures: _Measure
     return picture
 
 
-def _layout(wholes: UInt8, measures: _Measures) -> _Layout:
+def _layout(wholes: UInt8, measures: _Measures, count: int) -> _Layout:
+    """The number of columns that shows `count` crops largest when the whole sheet fills the screen."""
+
+    def shown_width(layout: _Layout) -> float:
+        height = max(wholes.shape[0], layout.end(count)[1])
+        return layout.size[0] / max(measures.side, SCREEN_SHAPE * height)
+
     corner = (0, wholes.shape[0] + GAP) if measures.wide else (wholes.shape[1] + GAP, 0)
-    room = measures.side - corner[0]
-    columns = max(1, round(room * ROW / measures.side))
-    width = (room - GAP * (columns - 1)) // columns
+    share = 1 - corner[0] / measures.side
+    possible = range(math.ceil(FEWEST * share), math.floor(MOST * share) + 1)
+    return max((_grid(corner, columns, measures) for columns in possible), key=shown_width)
+
+
+def _grid(corner: tuple[int, int], columns: int, measures: _Measures) -> _Layout:
+    width = (measures.side - corner[0] - GAP * (columns - 1)) // columns
     size = (width, round(width / CROP_SHAPE))
     return _Layout(corner, columns, size, measures.on_screen(WORDS), measures.pen)
 
@@ -170,9 +182,13 @@ def _draw_crop(
     frame(canvas, (x, top, right - 1, top + layout.size[1] - 1), _DIM[::-1], 1)
     view = f", view {one.view + 1}" if len(shown) > 1 else ""
     x1, y1, x2, y2 = one.box_xyxy
+    measured = f"{x2 - x1:.0f} x {y2 - y1:.0f} px"
     after = _write(canvas, f"{index + 1}", (x, y, right), layout, colours)
     after = _write(canvas, f"{one.class_name} {one.score:.2f}{view}", (after, y, right), layout, _INK)
-    _write(canvas, f"{x2 - x1:.0f} x {y2 - y1:.0f} px at {factor:.1f} : 1", (after, y, right), layout, _DIM)
+    for text in (f"{measured} at {factor:.1f} : 1", measured):
+        if fit(text, layout.pen, right - after, layout.words)[0] == layout.pen:
+            _write(canvas, text, (after, y, right), layout, _DIM)
+            break
 
 
 def _write(canvas: UInt8, text: str, place: tuple[int, int, int], layout: _Layout, colours: ColourPair) -> int:

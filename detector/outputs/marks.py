@@ -41,7 +41,8 @@ def draw_marks(picture: UInt8, marks: Sequence[Mark], pen: Pen, least: int) -> l
     for (mark, box), place in zip(numbered, taken, strict=True):
         _lead(picture, place, box, mark.colours, pen.width)
     for (mark, _), place in zip(numbered, taken, strict=True):
-        filled(picture, place, mark.text, mark.colours, pen)
+        fitted, _, _ = fit(mark.text, pen, picture.shape[1], picture.shape[0])
+        filled(picture, place, mark.text, mark.colours, fitted)
         cv2.rectangle(picture, place[:2], place[2:], mark.colours[1], max(1, pen.width // 3), cv2.LINE_8)
     return taken
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 
-STYLE = """
+from detector.outputs.report_zoom import ZOOM_SCRIPT, ZOOM_STYLE
+
+_TABLE_STYLE = """
 :root { --ink: #1c2430; --dim: #566173; --line: #d9dee6; --paper: #fff; --ground: #f3f5f8; --accent: #0b5cad;
   --alarm: #b00020; --refer: #855300; --clear: #1b6e3c; }
 * { box-sizing: border-box; }
@@ -66,8 +68,9 @@ dt { color: var(--dim); } dd { margin: 0; overflow-wrap: anywhere; }
 @media print { .find, .shown { display: none; } body { background: #fff; } th { position: static; }
   tr { break-inside: avoid; } }
 """
+STYLE = _TABLE_STYLE + ZOOM_STYLE
 
-SCRIPT = """
+_TABLE_SCRIPT = """
 "use strict";
 const body = document.querySelector("tbody"), rows = Array.from(body.rows);
 const find = document.querySelector("#find"), shown = document.querySelector("#shown");
@@ -112,14 +115,16 @@ document.querySelectorAll("th button").forEach(button => button.addEventListener
 }));
 filter();
 """
+SCRIPT = _TABLE_SCRIPT + ZOOM_SCRIPT
 
 
 def _source(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-#: The page may load nothing, and run only this script: whatever a file's name smuggles in stays text.
+#: The page may load nothing but pictures from where it lies itself, and run only this script: whatever a file's name
+#: smuggles in stays text. Not every browser takes 'self' to mean the files beside a page that was opened from a disk.
 CONTENT_SECURITY_POLICY = (
-    f"default-src 'none'; img-src data:; style-src {_source(STYLE)}; script-src {_source(SCRIPT)}; "
+    f"default-src 'none'; img-src data: 'self' file:; style-src {_source(STYLE)}; script-src {_source(SCRIPT)}; "
     "base-uri 'none'; form-action 'none'"
 )

@@ -1,13 +1,12 @@
-"""Simulated freight as a station meets it: a scan and the profile of its scanner.
+"""Simulated freight as a station meets it: a scan with the profile of its scanner beside it.
 
->>> scan, profile = as_scanned(simulate_freight(3, Family.TEST, energies=1))       # doctest: +SKIP
->>> Detector("cargo-n", scanner=profile).inspect(scan)                             # doctest: +SKIP
+>>> Detector("cargo-n").inspect(as_scanned(simulate_freight(3, Family.TEST)))       # doctest: +SKIP
 """
 
 from __future__ import annotations
 
 from detector.scan import Scan
-from detector.scanner_profile import Rendering, ScannerProfile
+from detector.scanner_profile import Rendering
 from training.simulation.freight import AIR_LEVEL, FreightScan
 
 
@@ -16,23 +15,20 @@ def rendering_of(energies: int, known: tuple[Rendering, ...]) -> Rendering:
     return "cargo material" if energies == 2 and "cargo material" in known else "cargo"
 
 
-def profile_of(energies: int, pitch_mm: float, rendering: Rendering) -> ScannerProfile:
-    """Of the simulated scanner. Its air is not measured in the scan: it is the level that the simulation sets."""
-    return ScannerProfile(
-        name=f"simulated freight, {energies} energies, {pitch_mm:g} mm",
-        energies=("high", "low")[:energies],
-        air_value=float(AIR_LEVEL),
-        bits_stored=16,
-        pixel_pitch_mm=(pitch_mm, pitch_mm),
-        rendering=rendering,
-    )
+def profile_text(energies: int, pitch_mm: float, rendering: Rendering) -> str:
+    """TOML of the simulated scanner's profile. Air is not measured in the scan: it is the level that was simulated."""
+    return f"""\
+name = "simulated freight"
+energies = {["high", "low"][:energies]}
+air_value = {AIR_LEVEL}
+bits_stored = 16
+pixel_pitch_mm = [{pitch_mm:g}, {pitch_mm:g}]
+rendering = "{rendering}"
+"""
 
 
-def as_scanned(
-    freight: FreightScan, known: tuple[Rendering, ...] = ("cargo", "cargo material")
-) -> tuple[Scan, ScannerProfile]:
+def as_scanned(freight: FreightScan, known: tuple[Rendering, ...] = ("cargo", "cargo material")) -> Scan:
     """The pages of a simulated scan, and what reads them for a network that knows these renderings."""
     pages = (freight.high,) if freight.low is None else (freight.high, freight.low)
-    profile = profile_of(len(pages), freight.pitch_mm, rendering_of(len(pages), known))
-    name = f"{freight.family.value}-{freight.seed}"
-    return Scan(pages, name, ""), profile
+    profile = profile_text(len(pages), freight.pitch_mm, rendering_of(len(pages), known))
+    return Scan(pages, f"{freight.family.value}-{freight.seed}", "", profile)

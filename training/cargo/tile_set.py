@@ -26,6 +26,7 @@ from detector.errors import SettingsInvalid
 from detector.normalisation.standardise import standardised
 from detector.normalise import letterbox
 from detector.outputs.atomic import write_bytes_whole
+from detector.scanner_profile import parse_profile
 from detector.tile_squares import AIR_TILE
 from detector.tiling import Tile
 from training.augmentation import LEAST_VISIBLE
@@ -138,7 +139,8 @@ def _freight(generator: np.random.Generator, seed: int, threats: int) -> Freight
 
 
 def _drawn(freight: FreightScan) -> tuple[UInt8, Boxes]:
-    image = standardised(*as_scanned(freight)).images[0]
+    scan = as_scanned(freight)
+    image = standardised(scan, parse_profile(scan.profile, scan.source)).images[0]
     return image, np.array([item.box for item in freight.objects], np.float32).reshape(-1, 4)
 
 

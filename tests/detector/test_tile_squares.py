@@ -1,0 +1,141 @@
+"""A scan is cut by millimetres where they are known, in passes, without the air, and boxes come back to their place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detector import Detector
+from detector.inspection import Decision
+from detector.pipeline import PreparedScan
+from detector.scan import Scan
+from detector.tile_squares import COARSEST, Look, cut, pitch_doubt, plan, tile_size
+from tests.conftest import make_spec, probe_onnx
+
+CARGO = Look(input_size=64, tile_pixels=64, pixel_pitch_mm=5.0, passes=(1.0, 2.0))
+BAGS = Look(input_size=64, tile_pixels=256)
+
+PROFILE = """\
+name = "gate"
+air_value = 60000
+bits_stored = 16
+rendering = "cargo"
+"""
+
+
+def container(height: int = 96, width: int = 256, pitch: str = "[5.0, 5.0]") -> Scan:
+    """Air, and a block with a dark square of 24 pixels at x 116 and y 52."""
+    levels = np.full((height, width), 60_000, np.uint16)
+    levels[20:80, 60:180] = 30_000
+    levels[52:76, 116:140] = 3_000
+    return Scan((levels,), "container.tif", "0" * 64, f"{PROFILE}pixel_pitch_mm = {pitch}\n" if pitch else PROFILE)
+
+
+@pytest.mark.parametrize(
+    ("pitch", "pixels"), [((5.0, 5.0), (64, 64)), ((2.5, 2.5), (128, 128)), ((5.0, 2.0), (64, 160))]
+)
+def test_a_tile_covers_the_same_millimetres_on_every_scanner(
+    pitch: tuple[float, float], pixels: tuple[int, int]
+) -> None:
+    size = tile_size(CARGO, None, pitch)
+    assert (size.across, size.down) == pixels
+    assert pixels[0] * pitch[0] == pixels[1] * pitch[1] == 320
+
+
+def test_a_network_without_scale_ignores_the_pitch() -> None:
+    assert tile_size(BAGS, None, (1.0, 1.0)) == tile_size(BAGS, None, None)
+    assert pitch_doubt(BAGS, None) == ""
+
+
+def test_every_pixel_is_in_a_tile_of_the_first_pass_and_the_second_is_larger() -> None:
+    planned = plan(200, 150, tile_size(CARGO, None, (5.0, 5.0)), CARGO)
+    seen = np.zeros((150, 200), bool)
+    for one in planned:
+        if one.full == (64, 64):
+            seen[one.tile.y1 : one.tile.y2, one.tile.x1 : one.tile.x2] = True
+    assert seen.all()
+    assert {one.full for one in planned} == {(64, 64), (128, 128)}
+
+
+def test_a_scan_that_one_tile_shows_is_not_looked_at_twice() -> None:
+    assert len(plan(60, 60, tile_size(CARGO, None, (5.0, 5.0)), CARGO)) == 1
+
+
+def test_a_small_tile_at_the_edge_keeps_the_scale() -> None:
+    image = np.full((40, 40, 3), 100, np.uint8)
+    square = cut(image, 0, tile_size(CARGO, None, (5.0, 5.0)), CARGO)[0]
+    assert square.placement.scale_x == square.placement.scale_y == 1
+    assert square.square is not None
+    assert (square.square[:40, :40] == 100).all()
+    assert (square.square[40:] == 255).all()
+
+
+def test_pixels_that_are_not_square_are_made_so() -> None:
+    image = np.full((100, 100, 3), 255, np.uint8)
+    image[50:60, 20:30] = 0
+    square = next(
+        one for one in cut(image, 0, tile_size(CARGO, None, (5.0, 2.5)), CARGO) if one.tile.x1 == one.tile.y1 == 0
+    )
+    assert (square.placement.scale_x, square.placement.scale_y) == (1.0, 0.5)
+    assert square.square is not None
+    assert (square.square[25:30, 20:30] == 0).all()
+
+
+def test_tiles_of_air_are_passed_over_but_thin_things_are_not() -> None:
+    image = np.full((64, 256, 3), 250, np.uint8)
+    assert all(one.square is None for one in cut(image, 0, tile_size(CARGO, None, (5.0, 5.0)), CARGO))
+    image[10, 10, 1] = 240
+    looked_at = [one.tile for one in cut(image, 0, tile_size(CARGO, None, (5.0, 5.0)), CARGO) if one.square is not None]
+    assert looked_at
+    assert all(tile.x1 <= 10 < tile.x2 and tile.y1 <= 10 < tile.y2 for tile in looked_at)
+
+
+def test_the_pitch_must_be_known_and_fine_enough_for_weights_of_one_scale() -> None:
+    assert "pixel_pitch_mm" in pitch_doubt(CARGO, None)
+    assert "9 mm" in pitch_doubt(CARGO, (9.0, 5.0))
+    assert pitch_doubt(CARGO, (COARSEST * 5.0, 2.0)) == ""
+
+
+@pytest.fixture
+def detector(tmp_path: Path) -> Detector:
+    spec = make_spec(tile_pixels=64, pixel_pitch_mm=5.0, passes=(1.0, 2.0), renderings=("cargo",))
+    return Detector(probe_onnx(tmp_path / "cargo.onnx", spec), provider="cpu", threads=1)
+
+
+def test_a_scan_of_which_the_pitch_is_not_known_is_not_cleared(detector: Detector) -> None:
+    with_block = container(pitch="")
+    with_block.views[0][52:76, 116:140] = 30_000
+    inspection = detector.inspect(with_block)
+    assert inspection.decision is not Decision.CLEAR
+    assert any("pixel_pitch_mm" in reason for reason in inspection.reasons)
+
+
+@pytest.mark.parametrize(("times", "pitch"), [(1, "[5.0, 5.0]"), (2, "[2.5, 2.5]")])
+def test_boxes_come_back_to_the_pixels_of_the_scan(detector: Detector, times: int, pitch: str) -> None:
+    coarse = container(pitch=pitch)
+    levels = np.repeat(np.repeat(coarse.views[0], times, axis=0), times, axis=1)
+    inspection = detector.inspect(Scan((levels,), "container.tif", "0" * 64, coarse.profile))
+    assert inspection.decision is Decision.ALARM
+    best = inspection.detections.sorted_by_score().boxes_xyxy[0] / times
+    # The probe's box is the middle half of the tile of which the middle is darkest: that from (96, 32).
+    assert best.tolist() == pytest.approx([112, 48, 144, 80], abs=0.6)
+
+
+def test_what_was_passed_over_is_told_and_every_other_tile_was_looked_at(detector: Detector) -> None:
+    prepared = detector.prepare(container(width=600), "container")
+    assert isinstance(prepared, PreparedScan)
+    air = sum(tile.square is None for tile in prepared.tiles)
+    assert 0 < air < len(prepared.tiles)
+    assert len(prepared.squares) == len(prepared.tiles) - air
+    assert any(f"air: {air} of {len(prepared.tiles)} tiles" in note for note in prepared.notes)
+
+
+def test_an_output_too_few_is_no_clear(detector: Detector) -> None:
+    prepared = detector.prepare(container(width=600), "container")
+    assert isinstance(prepared, PreparedScan)
+    outputs = detector._infer(prepared.squares)[:-1]
+    inspection = detector._conclude(prepared, outputs, 0.0)
+    assert inspection.decision is Decision.REFER
+    assert "tiles were inferred" in inspection.reasons[0]

@@ -1,0 +1,233 @@
+"""The benchmark is the same everywhere, leaves nothing out, is taken up where it stopped, and counts rightly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from detector.errors import SettingsInvalid
+from detector.normalisation.exposure import Exposure
+from detector.normalisation.standardise import standardised
+from detector.scanner_profile import parse_profile
+from detector.weights import load_weights
+from tests.conftest import make_spec, probe_onnx
+from training.cargo import benchmark_costs, benchmark_plan, benchmark_run, tile_set
+from training.cargo.backgrounds import with_threats
+from training.cargo.benchmark import benchmark, benchmark_on_backgrounds
+from training.cargo.benchmark_figures import ALL, HEADLINE, benchmark_figures
+from training.cargo.benchmark_plan import plan
+from training.cargo.benchmark_report import markdown
+from training.cargo.card import card, headline
+from training.cargo.reading import as_scanned, profile_text
+from training.cargo.tile_set import FreightSet, write_freight_set
+from training.datasets.coco_index import read_coco
+from training.publish import publish
+from training.simulation.freight import AIR_LEVEL, THREATS, Family, simulate_freight
+
+#: Coarse, to be quick: shapes are the same, pixels are fewer.
+COARSE_MM = 20.0
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> str:
+    spec = make_spec(tile_pixels=64, pixel_pitch_mm=COARSE_MM, renderings=("cargo", "cargo material"))
+    return str(probe_onnx(tmp_path / "cargo.onnx", spec))
+
+
+@pytest.fixture
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark_plan, "PITCH_MM", COARSE_MM)
+    monkeypatch.setattr(benchmark_costs, "PITCH_MM", COARSE_MM)
+    monkeypatch.setattr(benchmark_costs, "TIMED", 1)
+    monkeypatch.setattr(benchmark_plan, "SIZES", {"small": 6})
+    monkeypatch.setattr("training.cargo.benchmark.SIZES", {"small": 6})
+
+
+def unwatched(title: str, items: Iterable[benchmark_run.Record], total: int) -> Iterator[benchmark_run.Record]:
+    return iter(items)
+
+
+def record(number: int, threat: str = "", score: float = 0.0, **item: object) -> dict[str, object]:
+    """One made-up record: a threat of 200 mm behind 40 mm of steel, found with a box on it if `score` says so."""
+    truth = {"box": [10, 10, 50, 50], "steel_mm": 40.0, "metallic": True, "size_mm": 200.0, **item}
+    return {
+        "number": number, "threat": threat, "energies": 1 + number % 2, "pitch_mm": 5.0, "decision": "ALARM",
+        "classes": ["gun"] if score else [], "scores": [score] if score else [],
+        "boxes": [[10, 10, 50, 50]] if score else [], "items": [truth] if threat else [],
+    }  # fmt: skip
+
+
+def test_the_plan_goes_round_threats_energies_and_pitches() -> None:
+    full = plan("full")
+    clean, held = [one for one in full if not one.threat], [one for one in full if one.threat]
+    assert (len(clean), len(held)) == (2000, 1000)
+    assert len({one.seed for one in full}) == len(full)
+    assert {one.threat for one in held} == set(THREATS)
+    cells = {(one.threat, one.energies) for one in held}
+    assert len(cells) == 2 * len(THREATS)
+    fine = [one for one in full if one.pitch_mm == benchmark_plan.FINE_MM]
+    assert {one.threat for one in fine} == {*THREATS, ""}
+    assert plan("small") == full[: len(plan("small"))]
+
+
+@pytest.mark.usefixtures("coarse")
+def test_a_run_that_was_cut_off_ends_as_one_that_was_not(weights: str, tmp_path: Path) -> None:
+    whole = benchmark(weights, "small", tmp_path / "whole", 1, unwatched)
+    lines = (tmp_path / "whole" / "scans.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut" / "scans.jsonl").write_bytes(b"".join(lines[:2]) + lines[2][:40])
+    again = benchmark(weights, "small", tmp_path / "cut", 1, unwatched)
+    assert (again.clean, again.threats) == (whole.clean, whole.threats) == (4, 2)
+    timeless = [
+        [{**json.loads(line), "seconds": 0} for line in (tmp_path / name / "scans.jsonl").read_text().splitlines()]
+        for name in ("whole", "cut")
+    ]
+    assert timeless[0] == timeless[1]
+    assert "<html" in (tmp_path / "cut" / "report.html").read_text()
+    metrics = json.loads((tmp_path / "cut" / "metrics.json").read_text())
+    assert metrics["setup"]["weights_sha256"] == load_weights(weights).sha256
+    assert metrics["setup"]["costs"]["peak_mb"] > 10
+    with pytest.raises(SettingsInvalid, match="another run"):
+        benchmark(str(probe_onnx(tmp_path / "other.onnx", make_spec())), "small", tmp_path / "cut", 1, unwatched)
+
+
+def test_pd_is_counted_at_the_threshold_that_the_clean_scans_give() -> None:
+    clean = [
+        record(number, score=0) | {"classes": ["gun"], "scores": [number / 1000], "boxes": [[0, 0, 5, 5]]}
+        for number in range(100)
+    ]
+    held = [record(1000 + number, "handgun", 0.0985 if number < 30 else 0.2) for number in range(40)]
+    figures = benchmark_figures([*clean, *held], {"gun": 0.5})
+    by_target = {point.pfa_target: point for point in figures.points}
+    assert "not measurable" in by_target[0.004].reason
+    at_one, at_five = by_target[0.01], by_target[0.05]
+    assert at_one.pfa is not None
+    assert (at_one.pfa.count, at_one.pfa.total) == (1, 100)
+    # One false alarm is allowed: the highest clean score but one is 0.098.
+    assert at_one.by[ALL][0].count == 40
+    assert at_five.by[ALL][0].count == 40
+    strict = benchmark_figures([*clean, *(one | {"scores": [0.05]} for one in held[:10]), *held[10:]], {"gun": 0.5})
+    assert next(point for point in strict.points if point.pfa_target == 0.01).by[ALL][0].count == 30
+
+
+def test_an_alarm_elsewhere_in_the_scan_is_not_one_on_the_threat() -> None:
+    clean = [record(number) for number in range(100)]
+    held = [record(1000 + number, "handgun", 0.9) | {"boxes": [[200, 200, 240, 240]]} for number in range(10)]
+    point = next(one for one in benchmark_figures([*clean, *held], {"gun": 0.5}).points if one.pfa_target == 0.05)
+    assert (point.by[ALL][0].count, point.by[ALL][1].count) == (10, 0)
+
+
+def test_parts_are_by_what_the_threat_is_and_by_what_hides_it() -> None:
+    clean = [record(number) for number in range(20)]
+    held = [
+        record(100, "knife", 0.9, size_mm=60.0, steel_mm=5.0),
+        record(101, "package", 0.9, metallic=False, size_mm=300.0, steel_mm=200.0),
+        record(102, "long_gun", 0.9, size_mm=900.0, steel_mm=59.9),
+    ]
+    figures = benchmark_figures([*clean, *held], {"gun": 0.5})
+    totals = {name: both[0].total for name, both in figures.points[-1].by.items()}
+    assert totals[HEADLINE] == 1
+    assert totals["0 to 20 px"] == totals["60 to 120 px"] == totals[">= 120 px"] == 1
+    assert totals["0 to 10 mm steel"] == totals["30 to 60 mm steel"] == totals[">= 120 mm steel"] == 1
+    assert totals["energies: 1"] == 2
+    text = markdown(figures)
+    assert "| knife |" in text
+
+
+@pytest.mark.usefixtures("coarse")
+def test_its_figures_make_a_card_that_says_simulation_first(weights: str, tmp_path: Path) -> None:
+    benchmark(weights, "small", tmp_path / "run", 1, unwatched)
+    folder = tmp_path / "weights"
+    entry = publish(Path(weights), "cargo-x", folder, tmp_path / "run" / "metrics.json", default=False)
+    text = (folder / "README.md").read_text()
+    first = text.split("## cargo-x")[1].strip().splitlines()[0]
+    assert "simulated" in first
+    assert "not validated on real containers" in first
+    assert entry.sha256 in text
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert headline(metrics) == {}
+    assert "Too few clean scans" in card("x", load_weights(weights).spec, entry, metrics)
+
+
+def test_simulated_scans_are_read_by_the_profile_beside_them() -> None:
+    freight = simulate_freight(5, Family.TEST, (), energies=2, pitch_mm=COARSE_MM)
+    scan = as_scanned(freight)
+    seen = standardised(scan, parse_profile(scan.profile, "test"))
+    assert seen.rendering == "cargo material"
+    assert 240 <= np.median(seen.images[0][:4, :4]) <= 255
+    assert as_scanned(freight, ("cargo",)).profile == profile_text(2, COARSE_MM, "cargo")
+
+
+def test_a_threat_in_a_background_multiplies_and_leaves_the_rest_alone() -> None:
+    high = np.full((150, 300), 0.3, np.float32)
+    clean = with_threats(Exposure(high, high**1.15), (), 10.0, 3)
+    laid = with_threats(Exposure(high, high**1.15), ("ammunition",), 10.0, 3)
+    x1, y1, x2, y2 = (int(edge) for edge in laid.objects[0].box)
+    outside = np.ones(high.shape, bool)
+    outside[max(y1 - 1, 0) : y2 + 1, max(x1 - 1, 0) : x2 + 1] = False
+    assert (clean.high[outside] == laid.high[outside]).all()
+    assert laid.low is not None
+    assert clean.low is not None
+    darker = laid.high[y1:y2, x1:x2] / clean.high[y1:y2, x1:x2]
+    assert darker.min() < 0.9
+    assert darker.max() <= 1
+    # 36 mm of steel let 0.3 through at 2 MeV.
+    assert laid.objects[0].steel_mm == pytest.approx(-np.log(0.3) / 0.0335, rel=0.03)
+
+
+def test_own_clean_scans_give_the_same_kind_of_figures(
+    weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(benchmark_costs, "PITCH_MM", COARSE_MM)
+    monkeypatch.setattr(
+        benchmark_costs, "_scans", lambda energies: [simulate_freight(1, Family.TEST, (), energies, COARSE_MM)]
+    )
+    folder = tmp_path / "own"
+    folder.mkdir()
+    for seed in (1, 2):
+        freight = simulate_freight(seed, Family.TRAIN, (), energies=1, pitch_mm=COARSE_MM)
+        np.save(folder / f"container-{seed}.npy", freight.high)
+        (folder / f"container-{seed}.toml").write_text(profile_text(1, COARSE_MM, "cargo"))
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    figures = benchmark_on_backgrounds(weights, folder, None, tmp_path / "out", unwatched)
+    assert (figures.clean, figures.threats) == (2, 2)
+    lines = [json.loads(line) for line in (tmp_path / "out" / "scans.jsonl").read_text().splitlines()]
+    assert len({line["group"] for line in lines}) == 2
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(SettingsInvalid, match="no scan"):
+        benchmark_on_backgrounds(weights, empty, None, tmp_path / "none", unwatched)
+
+
+def test_the_training_set_shows_whole_threats_at_the_stations_scale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tile_set, "PITCHES", (COARSE_MM,))
+    monkeypatch.setattr(tile_set, "PITCH_SHARES", (1.0,))
+    monkeypatch.setattr(tile_set, "PITCH_MM", COARSE_MM)
+    monkeypatch.setattr(tile_set, "TILE", 96)
+    wanted = FreightSet(scans=3, validation=2, seed=4)
+    assert sorted(write_freight_set(tmp_path / "one", wanted)) == [0, 0, 1, 1, 2]
+    train, val = read_coco(tmp_path / "one", "train"), read_coco(tmp_path / "one", "val")
+    assert train.class_names == tuple(THREATS)
+    assert len(val) == 2
+    boxes = np.concatenate([scan.boxes_xyxy[~scan.ignore] for scan in train.scans])
+    assert len(boxes) > 3
+    for scan in train.scans:
+        assert cv2.imread(str(scan.path)).shape == (96, 96, 3)
+    # A stop between the pictures and the journal costs one scan, and the rest is not made again.
+    (tmp_path / "one" / "journal" / "train-000001.json").unlink()
+    before = (tmp_path / "one" / "annotations" / "train.json").read_bytes()
+    assert len(list(write_freight_set(tmp_path / "one", wanted))) == 5
+    assert (tmp_path / "one" / "annotations" / "train.json").read_bytes() == before
+    with pytest.raises(SettingsInvalid, match="another freight set"):
+        list(write_freight_set(tmp_path / "one", FreightSet(9, 2, 4)))
+
+
+def test_air_of_the_simulated_scanner_is_its_own_level() -> None:
+    assert f"air_value = {AIR_LEVEL}" in profile_text(1, 5.0, "cargo")

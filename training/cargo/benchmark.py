@@ -1,0 +1,70 @@
+"""The cargo benchmark from end to end: `OUTPUT/metrics.json`, `OUTPUT/report.html`, `OUTPUT/scans.jsonl`.
+
+>>> figures = benchmark("cargo-n", "small", Path("evaluation"), workers=2)       # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from detector.discovery import discover
+from detector.outputs.atomic import write_bytes_whole
+from detector.scanner_profile import ScannerProfile
+from detector.weights import Weights, load_weights
+from training.cargo.backgrounds import THREATS_EACH, background_records
+from training.cargo.benchmark_costs import Costs, measure_costs
+from training.cargo.benchmark_figures import BenchmarkFigures, benchmark_figures, document
+from training.cargo.benchmark_plan import SIZES, VERSION
+from training.cargo.benchmark_report import page
+from training.cargo.benchmark_run import Inspector, Record, run_benchmark
+
+#: (title, records, how many) -> the records.
+Watch = Callable[[str, Iterable[Record], int], Iterator[Record]]
+
+
+def benchmark(weights: str, size: str, output: Path, workers: int, watch: Watch) -> BenchmarkFigures:
+    """Runs what is missing, measures costs, writes the figures. Raises as `run_benchmark`."""
+    records = list(watch("cargo benchmark", run_benchmark(weights, size, output, workers), SIZES[size]))
+    return _written(weights, records, (size, "simulated"), output)
+
+
+def benchmark_on_backgrounds(
+    weights: str, folder: Path, profile: ScannerProfile | None, output: Path, watch: Watch
+) -> BenchmarkFigures:
+    """The same figures on the clean scans of a folder. Raises as `background_records`."""
+    output.mkdir(parents=True, exist_ok=True)
+    made = background_records(folder, profile, Inspector(weights, threads=0), output)
+    records = list(watch("cargo benchmark", made, (1 + THREATS_EACH) * len(discover([folder], (), output).sources)))
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    write_bytes_whole(output / "scans.jsonl", lines.encode())
+    return _written(weights, records, (f"{len(records)} scans", f"threats laid into {folder.name}"), output)
+
+
+def _written(weights: str, records: list[Record], of: tuple[str, str], output: Path) -> BenchmarkFigures:
+    loaded = load_weights(weights)
+    figures = benchmark_figures(records, loaded.spec.thresholds)
+    setup = _setup(loaded, of, measure_costs(weights))
+    metrics = {"setup": setup, **document(figures)}
+    write_bytes_whole(output / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
+    write_bytes_whole(output / "report.html", page(figures, setup).encode())
+    return figures
+
+
+def _setup(weights: Weights, of: tuple[str, str], costs: Costs) -> dict[str, Any]:
+    return {
+        "benchmark": "cargo",
+        "version": VERSION,
+        "size": of[0],
+        "scans": of[1],
+        "weights": weights.name,
+        "weights_sha256": weights.sha256,
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "costs": asdict(costs),
+    }

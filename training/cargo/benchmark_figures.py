@@ -1,0 +1,177 @@
+"""From the benchmark's records to its figures: Pd at Pfa, over all threats, by kind, by size and by what hides them.
+
+A scan's score is the highest of its boxes, each divided by the alarm score of its class. `scan` counts an alarm
+anywhere in the scan; `localised` asks that an alarming box, of whatever class, lies on the threat (IoU >= .5).
+Thresholds are chosen on the clean scans of the same kind of run, and the intervals hold that doubt, see
+`training.evaluation.operating_curve`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.cargo.benchmark_plan import PITCH_MM
+from training.evaluation.alignment import LOCALISED_IOU, intersection_over_union
+from training.evaluation.intervals import Rate
+from training.evaluation.operating_curve import CurvePoint, ScanScores, operating_curve
+
+Record = Mapping[str, Any]
+Float64 = NDArray[np.float64]
+
+PFA_TARGETS = (0.001, 0.004, 0.01, 0.05)
+#: Edges of the bands: longer side of a threat in pixels of 5 mm, millimetres of steel over it.
+SIZES_PX, STEEL_MM = (0, 20, 30, 60, 120, np.inf), (0, 10, 30, 60, 120, np.inf)
+#: The issue of the field: a metallic threat of at least this many pixels of 5 mm.
+HEADLINE_PX = 30
+HEADLINE = f"metallic, >= {HEADLINE_PX} px"
+ALL = "all threats"
+
+
+@dataclass(frozen=True)
+class PointFigures:
+    """Rates at one Pfa. by: part of the threats -> (alarm anywhere in the scan, alarm on the threat)."""
+
+    pfa_target: float
+    threshold: float | None
+    pfa: Rate | None
+    by: dict[str, tuple[Rate, Rate]]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class BenchmarkFigures:
+    """referred: clean scans that the policy would not clear although nothing alarmed, and among all scans."""
+
+    clean: int
+    threats: int
+    points: tuple[PointFigures, ...]
+    parts: tuple[str, ...]
+    decisions_clean: dict[str, int]
+    decisions_threat: dict[str, int]
+
+
+def benchmark_figures(records: Sequence[Record], thresholds: Mapping[str, float], seed: int = 0) -> BenchmarkFigures:
+    """The figures of all records. thresholds: class -> alarm score."""
+    parts = {name: part for name, part in _parts(records).items() if part.any()}
+    scores = _scores(records, thresholds, parts)
+    on_threat = operating_curve(scores, PFA_TARGETS, seed)
+    anywhere = operating_curve(replace(scores, localised=scores.highest), PFA_TARGETS, seed)
+    points = tuple(_point(*both) for both in zip(anywhere.points, on_threat.points, strict=True))
+    clean = [record for record in records if not record["items"]]
+    held = [record for record in records if record["items"]]
+    return BenchmarkFigures(len(clean), len(held), points, tuple(parts), _decisions(clean), _decisions(held))
+
+
+def _point(anywhere: CurvePoint, on_threat: CurvePoint) -> PointFigures:
+    if anywhere.rates is None or on_threat.rates is None:
+        return PointFigures(anywhere.pfa_target, None, None, {}, anywhere.reason)
+    one, two = anywhere.rates.pd_localised_by_class, on_threat.rates.pd_localised_by_class
+    return PointFigures(
+        anywhere.pfa_target, anywhere.threshold, anywhere.rates.pfa, {name: (one[name], two[name]) for name in one}
+    )
+
+
+def _decisions(records: Sequence[Record]) -> dict[str, int]:
+    found = [record["decision"] for record in records]
+    return {name: found.count(name) for name in ("CLEAR", "ALARM", "REFER")}
+
+
+def _scores(
+    records: Sequence[Record], thresholds: Mapping[str, float], parts: Mapping[str, NDArray[np.bool_]]
+) -> ScanScores:
+    scaled = [_scaled(record, thresholds) for record in records]
+    highest = np.array([row.max(initial=0.0) for row in scaled])
+    on = [row[_on_threat(record)].max(initial=0.0) for record, row in zip(records, scaled, strict=True)]
+    positive = np.array([bool(record["items"]) for record in records])
+    return ScanScores(
+        classes=tuple(parts),
+        highest=highest,
+        localised=np.array(on),
+        clean=~positive,
+        positive=positive,
+        holds=np.stack(list(parts.values()), axis=1) if parts else np.zeros((len(records), 0), bool),
+        sources=("simulated freight",) * len(records),
+        # A background is there twice, clean and with a threat.
+        groups=np.array([record.get("group", record["number"]) for record in records], np.int64),
+    )
+
+
+def _scaled(record: Record, thresholds: Mapping[str, float]) -> Float64:
+    return np.array([score / thresholds[name] for name, score in zip(record["classes"], record["scores"], strict=True)])
+
+
+def _on_threat(record: Record) -> NDArray[np.bool_]:
+    boxes = np.array(record["boxes"], np.float32).reshape(-1, 4)
+    truth = np.array([item["box"] for item in record["items"]], np.float32).reshape(-1, 4)
+    return np.asarray((intersection_over_union(boxes, truth) >= LOCALISED_IOU).any(axis=1))
+
+
+_Item = Callable[[Record, Record], bool]
+
+
+def _parts(records: Sequence[Record]) -> dict[str, NDArray[np.bool_]]:
+    """Name of a part -> (S,) the scans whose threat belongs to it."""
+    tests: dict[str, _Item] = {ALL: _always, HEADLINE: _headline}
+    for name in sorted({record["threat"] for record in records if record["threat"]}):
+        tests[name] = partial(_has, "threat", name)
+    tests |= _bands("px", SIZES_PX, lambda item: float(item["size_mm"]) / PITCH_MM)
+    tests |= _bands("mm steel", STEEL_MM, lambda item: float(item["steel_mm"]))
+    for energies in (1, 2):
+        tests[f"energies: {energies}"] = partial(_has, "energies", energies)
+    for pitch in sorted({record["pitch_mm"] for record in records}):
+        tests[f"pitch: {pitch:g} mm"] = partial(_has, "pitch_mm", pitch)
+    return {
+        name: np.array([any(test(record, item) for item in record["items"]) for record in records], bool)
+        for name, test in tests.items()
+    }
+
+
+def _always(scan: Record, item: Record) -> bool:
+    return True
+
+
+def _headline(scan: Record, item: Record) -> bool:
+    return bool(item["metallic"]) and item["size_mm"] >= HEADLINE_PX * PITCH_MM
+
+
+def _has(key: str, value: Any, scan: Record, item: Record) -> bool:
+    return bool(scan[key] == value)
+
+
+def _bands(unit: str, edges: Sequence[float], measure: Callable[[Record], float]) -> dict[str, _Item]:
+    def lies_in(low: float, high: float, scan: Record, item: Record) -> bool:
+        return low <= measure(item) < high
+
+    return {
+        f">= {low:g} {unit}" if high == np.inf else f"{low:g} to {high:g} {unit}": partial(lies_in, low, high)
+        for low, high in pairwise(edges)
+    }
+
+
+def document(figures: BenchmarkFigures) -> dict[str, Any]:
+    """The figures as JSON values; every rate with its count, total, interval and method."""
+    return {
+        "clean_scans": figures.clean,
+        "threat_scans": figures.threats,
+        "decisions": {"clean": figures.decisions_clean, "threat": figures.decisions_threat},
+        "pd_at_pfa": [
+            {
+                "pfa_target": point.pfa_target,
+                "threshold": point.threshold,
+                "reason": point.reason,
+                "pfa": asdict(point.pfa) if point.pfa else None,
+                "by": {
+                    name: {"scan": asdict(scan), "localised": asdict(localised)}
+                    for name, (scan, localised) in point.by.items()
+                },
+            }
+            for point in figures.points
+        ],
+    }

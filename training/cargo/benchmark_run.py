@@ -1,0 +1,155 @@
+"""Runs the cargo benchmark: every scan simulated, inspected by the station's own pipeline, and written down.
+
+`OUTPUT/scans.jsonl` gets a line a scan as soon as it is done; a run that was stopped is taken up there.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from detector.errors import InferenceFailed, SettingsInvalid
+from detector.outputs.atomic import write_bytes_whole
+from detector.pipeline import Detector
+from detector.settings import Policy
+from detector.weights import load_weights
+from training.cargo.benchmark_plan import VERSION, BenchmarkScan, plan
+from training.cargo.reading import as_scanned
+from training.simulation.freight import Family, FreightScan, simulate_freight
+
+Record = dict[str, Any]
+#: Most boxes written down of a scan, those of the highest scores.
+MOST_BOXES = 50
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What makes two runs the same one."""
+
+    weights: str
+    size: str
+    version: int = VERSION
+
+
+def run_benchmark(weights: str, size: str, output: Path, workers: int) -> Iterator[Record]:
+    """Yields a record a scan, those of an earlier run first; workers: processes.
+
+    Raises SettingsInvalid if `output` holds another run, InferenceFailed if a scan could not be inspected: a
+    benchmark must not leave scans out.
+    """
+    setup = Setup(load_weights(weights).label, size)
+    output.mkdir(parents=True, exist_ok=True)
+    _claim(output / "benchmark.json", setup)
+    done = read_records(output)
+    yield from done.values()
+    missing = [scan for scan in plan(size) if scan.number not in done]
+    with (output / "scans.jsonl").open("a", encoding="utf-8") as lines:
+        for record in _inspected(weights, missing, workers):
+            lines.write(json.dumps(record) + "\n")
+            lines.flush()
+            yield record
+
+
+def read_records(output: Path) -> dict[int, Record]:
+    """The scans done so far, by number; a last line that was cut off is taken away from the file."""
+    path = output / "scans.jsonl"
+    if not path.is_file():
+        return {}
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
+        write_bytes_whole(path, whole)
+    return {record["number"]: record for record in map(json.loads, whole.splitlines())}
+
+
+def _claim(path: Path, setup: Setup) -> None:
+    text = json.dumps(asdict(setup))
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != asdict(setup):
+        raise SettingsInvalid(
+            f"{path.parent} holds another run: {path.read_text(encoding='utf-8').strip()}",
+            remedy="give another --output, or the same weights and size to finish it",
+        )
+    write_bytes_whole(path, text.encode())
+
+
+def _inspected(weights: str, scans: list[BenchmarkScan], workers: int) -> Iterator[Record]:
+    if workers < 2:
+        inspector = Inspector(weights, threads=0)
+        yield from map(inspector.inspect, scans)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(weights,)) as pool:
+        yield from pool.map(_inspect, scans, chunksize=4)
+
+
+_inspector: Inspector | None = None
+
+
+def _start(weights: str) -> None:
+    global _inspector
+    cv2.setNumThreads(1)
+    _inspector = Inspector(weights, threads=1)
+
+
+def _inspect(scan: BenchmarkScan) -> Record:
+    assert _inspector is not None
+    return _inspector.inspect(scan)
+
+
+class Inspector:
+    """One network, which lists everything it finds."""
+
+    def __init__(self, weights: str, threads: int) -> None:
+        self._detector = Detector(weights, policy=Policy(min_score=0.0), threads=threads)
+
+    def inspect(self, scan: BenchmarkScan) -> Record:
+        """Simulates and inspects one scan; JSON values, boxes in pixels of the scan."""
+        threats = (scan.threat,) if scan.threat else ()
+        freight = simulate_freight(scan.seed, Family.TEST, threats, scan.energies, scan.pitch_mm)
+        return {**asdict(scan), **self.record(freight)}
+
+    def record(self, freight: FreightScan) -> Record:
+        """What is in a scan, and what was found."""
+        return {**_truth(freight), **found_in(self._detector, freight)}
+
+
+def found_in(detector: Detector, freight: FreightScan) -> Record:
+    """What the detector says of a scan, and how long it took: from the pages in memory to the decision."""
+    started = time.perf_counter()
+    inspection = detector.inspect(as_scanned(freight, detector.spec.renderings))
+    seconds = time.perf_counter() - started
+    if not inspection.view_sizes:
+        raise InferenceFailed(f"scan {freight.seed}: {inspection.reasons[0]}")
+    found = inspection.detections.sorted_by_score()
+    # One view: two energies are one picture.
+    return {
+        "decision": inspection.decision.value,
+        "reasons": list(inspection.reasons),
+        "classes": [found.class_names[class_id] for class_id in found.class_ids[:MOST_BOXES]],
+        "scores": [round(float(score), 6) for score in found.scores[:MOST_BOXES]],
+        "boxes": [[round(float(edge), 1) for edge in box] for box in found.boxes_xyxy[:MOST_BOXES]],
+        "seconds": round(seconds, 4),
+    }
+
+
+def _truth(freight: FreightScan) -> Record:
+    items = [
+        {
+            "box": item.box,
+            "steel_mm": item.steel_mm,
+            "metallic": item.metallic,
+            "size_mm": item.size_px * freight.pitch_mm,
+        }
+        for item in freight.objects
+    ]
+    loads = sorted({load.kind for load in freight.cargo})
+    height, width = freight.high.shape
+    return {"width": width, "height": height, "conveyance": freight.conveyance, "loads": loads, "items": items}

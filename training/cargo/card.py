@@ -1,0 +1,70 @@
+"""The model card of weights that the cargo benchmark measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from detector.weights import ManifestEntry
+from detector.weights_spec import WeightsSpec
+from training.cargo.benchmark_figures import ALL, HEADLINE
+
+#: Pfa of the manifest's one-line figures.
+HEADLINE_PFA = 0.01
+
+
+def headline(metrics: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Name of a figure -> its value and n, for `roentgate weights list`."""
+    point = next((point for point in metrics["pd_at_pfa"] if point["pfa_target"] == HEADLINE_PFA and point["by"]), None)
+    if point is None:
+        return {}
+    found = point["by"].get(HEADLINE, point["by"][ALL])["scan"]
+    title = f"simulated: Pd at Pfa {HEADLINE_PFA:.0%}, {HEADLINE if HEADLINE in point['by'] else ALL}"
+    return {title: {"value": round(found["value"], 4), "n": float(found["total"])}}
+
+
+def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, Any]) -> str:
+    """The card in Markdown; its first line says what the weights are not."""
+    setup, costs = metrics["setup"], metrics["setup"]["costs"]
+    seconds = ", ".join(f"{value:.2f} s with {count}" for count, value in costs["seconds_per_mpx"].items())
+    parts = [
+        f"## {name}",
+        "**Trained on simulated scans alone and not validated on real containers: not for a decision on one.**",
+        f"{spec.family}, {spec.input_size} x {spec.input_size} px, {entry.size / 1e6:.1f} MB, sha256 `{entry.sha256}`.",
+        f"**Terms.** {spec.terms}",
+        f"**Started from.** {spec.pretrained}",
+        "**Trained on.** " + "; ".join(entry.data) + ".",
+        f"**Reads** scans drawn as {' or '.join(map(repr, spec.renderings))}, with a profile for their pixel pitch: "
+        f"trained on {spec.pixel_pitch_mm:g} mm.",
+        f"**Alarm scores.** {spec.operating_point}",
+        f"**Measured** by `roentgate-train cargo-benchmark`, version {setup['version']}, size {setup['size']}: "
+        f"{metrics['clean_scans']} clean scans, {metrics['threat_scans']} with one threat, of loads and threats that "
+        "no training scan shares. Alarm anywhere in the scan, then on the threat (IoU at least .5); brackets hold 95 % "
+        "intervals.",
+        _table(metrics),
+        f"Seconds a megapixel on {setup['cores']} cores, by energies: {seconds}; at most {costs['peak_mb']:.0f} MB.",
+        _LIMITS,
+    ]
+    return "\n\n".join(parts)
+
+
+_LIMITS = """**Limits.** The simulation leaves out most of what makes real scans hard: beam hardening, the clutter of \
+real trade, damaged and hand-packed loads, scanners with faults of their own. Loads and threats of the benchmark have \
+other shapes than those of training, but come from the same simulation. Retrain on scans of your scanner, and measure \
+with clean scans of your own, before anything depends on it. It assists an officer and replaces none."""
+
+
+def _table(metrics: dict[str, Any]) -> str:
+    points = [point for point in metrics["pd_at_pfa"] if point["by"]]
+    if not points:
+        return "Too few clean scans for any rate."
+    head = "| | n | " + " | ".join(f"Pfa <= {point['pfa_target']:.1%}" for point in points) + " |"
+    rows = [head, "|---" * (2 + len(points)) + "|"]
+    for name in points[0]["by"]:
+        cells = [" / ".join(_rate(point["by"][name][place]) for place in ("scan", "localised")) for point in points]
+        rows.append(f"| {name} | {points[0]['by'][name]['scan']['total']} | " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def _rate(rate: dict[str, Any]) -> str:
+    low, high = rate["interval"]
+    return f"{rate['value']:.2f} [{low:.2f}, {high:.2f}]"

@@ -1,0 +1,134 @@
+"""What a container officer also asks, measured on simulated freight of the TEST family: `empty?` and `anomalies`.
+
+    python -m training.cargo_questions --scans 200
+
+Bare vehicles are simulated as bare; heaps of known mass and people are put into them; loads are those of
+`simulate_freight`. The vehicles are the same kinds in both families (see `Family`), at other places and sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import MappingProxyType
+
+import numpy as np
+
+from detector.normalisation.exposure import Exposure
+from detector.normalisation.standardise import exposures
+from detector.scan import Scan
+from detector.scanner_profile import ScannerProfile
+from training.simulation.freight import AIR_LEVEL, CONVEYANCES, Family, FreightScan
+from training.simulation.freight.acquisition import expose_freight
+from training.simulation.freight.board import Board
+from training.simulation.freight.shells import Room
+from training.simulation.freight.stowage import LOADS, box_of
+from training.simulation.freight.unit import Unit
+from training.simulation.materials import CARGO_BEAM, mass_attenuation
+from training.simulation.outlines import ellipse, rectangle
+from training.simulation.solids import Outline
+
+#: Masses of the heaps that are looked for, kg.
+HEAPS_KG = (2.5, 5.0, 10.0, 20.0, 40.0, 80.0)
+#: g/cm3 as stowed, of what is smuggled: bedding to sugar.
+DENSITIES = (0.1, 0.8)
+PITCH_MM = 5.0
+
+#: Puts something into one room.
+Fill = Callable[[Board, Room, Family, np.random.Generator], None]
+
+
+def nothing(board: Board, room: Room, family: Family, generator: np.random.Generator) -> None:
+    """A bare vehicle."""
+
+
+def left_behind(board: Board, room: Room, family: Family, generator: np.random.Generator) -> None:
+    """What an unloaded vehicle still holds: straps, dunnage (TRAIN); pallets, sweepings (TEST)."""
+    style = np.random.default_rng(int(generator.integers(2**31)))
+    LOADS[family]["empty"](Unit(board, room.area, room.depth, style, generator))
+
+
+def heap(kilograms: float) -> Fill:
+    """One heap of that mass on the floor of a room: cartons (TRAIN) or sacks (TEST), as wide as high as deep or so."""
+
+    def fill(board: Board, room: Room, family: Family, generator: np.random.Generator) -> None:
+        density = float(np.exp(generator.uniform(*np.log(DENSITIES))))
+        side = (1000 * kilograms / density) ** (1 / 3)
+        wide, high = (side * float(generator.uniform(0.75, 1.35)) for _ in range(2))
+        x = float(generator.uniform(room.area.left + wide / 2, room.area.right - wide / 2))
+        bottom = room.area.bottom
+        layer = board.blank()
+        if family is Family.TRAIN:
+            layer.slab("paper", rectangle(x - wide / 2, bottom - high, x + wide / 2, bottom), 10)
+        else:
+            layer.pillow("food", ellipse((x, bottom - high / 2), (wide / 2, high / 2)), 10, edge=side / 4)
+        _add(board, layer, kilograms, "paper" if family is Family.TRAIN else "food")
+
+    return fill
+
+
+def person(board: Board, room: Room, family: Family, generator: np.random.Generator) -> None:
+    """Somebody of 75 kg who stands, seen from the side of the vehicle."""
+    x, floor = float(generator.uniform(room.area.left + 40, room.area.right - 40)), room.area.bottom
+    parts: list[tuple[Outline, float]] = [
+        (ellipse((x, floor - 163), (8, 11)), 17),
+        (ellipse((x, floor - 115), (20, 36)), 24),
+        *((rectangle(x + side - 6, floor - 84, x + side + 6, floor), 14.0) for side in (-8, 8)),
+    ]
+    layer = board.blank()
+    for outline, deep in parts:
+        layer.pillow("water", outline, deep, edge=5)
+    _add(board, layer, 75.0, "water")
+
+
+def _add(board: Board, layer: Board, kilograms: float, material: str) -> None:
+    """Adds a layer of one material, as thick as its mass demands."""
+    energy = max(layer.attenuations)
+    area = (1 / board.resolution) ** 2
+    drawn = float(layer.attenuations[energy].sum()) * area / mass_attenuation(material, energy) / 1000
+    for one, total in board.attenuations.items():
+        total += np.float32(kilograms / drawn) * layer.attenuations[one]
+
+
+#: Name -> what is in the vehicles, in one of their rooms.
+CASES: MappingProxyType[str, Fill] = MappingProxyType(
+    {
+        "bare": nothing,
+        "left behind": left_behind,
+        **{f"heap of {kilograms:g} kg": heap(kilograms) for kilograms in HEAPS_KG},
+        "person": person,
+    }
+)
+
+
+def simulate_vehicle(seed: int, family: Family, fill: Fill, conveyance: str = "") -> FreightScan:
+    """A vehicle with `fill` in one of its rooms, at both energies and PITCH_MM. conveyance: one of CONVEYANCES, as
+    often as it comes if left out; the same seed gives the same vehicle."""
+    generator = np.random.default_rng([seed, list(Family).index(family), 3])
+    shares = np.array([one.share for one in CONVEYANCES.values()])
+    drawn = str(generator.choice(list(CONVEYANCES), p=shares / shares.sum()))
+    name = conveyance or drawn
+    board = Board(CONVEYANCES[name].field(generator), PITCH_MM, (CARGO_BEAM.high_mev, CARGO_BEAM.low_mev))
+    rooms = list(CONVEYANCES[name].build(board, generator))
+    fill(board, rooms[int(generator.integers(len(rooms)))], family, generator)
+    levels = expose_freight(board.attenuations, PITCH_MM, generator)
+    boxes = tuple(box_of(board, room.area) for room in rooms)
+    high, low = levels[CARGO_BEAM.high_mev], levels[CARGO_BEAM.low_mev]
+    return FreightScan(high, low, PITCH_MM, (), (), boxes, name, family, seed)
+
+
+def profile_of(energies: int) -> ScannerProfile:
+    """The profile that reads simulated freight of one energy or two."""
+    return ScannerProfile(
+        name="simulated",
+        energies=("high", "low")[:energies],
+        air_value=AIR_LEVEL,
+        bits_stored=16,
+        pixel_pitch_mm=(PITCH_MM, PITCH_MM),
+        rendering="cargo" if energies == 1 else "cargo material",
+    )
+
+
+def exposure_of(scan: FreightScan) -> Exposure:
+    """Its transmission, read as a station reads it."""
+    pages = (scan.high,) if scan.low is None else (scan.high, scan.low)
+    return exposures(Scan(pages, "simulated", "0" * 64), profile_of(len(pages)))[0]
