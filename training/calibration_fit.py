@@ -113,7 +113,7 @@ def calibrate_predictions(
     point = choose_operating_point(index, calibrated, wanted, LEAST_PROBABILITY, reach)
     return CalibrationResult(
         # Maps and thresholds are checked against each other, so they are set together.
-        with_operating_point(spec.model_copy(update={"calibration": fitted.maps}), point),
+        with_operating_point(spec.model_copy(update={"calibration": fitted.maps}), point, index),
         fitted,
         measure_calibration(index, matches, seed),
         measure_calibration(index, cross_fitted(matches, folds, fitted.method), seed),

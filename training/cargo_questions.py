@@ -21,7 +21,9 @@ from training.simulation.freight import AIR_LEVEL, CONVEYANCES, Family, FreightS
 from training.simulation.freight.acquisition import expose_freight
 from training.simulation.freight.board import Board
 from training.simulation.freight.shells import Room
-from training.simulation.freight.stowage import LOADS, box_of
+from training.simulation.freight.records import CargoLoad
+from training.simulation.freight.stowage import LOADS, box_of, consign
+from training.simulation.freight.threats import hide
 from training.simulation.freight.unit import Unit
 from training.simulation.materials import CARGO_BEAM, mass_attenuation
 from training.simulation.outlines import ellipse, rectangle
@@ -132,3 +134,27 @@ def exposure_of(scan: FreightScan) -> Exposure:
     """Its transmission, read as a station reads it."""
     pages = (scan.high,) if scan.low is None else (scan.high, scan.low)
     return exposures(Scan(pages, "simulated", "0" * 64), profile_of(len(pages)))[0]
+
+
+#: Kinds of loads that are all alike, and how often each comes.
+HOMOGENEOUS = MappingProxyType({"cartons": 0.5, "sacks": 0.2, "drums": 0.15, "paper rolls": 0.15})
+#: Vehicles with one room, so that one load is one consignment.
+CLOSED = ("lorry with 40 ft container", "semi-trailer", "box truck", "box wagon")
+
+
+def simulate_homogeneous(seed: int, family: Family, threats: tuple[str, ...] = ()) -> FreightScan:
+    """A vehicle filled with one consignment of goods that are all alike, and threats in it.
+
+    Without threats the same seed gives the same vehicle, load and noise.
+    """
+    generator = np.random.default_rng([seed, list(Family).index(family), 4])
+    name = str(generator.choice(CLOSED))
+    board = Board(CONVEYANCES[name].field(generator), PITCH_MM, (CARGO_BEAM.high_mev, CARGO_BEAM.low_mev))
+    (room,) = CONVEYANCES[name].build(board, generator)
+    kind = str(generator.choice(list(HOMOGENEOUS), p=list(HOMOGENEOUS.values())))
+    areas = consign(board, room, kind, family, generator)
+    objects = hide(board, threats, family, (areas, [room]), [seed, 4])
+    levels = expose_freight(board.attenuations, PITCH_MM, np.random.default_rng([seed, 5]))
+    loads = tuple(CargoLoad(kind, box_of(board, area)) for area in areas)
+    high, low = levels[CARGO_BEAM.high_mev], levels[CARGO_BEAM.low_mev]
+    return FreightScan(high, low, PITCH_MM, objects, loads, (box_of(board, room.area),), name, family, seed)

@@ -107,10 +107,13 @@ def calibrate(
     """Makes scores probabilities, class by class; then chooses alarm scores for a wanted Pfa or Pd, with the cost."""
     from training.calibration_fit import calibrate_weights
     from training.datasets.coco_index import read_coco
+    from training.evaluation.transfer import without_sources
     from training.operating_point import Wanted
     from training.scoring import detector_for
 
-    index = read_coco(data, split, detector_for(weights).spec.class_names)
+    spec = detector_for(weights).spec
+    # What it never saw stays unseen: its thresholds, too, are what is measured on it.
+    index = without_sources(read_coco(data, split, spec.class_names), spec.left_out)
     wanted = Wanted(0.05 if pfa is None and pd is None else pfa, pd)
     result = calibrate_weights(weights, index, wanted, output, seed)
     for name, before, after in (
@@ -137,7 +140,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Scores an ONNX file through the station's pipeline: AP, Pd at Pfa, curves, worst misses and false alarms."""
-    from training.datasets.coco_index import read_coco
+    from training.datasets.coco_index import read_coco, scans_digest
     from training.evaluation.metrics import evaluate
     from training.evaluation.report import EvaluationSetup, write_evaluation
     from training.progress import with_progress
@@ -151,7 +154,13 @@ def evaluate(
     predictions = predict_with(detector, index, with_progress)
     metrics = evaluate(index, predictions, detector.spec.thresholds, seed)
     setup = EvaluationSetup(
-        detector.weights.name, detector.weights.sha256, data.name, split, detector.network.provider.value
+        weights=detector.weights.name,
+        weights_sha256=detector.weights.sha256,
+        data=data.name,
+        split=split,
+        provider=detector.network.provider.value,
+        scans_sha256=scans_digest(index),
+        left_out=detector.spec.left_out,
     )
     path = write_evaluation(output, index, predictions, metrics, setup)
     mean, over = (

@@ -9,7 +9,7 @@ more often in the next training.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from detector.detections import Detections
@@ -17,10 +17,10 @@ from detector.errors import SettingsInvalid
 from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
 from training.scoring import detector_for, predict_with
 
-#: A false alarm scored lower is none: no station alarms on it.
-LEAST_SCORE = 0.1
-#: Weight of a scan with a false alarm of score 1.
-MOST_WEIGHT = 4.0
+#: A score below this share of its class's alarm score is no false alarm in the making: no station alarms on it.
+LEAST_SHARE = 0.5
+#: Weight of a scan with a false alarm of MOST_ALARM times the alarm score or more.
+MOST_WEIGHT, MOST_ALARM = 4.0, 2.0
 #: Largest share of the split that is emphasised: more would turn the training into one on false alarms.
 MOST_SHARE = 0.2
 
@@ -33,27 +33,30 @@ def mine(weights: Path | str, data: Path, split: str = "train") -> dict[str, flo
     """
     detector = detector_for(weights)
     index = read_coco(data, split, detector.spec.class_names)
-    return emphasise(index, predict_with(detector, index))
+    return emphasise(index, predict_with(detector, index), detector.spec.thresholds)
 
 
-def emphasise(index: CocoIndex, predictions: Sequence[Detections]) -> dict[str, float]:
-    """The same for predictions at hand, one for each scan of `index`, in its order."""
+def emphasise(index: CocoIndex, predictions: Sequence[Detections], thresholds: Mapping[str, float]) -> dict[str, float]:
+    """The same for predictions at hand, one a scan of `index`, in its order. thresholds: class -> alarm score."""
     if not any(_clean_classes(scan) for scan in index.scans):
         raise SettingsInvalid(
             "no scan is known to be clean of a class",
             remedy="give scans with `annotated_category_ids` and without boxes",
         )
-    found = [(highest_false_alarm(scan, seen), scan) for scan, seen in zip(index.scans, predictions, strict=True)]
-    alarming = sorted((pair for pair in found if pair[0] >= LEAST_SCORE), key=lambda pair: -pair[0])
+    found = [
+        (highest_false_alarm(scan, seen, thresholds), scan) for scan, seen in zip(index.scans, predictions, strict=True)
+    ]
+    alarming = sorted((pair for pair in found if pair[0] >= LEAST_SHARE), key=lambda pair: -pair[0])
     kept = alarming[: max(1, round(MOST_SHARE * len(index)))]
-    return {scan_name(scan): round(1 + (MOST_WEIGHT - 1) * score, 4) for score, scan in kept}
+    return {scan_name(scan): round(1 + (MOST_WEIGHT - 1) * min(1, share / MOST_ALARM), 4) for share, scan in kept}
 
 
-def highest_false_alarm(scan: AnnotatedScan, found: Detections) -> float:
-    """Highest score of a class that was looked for in the scan and is not there; 0 without any."""
+def highest_false_alarm(scan: AnnotatedScan, found: Detections, thresholds: Mapping[str, float]) -> float:
+    """Highest score, in alarm scores of its class, of one that was looked for and is not there; 0 without any."""
     clean = _clean_classes(scan)
     rows = zip(found.class_ids.tolist(), found.scores.tolist(), strict=True)
-    return max((score for class_id, score in rows if class_id in clean), default=0.0)
+    names = found.class_names
+    return max((score / thresholds[names[class_id]] for class_id, score in rows if class_id in clean), default=0.0)
 
 
 def _clean_classes(scan: AnnotatedScan) -> set[int]:

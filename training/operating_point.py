@@ -2,7 +2,7 @@
 
 >>> point = choose_operating_point(index, predictions, Wanted(pd=0.9))                          # doctest: +SKIP
 >>> print(point.operating_point)                                                                # doctest: +SKIP
->>> spec = with_operating_point(spec, point)                                                    # doctest: +SKIP
+>>> spec = with_operating_point(spec, point, index)                                             # doctest: +SKIP
 
 The rates stand for the scans that chose the thresholds. Their intervals hold the chance in that choice: the scans are
 drawn anew by group, and the thresholds move as each draw would move them. Another split says what they are worth.
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from detector.detections import Detections
 from detector.errors import SettingsInvalid
 from detector.weights_spec import WeightsSpec
-from training.datasets.coco_index import CocoIndex
+from training.datasets.coco_index import CocoIndex, scans_digest
 from training.evaluation.alignment import align
 from training.evaluation.intervals import Draws, Rate, group_draws, group_numbers
 from training.evaluation.operating_curve import (
@@ -130,9 +130,15 @@ def choose_operating_point(
     return ChosenOperatingPoint(chosen.thresholds, classes, together, "; ".join(words))
 
 
-def with_operating_point(spec: WeightsSpec, point: ChosenOperatingPoint) -> WeightsSpec:
-    """`spec` with the thresholds, and the sentence that says where they come from and what they cost."""
-    values = {**spec.model_dump(), "thresholds": point.thresholds, "operating_point": point.operating_point}
+def with_operating_point(spec: WeightsSpec, point: ChosenOperatingPoint, index: CocoIndex) -> WeightsSpec:
+    """`spec` with the thresholds, the sentence that says where they come from and what they cost, and the digest of the
+    scans that they were chosen on."""
+    values = {
+        **spec.model_dump(),
+        "thresholds": point.thresholds,
+        "operating_point": point.operating_point,
+        "chosen_on": scans_digest(index),
+    }
     return WeightsSpec.model_validate(values)
 
 

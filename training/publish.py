@@ -30,6 +30,11 @@ def publish(file: Path, name: str, folder: Path, evaluation: Path, *, default: b
         raise SettingsInvalid(f"cannot read {file}: {error.strerror}", remedy="export it first") from None
     spec, digest = read_spec(name, data), hashlib.sha256(data).hexdigest()
     metrics = _metrics_of(evaluation, digest)
+    if spec.chosen_on and metrics["setup"].get("scans_sha256") == spec.chosen_on:
+        raise SettingsInvalid(
+            f"{evaluation} was measured on the scans that the thresholds were chosen on",
+            remedy="evaluate it on another split, such as test",
+        )
     if spec.precision == "int8":
         require_passed(file)
     if spec.terms == "not stated":

@@ -16,7 +16,7 @@ from detector.normalise import letterbox
 from detector.tile_squares import Look
 from detector.weights import load_weights
 from detector.weights_spec import TrainingSource, WeightsSpec
-from training.datasets.coco_index import CocoIndex
+from training.datasets.coco_index import CocoIndex, scans_digest
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
 from training.evaluation.thresholds import choose_thresholds
@@ -108,6 +108,7 @@ def _with_operating_point(spec: WeightsSpec, draft: Path, validation: CocoIndex,
             **spec.model_dump(),
             "thresholds": chosen.thresholds,
             "operating_point": chosen.operating_point,
+            "chosen_on": scans_digest(validation),
             "metrics": {"validation AP50": {"value": mean.AP50 or 0.0, "n": mean.n}},
         }
     )

@@ -92,7 +92,7 @@ class _Layout:
 
 def is_long(scan: Scan) -> bool:
     """Whether a view of the scan has a side above LONG_SIDE."""
-    return max(max(view.shape[:2]) for view in scan.views) > LONG_SIDE
+    return any(max(view.shape[:2]) > LONG_SIDE for view in scan.views)
 
 
 def needs_sheet(scan: Scan, found: Detections) -> bool:
@@ -146,7 +146,7 @@ def _layout(wholes: UInt8, measures: _Measures, count: int) -> _Layout:
     """The number of columns that shows `count` crops largest when the whole sheet fills the screen."""
 
     def shown_width(layout: _Layout) -> float:
-        height = max(wholes.shape[0], layout.end(count)[1])
+        height = max(int(wholes.shape[0]), layout.end(count)[1])
         return layout.size[0] / max(measures.side, SCREEN_SHAPE * height)
 
     corner = (0, wholes.shape[0] + GAP) if measures.wide else (wholes.shape[1] + GAP, 0)

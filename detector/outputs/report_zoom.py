@@ -39,78 +39,73 @@ function heldInside(place, picture, stage) {
 function fittingScale(picture, stage) {
   return Math.min(stage.width / picture.width, stage.height / picture.height, 1);
 }
-function openZoom(link, name) {
-  const make = (kind, parent, text) => {
+function zoomParts(name) {
+  const make = (kind, parent, text = "") => {
     const made = document.createElement(kind);
-    made.textContent = text || "";
+    made.textContent = text;
     parent.append(made);
     return made;
   };
-  const dialog = make("dialog", document.body), tools = make("div", dialog);
+  const dialog = make("dialog", document.body), tools = make("div", dialog), stage = make("div", dialog);
   dialog.className = "zoom";
+  dialog.setAttribute("aria-label", "Overlay of " + name);
   tools.className = "tools";
   make("bdi", make("h2", tools), name);
-  const scaleShown = make("output", tools), button = (sign, label, action) => {
+  const percent = make("output", tools);
+  const button = (sign, label, action) => {
     const made = make("button", tools, sign);
     made.type = "button";
     made.title = label;
     made.setAttribute("aria-label", label);
     made.addEventListener("click", action);
-    return made;
   };
-  const stage = make("div", dialog), note = make("p", stage, "Loading"), image = make("img", stage);
-  dialog.setAttribute("aria-label", "Overlay of " + name);
   stage.className = "stage";
   stage.tabIndex = 0;
   stage.setAttribute("role", "group");
   stage.setAttribute("aria-label", "Picture: plus and minus zoom, arrows move, 0 fits, 1 shows each pixel");
+  const note = make("p", stage, "Loading"), image = make("img", stage);
   image.alt = "Overlay of " + name;
   image.draggable = false;
+  return {dialog, stage, note, image, percent, button};
+}
+function zoomControl({stage, image, percent}) {
   let place = {scale: 1, x: 0, y: 0}, fitted = true;
-  const size = () => ({width: image.naturalWidth, height: image.naturalHeight});
+  const picture = () => ({width: image.naturalWidth, height: image.naturalHeight});
   const room = () => ({width: stage.clientWidth, height: stage.clientHeight});
   const show = wanted => {
     if (!image.naturalWidth) return;
-    place = heldInside(wanted, size(), room());
+    place = heldInside(wanted, picture(), room());
     image.style.transform = `translate(${place.x}px, ${place.y}px) scale(${place.scale})`;
     image.style.imageRendering = place.scale > 3 ? "pixelated" : "auto";
-    scaleShown.textContent = Math.round(place.scale * 100) + " %";
+    percent.textContent = Math.round(place.scale * 100) + " %";
   };
-  const fit = () => { fitted = true; show({scale: fittingScale(size(), room()), x: 0, y: 0}); };
+  const fit = () => { fitted = true; show({scale: fittingScale(picture(), room()), x: 0, y: 0}); };
   const zoom = (factor, x = stage.clientWidth / 2, y = stage.clientHeight / 2) => {
     fitted = false;
-    show(zoomedAt(place, factor, x, y, fittingScale(size(), room()), 16));
+    show(zoomedAt(place, factor, x, y, fittingScale(picture(), room()), 16));
   };
-  const move = (x, y) => show({scale: place.scale, x: place.x + x, y: place.y + y});
-  button("\\u2212", "Zoom out (-)", () => zoom(1 / 1.5));
-  button("+", "Zoom in (+)", () => zoom(1.5));
-  button("Fit", "Fit to the window (0)", fit);
-  button("1:1", "A pixel of the overlay for a pixel of the screen (1)", () => zoom(1 / place.scale));
-  button("Close", "Close (Escape)", () => dialog.close());
-  image.addEventListener("load", () => { note.remove(); fit(); });
-  image.addEventListener("error", () => {
-    image.remove();
-    note.textContent = "This overlay cannot be shown: the folder overlays/ must stand beside the report.";
-  });
-  image.src = link.href;
-  const at = event => {
+  return {
+    fit, zoom, fitAgain: () => fitted ? fit() : show(place), pixels: () => zoom(1 / place.scale),
+    move: (x, y) => show({scale: place.scale, x: place.x + x, y: place.y + y}),
+    toggle: (x, y) => fitted ? zoom(Math.max(1 / place.scale, 2), x, y) : fit(),
+  };
+}
+function zoomPointers(stage, {zoom, move, toggle}) {
+  const fingers = new Map(), at = event => {
     const corner = stage.getBoundingClientRect();
     return {x: event.clientX - corner.left, y: event.clientY - corner.top};
   };
-  stage.addEventListener("wheel", event => {
-    event.preventDefault();
-    const step = event.deltaY * (event.deltaMode === 1 ? 16 : 1) * (event.ctrlKey ? 8 : 1), point = at(event);
-    zoom(Math.exp(-Math.max(-300, Math.min(300, step)) / 500), point.x, point.y);
-  }, {passive: false});
-  stage.addEventListener("dblclick", event => {
-    const point = at(event);
-    if (fitted) zoom(Math.max(1, 2 * place.scale) / place.scale, point.x, point.y); else fit();
-  });
-  const fingers = new Map();
   const grip = () => {
     const [one, other = one] = fingers.values();
     return {x: (one.x + other.x) / 2, y: (one.y + other.y) / 2, apart: Math.hypot(one.x - other.x, one.y - other.y)};
   };
+  stage.addEventListener("wheel", event => {
+    event.preventDefault();
+    // A pinch on a touch pad arrives as a wheel with ctrlKey and small steps.
+    const step = event.deltaY * (event.deltaMode === 1 ? 16 : 1) * (event.ctrlKey ? 8 : 1), point = at(event);
+    zoom(Math.exp(-Math.max(-300, Math.min(300, step)) / 500), point.x, point.y);
+  }, {passive: false});
+  stage.addEventListener("dblclick", event => toggle(at(event).x, at(event).y));
   stage.addEventListener("pointerdown", event => {
     if (event.button !== 0 || fingers.size === 2) return;
     stage.setPointerCapture(event.pointerId);
@@ -125,12 +120,14 @@ function openZoom(link, name) {
     move(after.x - before.x, after.y - before.y);
     if (before.apart && after.apart) zoom(after.apart / before.apart, after.x, after.y);
   });
-  ["pointerup", "pointercancel"].forEach(kind => stage.addEventListener(kind, event => {
+  for (const kind of ["pointerup", "pointercancel"]) stage.addEventListener(kind, event => {
     fingers.delete(event.pointerId);
     stage.classList.toggle("held", fingers.size > 0);
-  }));
+  });
+}
+function zoomKeys(dialog, {fit, zoom, pixels, move}) {
   const keys = {
-    "+": () => zoom(1.5), "=": () => zoom(1.5), "-": () => zoom(1 / 1.5), "0": fit, "1": () => zoom(1 / place.scale),
+    "+": () => zoom(1.5), "=": () => zoom(1.5), "-": () => zoom(1 / 1.5), "0": fit, "1": pixels,
     ArrowLeft: () => move(120, 0), ArrowRight: () => move(-120, 0), ArrowUp: () => move(0, 120),
     ArrowDown: () => move(0, -120),
   };
@@ -139,13 +136,28 @@ function openZoom(link, name) {
     event.preventDefault();
     keys[event.key]();
   });
-  const resized = () => fitted ? fit() : show(place);
-  window.addEventListener("resize", resized);
+}
+function openZoom(link, name) {
+  const parts = zoomParts(name), {dialog, stage, note, image, button} = parts, control = zoomControl(parts);
+  button("\u2212", "Zoom out (-)", () => control.zoom(1 / 1.5));
+  button("+", "Zoom in (+)", () => control.zoom(1.5));
+  button("Fit", "Fit to the window (0)", control.fit);
+  button("1:1", "A pixel of the overlay for a pixel of the screen (1)", control.pixels);
+  button("Close", "Close (Escape)", () => dialog.close());
+  zoomPointers(stage, control);
+  zoomKeys(dialog, control);
+  image.addEventListener("load", () => { note.remove(); control.fit(); });
+  image.addEventListener("error", () => {
+    image.remove();
+    note.textContent = "This overlay cannot be shown: the folder overlays/ must stand beside the report.";
+  });
+  window.addEventListener("resize", control.fitAgain);
   dialog.addEventListener("close", () => {
-    window.removeEventListener("resize", resized);
+    window.removeEventListener("resize", control.fitAgain);
     dialog.remove();
     link.focus();
   });
+  image.src = link.href;
   dialog.showModal();
   stage.focus();
 }

@@ -35,7 +35,8 @@ def load(height: int, width: int, kind: Any = np.uint16) -> Pixels:
     blocks = np.random.default_rng(7).integers(40, 220, (height // 50 + 1, width // 50 + 1)).astype(np.uint8)
     view = np.repeat(np.repeat(blocks, 50, 0), 50, 1)[:height, :width].astype(kind)
     view[:20] = 240
-    return view * np.asarray(257 if kind == np.uint16 else 1, kind)
+    scaled: Pixels = view * np.asarray(257 if kind == np.uint16 else 1, kind)
+    return scaled
 
 
 def found(*boxes: Box, views: tuple[int, ...] = (), scores: tuple[float, ...] = ()) -> Detections:
@@ -120,14 +121,23 @@ def test_every_shape_gives_a_sheet_within_bounds(size: tuple[int, int]) -> None:
     assert longest * 0.98 <= picture.shape[1] <= longest and picture.shape[0] <= 1.6 * longest < overlay.LARGEST_OVERLAY
 
 
+def test_marks_lie_where_the_items_are_in_the_shrunk_whole() -> None:
+    picture = long_scan.sheet(Scan((load(1000, 8192, np.uint8),), "a", "0"), found((6000, 700, 6040, 730)))
+    rows, columns = np.nonzero(coloured(picture[:500]))
+    assert (columns.min() + columns.max()) / 2 == pytest.approx(3010, abs=3) and rows.max() == pytest.approx(376, abs=6)
+
+
 def test_the_strongest_get_crops_and_the_rest_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
     write = long_scan._write
-    monkeypatch.setattr(
-        long_scan, "_write", lambda canvas, text, *rest: (written.append(text), write(canvas, text, *rest))[1]
-    )
+
+    def noted(canvas: Any, text: str, *rest: Any) -> int:
+        written.append(text)
+        return write(canvas, text, *rest)
+
+    monkeypatch.setattr(long_scan, "_write", noted)
     scores = tuple(np.linspace(0.5, 0.9, 19).tolist())
-    boxes = [(100 + 110 * index, 200, 130 + 110 * index, 230) for index in range(19)]
+    boxes: list[Box] = [(100 + 110 * index, 200, 130 + 110 * index, 230) for index in range(19)]
     long_scan.sheet(Scan((load(800, 2400),), "a", "0"), found(*boxes, scores=scores))
     assert written[0] == "The whole, the 12 strongest, and 7 more framed without a number"
     assert [text for text in written if text.isdecimal()] == [str(number) for number in range(1, 13)]
@@ -137,17 +147,17 @@ def test_the_strongest_get_crops_and_the_rest_is_told_in_words(monkeypatch: pyte
 
 
 def test_views_share_one_sheet_and_one_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[list[str]] = []
-    draw = long_scan.draw_marks
-    monkeypatch.setattr(
-        long_scan,
-        "draw_marks",
-        lambda picture, marks, *rest: (seen.append([m.text for m in marks]), draw(picture, marks, *rest))[1],
-    )
+    numbers: list[list[str]] = []
+
+    def noted(picture: Any, marks: list[Mark], *rest: Any) -> Any:
+        numbers.append([mark.text for mark in marks])
+        return draw_marks(picture, marks, *rest)
+
+    monkeypatch.setattr(long_scan, "draw_marks", noted)
     views = (load(500, 2400), load(400, 2200))
     detections = found(SMALL, SMALL, SMALL, views=(1, 0, 1), scores=(0.5, 0.6, 0.7))
     picture = long_scan.sheet(Scan(views, "a", "0"), detections)
-    assert seen == [["2"], ["1", "3"]]
+    assert numbers == [["2"], ["1", "3"]]
     assert picture.shape[1] == 2400 and (picture[500:508] == 60).all() and (picture[520:900, 2300:] == 255).all()
 
 
@@ -165,7 +175,9 @@ def test_the_whole_and_its_parts_show_what_render_shows(shape: tuple[int, ...]) 
 
 
 def test_eight_bits_are_shown_as_they_are_and_nothing_as_air() -> None:
-    view = load(900, 2600, np.uint8)
+    view = load(1700, 3000, np.uint8)
+    # Between the samples, and darker and brighter than all of them.
+    view[501, 501], view[503, 503] = 0, 255
     assert np.array_equal(ShownView(view).whole(1.0)[:, :, 2], view)
     assert (ShownView(np.zeros((900, 2600), np.uint16)).whole(0.5) == 255).all()
 
@@ -196,7 +208,7 @@ def test_a_crop_holds_its_item_with_context_and_no_strip_of_air(box: Box) -> Non
 def test_a_view_smaller_than_a_crop_stands_on_air() -> None:
     view = np.broadcast_to(np.linspace(40, 190, 3000), (40, 3000)).astype(np.uint8)
     crop, at, factor = cropped(ShownView(view), (1500, 10, 1530, 30), (600, 450))
-    dark = (crop[:, :, 0] < 200).any(axis=1)
+    dark = np.asarray((crop[:, :, 0] < 200).any(axis=1))
     assert (
         dark.sum() == pytest.approx(40 * factor, abs=1) and dark[at[1] : at[3]].all() and not dark[0] and not dark[-1]
     )

@@ -324,14 +324,18 @@ def test_a_source_or_a_scanner_is_left_out() -> None:
         split_without(index_of(one, two), "set")
 
 
-def written_metrics(path: Path, ap50: float, interval: list[float] | None, n: int = 40) -> Path:
+def written_metrics(
+    path: Path, ap50: float, interval: list[float] | None, n: int = 40, left_out: tuple[str, ...] = ()
+) -> Path:
     part = {"scans": 30, "n": n, "AP50": ap50, "AP50_interval": interval}
-    path.write_text(json.dumps({"sources": {"set": part}, "scanners": {"set/5": part}}))
+    path.write_text(
+        json.dumps({"sources": {"set": part}, "scanners": {"set/5": part}, "setup": {"left_out": left_out}})
+    )
     return path
 
 
 def test_transfer_table(tmp_path: Path) -> None:
-    without = written_metrics(tmp_path / "without.json", 0.3, [0.2, 0.4])
+    without = written_metrics(tmp_path / "without.json", 0.3, [0.2, 0.4], left_out=("set/5", "set"))
     within = written_metrics(tmp_path / "within.json", 0.6, [0.5, 0.7])
     (row,) = transfer_table([Transfer("set/5", without, within)])
     assert row.ratio == pytest.approx(0.5) and row.ratio_interval is not None
@@ -342,6 +346,9 @@ def test_transfer_table(tmp_path: Path) -> None:
     )
     with pytest.raises(SettingsInvalid, match="no boxes of set/6"):
         transfer_table([Transfer("set/6", without, within)])
+    for pair in ((within, within), (without, without)):
+        with pytest.raises(SettingsInvalid, match="left"):
+            transfer_table([Transfer("set/5", *pair)])
     fewer = written_metrics(tmp_path / "fewer.json", 0.6, None, n=39)
     with pytest.raises(SettingsInvalid, match="30 scans with 40 boxes against 30 with 39"):
         transfer_table([Transfer("set", without, fewer)])

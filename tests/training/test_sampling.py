@@ -11,7 +11,7 @@ import pytest
 from detector.detections import Detections
 from detector.errors import SettingsInvalid
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
-from training.hard_negatives import MOST_WEIGHT, emphasise, scan_name, write_emphasis
+from training.hard_negatives import MOST_ALARM, MOST_WEIGHT, emphasise, scan_name, write_emphasis
 from training.recipe import Recipe
 from training.sampling import SampleOrder, emphasis_factors, repeat_factors, sampling_weights, source_factors
 
@@ -73,11 +73,12 @@ def test_scans_that_raise_false_alarms_are_emphasised_and_no_others(tmp_path: Pa
         scan_of([], "quiet.png"),
         *[scan_of([0], f"filler_{number}.png") for number in range(10)],
     ]
-    seen = [found((0, 0.9), (1, 0.2)), found((0, 0.95)), found((1, 0.5)), found((1, 0.99)), found((0, 0.05))]
+    # Shares of the alarm scores: 1.8, none, 1, none (not looked for), 0.1.
+    seen = [found((0, 0.9), (1, 0.2)), found((0, 0.95)), found((1, 0.2)), found((1, 0.99)), found((0, 0.05))]
     index = CocoIndex(NAMES, tuple(scans))
-    emphasis = emphasise(index, [*seen, *[found()] * 10])
+    emphasis = emphasise(index, [*seen, *[found()] * 10], dict(zip(NAMES, (0.5, 0.2, 0.5), strict=True)))
     assert list(emphasis) == ["train/worst.png", "train/has_one_sees_other.png"]
-    assert emphasis["train/worst.png"] == pytest.approx(1 + (MOST_WEIGHT - 1) * 0.9)
+    assert emphasis["train/worst.png"] == pytest.approx(1 + (MOST_WEIGHT - 1) * 1.8 / MOST_ALARM)
     write_emphasis(emphasis, tmp_path / "emphasis.json")
     factors = emphasis_factors(index, tmp_path / "emphasis.json")
     assert factors[0] == emphasis["train/worst.png"] and (factors[3:] == 1).all()
@@ -88,7 +89,7 @@ def test_scans_that_raise_false_alarms_are_emphasised_and_no_others(tmp_path: Pa
 def test_hard_negatives_need_scans_known_to_be_clean() -> None:
     index = CocoIndex(NAMES, (scan_of([0], annotated=(True, False, False)),))
     with pytest.raises(SettingsInvalid, match="clean"):
-        emphasise(index, [found()])
+        emphasise(index, [found()], dict.fromkeys(NAMES, 0.5))
 
 
 @pytest.mark.parametrize(

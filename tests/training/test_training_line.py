@@ -188,7 +188,7 @@ def test_a_failed_gate_leaves_no_file(run: Path, data: Path, tmp_path: Path, mon
 def test_evaluate_and_publish_put_a_measured_file_into_weights(released: Path, data: Path, tmp_path: Path) -> None:
     runner = CliRunner()
     evaluated = runner.invoke(
-        app, ["evaluate", str(released), "--data", str(data), "--split", "val", "--output", str(tmp_path / "eval")],
+        app, ["evaluate", str(released), "--data", str(data), "--split", "train", "--output", str(tmp_path / "eval")],
         catch_exceptions=False,
     )  # fmt: skip
     assert evaluated.exit_code == 0
@@ -203,6 +203,13 @@ def test_evaluate_and_publish_put_a_measured_file_into_weights(released: Path, d
     entry = read_manifest(weights).weights["small"]
     assert (weights / entry.file).stat().st_size == entry.size
     assert "for tests" in (weights / "README.md").read_text()
+    # On the scans that the alarm scores were chosen on, every network is better than it is.
+    document["setup"]["scans_sha256"] = load_weights(released).spec.chosen_on
+    (tmp_path / "flattering.json").write_text(json.dumps(document))
+    arguments[5] = str(tmp_path / "flattering.json")
+    refused = runner.invoke(app, arguments)
+    assert isinstance(refused.exception, SettingsInvalid) and "chosen on" in str(refused.exception)
+    arguments[5] = str(metrics)
     # Published again, the card is replaced, not repeated.
     runner.invoke(app, arguments, catch_exceptions=False)
     assert (weights / "README.md").read_text().count("## small") == 1

@@ -9,6 +9,7 @@ an image may carry: `subset`, `group` and `scanner`, see AnnotatedScan.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections import Counter
@@ -64,6 +65,12 @@ class CocoIndex:
         """Number of boxes of each class, ignored ones left out."""
         counts = Counter(int(index) for scan in self.scans for index in scan.class_ids[~scan.ignore])
         return {name: counts[index] for index, name in enumerate(self.class_names)}
+
+
+def scans_digest(index: CocoIndex) -> str:
+    """SHA-256, hex, of which scans these are: names and sizes, in any order and under any classes."""
+    names = sorted(f"{scan.path.name} {scan.width} {scan.height} {scan.source}" for scan in index.scans)
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 
 def read_coco(data: Path, split: str, class_names: tuple[str, ...] | None = None) -> CocoIndex:

@@ -25,13 +25,18 @@ _PACKAGES = ("onnxruntime", "opencv-python-headless", "numpy", "faster-coco-eval
 
 @dataclass(frozen=True)
 class EvaluationSetup:
-    """What was measured, on what. weights: name. provider: the execution provider that really ran. data: the folder."""
+    """What was measured, on what. weights: name. provider: the execution provider that really ran. data: the folder.
+
+    scans_sha256: of `scans_digest`. left_out: sources and scanners that the weights say they never saw.
+    """
 
     weights: str
     weights_sha256: str
     data: str
     split: str
     provider: str
+    scans_sha256: str = ""
+    left_out: tuple[str, ...] = ()
 
 
 def write_evaluation(

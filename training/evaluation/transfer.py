@@ -72,6 +72,14 @@ def split_without(index: CocoIndex, source: str) -> CocoIndex:
     return replace(index, scans=kept)
 
 
+def without_sources(index: CocoIndex, sources: Iterable[str]) -> CocoIndex:
+    """The scans that are of none of `sources`, which need not all be there. Raises SettingsInvalid if none is left."""
+    for source in sources:
+        if any(is_of(scan, source) for scan in index.scans):
+            index = split_without(index, source)
+    return index
+
+
 def split_only(index: CocoIndex, source: str) -> CocoIndex:
     """The scans of `source` alone, to test on. Raises SettingsInvalid when there are none."""
     kept = tuple(scan for scan in index.scans if is_of(scan, source))
@@ -104,6 +112,7 @@ def transfer_markdown(rows: Sequence[TransferRow]) -> str:
 
 def _row(transfer: Transfer) -> TransferRow:
     without, within = (_measured(path, transfer.source) for path in (transfer.without, transfer.within))
+    _require_left_out(transfer)
     if (without.scans, without.n) != (within.scans, within.n):
         raise SettingsInvalid(
             f"{transfer.source}: {without.scans} scans with {without.n} boxes against {within.scans} with {within.n}",
@@ -111,6 +120,18 @@ def _row(transfer: Transfer) -> TransferRow:
         )
     ratio = without.AP50 / within.AP50 if within.AP50 else None
     return TransferRow(transfer.source, without, within, ratio, _ratio_interval(without, within))
+
+
+def _require_left_out(transfer: Transfer) -> None:
+    """The row says `never seen` and `trained on it`: each file must bear that out."""
+    for path, expected in ((transfer.without, True), (transfer.within, False)):
+        left_out = json.loads(path.read_bytes()).get("setup", {}).get("left_out", ())
+        if (transfer.source in left_out) is not expected:
+            said = f"left out {', '.join(left_out)}" if left_out else "left nothing out"
+            raise SettingsInvalid(
+                f"{path}: its weights {said}; {transfer.source} must{'' if expected else ' not'} be among that",
+                remedy="train one network with `leave_out` and one without, then evaluate both",
+            )
 
 
 def _ratio_interval(without: Measured, within: Measured) -> Interval | None:
