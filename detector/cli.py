@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from rich.prompt import Prompt
 
 from detector.batch import BatchOptions, run_batch
 from detector.console import print_summary, progress_of
@@ -26,6 +27,7 @@ from detector.scanner_profile import load_profile
 from detector.settings import Policy, load_policy
 from detector.terminal import stderr
 from detector.weights import load_weights, read_manifest
+from detector.weights_choice import choose_weights
 
 
 class Exit(IntEnum):
@@ -78,8 +80,9 @@ def scan(
     if not found.sources:
         raise SettingsInvalid("no scans found", remedy="name files or folders that hold scans")
     profile = load_profile(scanner) if scanner else None
+    chosen = choose_weights(weights, profile, _ask if sys.stdin.isatty() else None)
     detector = Detector(
-        weights, policy=rules, provider=provider, threads=threads, batch=batch, tile=tile, scanner=profile
+        chosen, policy=rules, provider=provider, threads=threads, batch=batch, tile=tile, scanner=profile
     )
     options = BatchOptions(overlay, report)
     with progress_of(len(sources), quiet=quiet) as progress:
@@ -89,6 +92,11 @@ def scan(
         raise typer.Exit(Exit.ALARM)
     if summary.decisions[Decision.REFER]:
         raise typer.Exit(Exit.REFERRED)
+
+
+def _ask(names: Sequence[str]) -> str:
+    stderr.print(f"Weights that know this scanner's pictures: {', '.join(names)}", markup=False)
+    return Prompt.ask("Which", choices=list(names), console=stderr)
 
 
 def _tell_left_out(left_out: Counter[str], *, quiet: bool) -> None:

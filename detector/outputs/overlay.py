@@ -39,8 +39,8 @@ THUMBNAIL_BOX = (168, 112)
 def write_overlay(scan: Scan, inspection: Inspection, thresholds: EffectiveThresholds, folder: Path) -> Path:
     """Draws all views of `scan`, one below the other, into `folder` as JPEG; the name is `overlay_name`'s.
 
-    Boxes are in pixels of the view as stored; the picture is the scan's size unless that is very small or very large.
-    `folder` must exist. Raises OSError.
+    Boxes are in pixels of the view as stored; the picture is the scan's size unless that is very small or very large,
+    or a sheet where an item could not be made out otherwise. `folder` must exist. Raises OSError.
     """
     found = decisive(inspection.detections, thresholds)
     picture = sheet(scan, found) if needs_sheet(scan, found) else _whole(scan, found)

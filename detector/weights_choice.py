@@ -1,0 +1,40 @@
+"""Which weights a run takes: those asked for, those of the scanner's profile, or those that know its rendering."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from detector.errors import SettingsInvalid
+from detector.scanner_profile import ScannerProfile
+from detector.weights import load_weights, read_manifest
+
+#: Shipped names to choose from -> the one chosen.
+Ask = Callable[[Sequence[str]], str]
+
+
+def choose_weights(asked: str, scanner: ScannerProfile | None, ask: Ask | None) -> str:
+    """Name or file of the weights; empty for the default.
+
+    ask: asks a person; None where none is there. Raises SettingsInvalid when it is for a person to choose and none is
+    there: a guess between weights for bags and for containers would look at the scans with the wrong eyes.
+    """
+    if asked or scanner is None or scanner.weights:
+        return asked or (scanner.weights if scanner else "")
+    known = knowing(scanner.rendering)
+    default = read_manifest().default
+    if default in known or not known:
+        # Where none knows the rendering, every scan is referred, and the reason says so.
+        return default
+    if len(known) == 1:
+        return known[0]
+    if ask is None:
+        raise SettingsInvalid(
+            f"several weights know {scanner.rendering!r} scans: {', '.join(known)}",
+            remedy="give --weights, or `weights` in the scanner's profile",
+        )
+    return ask(known)
+
+
+def knowing(rendering: str) -> list[str]:
+    """Shipped weights that were trained on scans drawn so, by name. Raises WeightsRejected for an altered file."""
+    return [name for name in sorted(read_manifest().weights) if rendering in load_weights(name).spec.renderings]
