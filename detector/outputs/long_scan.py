@@ -10,6 +10,7 @@ whole, each item stands as large as it is stored or larger, with what is around 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,14 +28,12 @@ LONG_SIDE = 2048
 #: Pixels across of the screen that a sheet is laid out for, its width over its height, and the length on it below which
 #: an item needs a crop.
 SCREEN, SCREEN_SHAPE, LEGIBLE = 1600, 1.6, 100
-#: Pixels across of a sheet at most: two and a half screens, so that zooming in shows more.
+#: Pixels across of a sheet at most: two and a half screens, so that zooming in shows more. No sheet is higher than that.
 SHEET_SIDE = 4096
 #: Crops on a sheet at most; the fewest and the most that stand side by side on the whole width of it.
 MOST_CROPS, FEWEST, MOST = 12, 3, 7
-#: Views one below the other are wide from this quotient of sides: crops go below them, else to their right.
-WIDE = 1.5
-#: Share of a sheet's width that views may take, across and down, where they are not wide.
-NARROW_ACROSS, NARROW_DOWN = 0.55, 0.75
+#: Share of a sheet's width that views may take, across and down, where crops stand to their right.
+BESIDE_ACROSS, BESIDE_DOWN = 0.55, 0.75
 #: Width of a crop over its height.
 CROP_SHAPE = 4 / 3
 #: Height of letters, width of lines, height of a line of words and least side of a frame, in pixels of the screen.
@@ -47,36 +46,32 @@ _DIM: ColourPair = ((AIR, AIR, AIR), (95, 95, 95))
 
 
 @dataclass(frozen=True)
-class _Measures:
-    """Of a sheet, in its pixels. side: across. wide: crops below the views. scale: of the views."""
+class _Layout:
+    """A sheet in its pixels. side: across. scale: of the views. wholes: width and height of the views.
+
+    corner: top left of the line of words that the crops stand below. size: width and height of a crop.
+    """
 
     side: int
-    wide: bool
     scale: float
+    wholes: tuple[int, int]
+    corner: tuple[int, int]
+    columns: int
+    size: tuple[int, int]
 
     def on_screen(self, length: float) -> int:
         """What `length` pixels of the screen are on the sheet."""
         return max(2, round(length * self.side / SCREEN))
 
     @property
+    def words(self) -> int:
+        """Height of a line of words; one stands above each crop too."""
+        return self.on_screen(WORDS)
+
+    @property
     def pen(self) -> Pen:
-        """For all words and lines on it."""
+        """For all words and lines."""
         return Pen(self.on_screen(LINE), LETTERS / 22 * self.side / SCREEN)
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """Where the crops stand on a sheet, in its pixels.
-
-    corner: top left of the line of words that they stand below. size: width and height of a crop. words: height of a
-    line of words; one stands above each crop too.
-    """
-
-    corner: tuple[int, int]
-    columns: int
-    size: tuple[int, int]
-    words: int
-    pen: Pen
 
     def place(self, index: int) -> tuple[int, int]:
         """Top left corner of the words above the crop with this index."""
@@ -85,9 +80,14 @@ class _Layout:
         return self.corner[0] + column * (self.size[0] + GAP), self.corner[1] + down
 
     def end(self, count: int) -> tuple[int, int]:
-        """What is right of and below `count` crops and the words above them."""
+        """Width and height of the sheet with `count` crops."""
         right, below = self.place(min(count, self.columns) - 1)[0], self.place(count - 1)[1]
-        return right + self.size[0], below + self.words + self.size[1]
+        return max(self.wholes[0], right + self.size[0]), max(self.wholes[1], below + self.words + self.size[1])
+
+    def legibility(self, count: int) -> float:
+        """How large views and `count` crops are when the sheet fills the screen: the product of their widths on it."""
+        across = max(self.side, SCREEN_SHAPE * self.end(count)[1])
+        return self.size[0] * self.wholes[0] / across**2
 
 
 def is_long(scan: Scan) -> bool:
@@ -107,58 +107,47 @@ def needs_sheet(scan: Scan, found: Detections) -> bool:
 def sheet(scan: Scan, found: Detections) -> UInt8:
     """(H, W, 3) RGB: views one below the other, all of `found` framed, the MOST_CROPS strongest numbered and cut out.
 
-    W is SHEET_SIDE at most, H below one and a half times that. `found` is not empty.
+    Neither side is above SHEET_SIDE. `found` is not empty.
     """
     shown, ranked = [ShownView(view) for view in scan.views], found.sorted_by_score()
-    measures = _measures(shown)
-    wholes = stacked([_marked(view, ranked, number, measures) for number, view in enumerate(shown)])
     crops = ranked[:MOST_CROPS]
-    layout = _layout(wholes, measures, len(crops))
-    right, below = layout.end(len(crops))
-    canvas = np.full((max(wholes.shape[0], below), max(wholes.shape[1], right), 3), AIR, np.uint8)
+    layout = max(_layouts(shown), key=lambda one: one.legibility(len(crops)))
+    width, height = layout.end(len(crops))
+    canvas = np.full((height, width, 3), AIR, np.uint8)
+    wholes = stacked([_marked(view, ranked, number, layout) for number, view in enumerate(shown)])
     canvas[: wholes.shape[0], : wholes.shape[1]] = wholes
-    _write(canvas, _summary(len(ranked), measures.scale), (*layout.corner, measures.side), layout, _DIM)
+    _write(canvas, _summary(len(ranked), layout.scale), (*layout.corner, width), layout, _DIM)
     for index, (one, class_id) in enumerate(zip(crops, crops.class_ids.tolist(), strict=True)):
         _draw_crop(canvas, layout, index, one, shown, colours_of(class_id))
     return canvas
 
 
-def _measures(shown: list[ShownView]) -> _Measures:
+def _layouts(shown: list[ShownView]) -> Iterator[_Layout]:
+    """Crops below the views and to their right, in every number of columns that suits."""
     across, down = max(view.width for view in shown), sum(view.height for view in shown)
-    side, wide = min(SHEET_SIDE, max(across, down)), across >= WIDE * down
-    limits = (side / across,) if wide else (1.0, NARROW_ACROSS * side / across, NARROW_DOWN * side / down)
-    return _Measures(side, wide, min(limits))
+    side = min(SHEET_SIDE, max(across, down))
+    for below in (True, False):
+        scale = side / across if below else min(BESIDE_ACROSS * side / across, BESIDE_DOWN * side / down)
+        scale = min(1.0, scale)
+        sizes = [view.size(scale) for view in shown]
+        wholes = (max(width for width, _ in sizes), sum(height for _, height in sizes) + GAP * (len(shown) - 1))
+        corner = (0, wholes[1] + GAP) if below else (wholes[0] + GAP, 0)
+        share = 1 - corner[0] / side
+        for columns in range(math.ceil(FEWEST * share), math.floor(MOST * share) + 1):
+            width = (side - corner[0] - GAP * (columns - 1)) // columns
+            yield _Layout(side, scale, wholes, corner, columns, (width, round(width / CROP_SHAPE)))
 
 
-def _marked(view: ShownView, ranked: Detections, number: int, measures: _Measures) -> UInt8:
+def _marked(view: ShownView, ranked: Detections, number: int, layout: _Layout) -> UInt8:
     """The view with this number, shrunk, with the marks of its own detections; their numbers count all views."""
-    picture = view.whole(measures.scale)
+    picture = view.whole(layout.scale)
     own = np.flatnonzero(ranked.views == number)
     marks = [
         Mark(f"{rank + 1}" if rank < MOST_CROPS else "", box, colours)
-        for rank, (_, box, colours) in zip(own.tolist(), boxes(ranked[own], picture, measures.scale), strict=True)
+        for rank, (_, box, colours) in zip(own.tolist(), boxes(ranked[own], picture, layout.scale), strict=True)
     ]
-    draw_marks(picture, marks, measures.pen, measures.on_screen(LEAST_FRAME))
+    draw_marks(picture, marks, layout.pen, layout.on_screen(LEAST_FRAME))
     return picture
-
-
-def _layout(wholes: UInt8, measures: _Measures, count: int) -> _Layout:
-    """The number of columns that shows `count` crops largest when the whole sheet fills the screen."""
-
-    def shown_width(layout: _Layout) -> float:
-        height = max(int(wholes.shape[0]), layout.end(count)[1])
-        return layout.size[0] / max(measures.side, SCREEN_SHAPE * height)
-
-    corner = (0, wholes.shape[0] + GAP) if measures.wide else (wholes.shape[1] + GAP, 0)
-    share = 1 - corner[0] / measures.side
-    possible = range(math.ceil(FEWEST * share), math.floor(MOST * share) + 1)
-    return max((_grid(corner, columns, measures) for columns in possible), key=shown_width)
-
-
-def _grid(corner: tuple[int, int], columns: int, measures: _Measures) -> _Layout:
-    width = (measures.side - corner[0] - GAP * (columns - 1)) // columns
-    size = (width, round(width / CROP_SHAPE))
-    return _Layout(corner, columns, size, measures.on_screen(WORDS), measures.pen)
 
 
 def _summary(count: int, scale: float) -> str:

@@ -30,9 +30,13 @@ class ShownView:
         #: Pixels across and down.
         self.width, self.height = int(view.shape[1]), int(view.shape[0])
 
+    def size(self, scale: float) -> tuple[int, int]:
+        """Width and height times `scale`, each at least a pixel."""
+        return max(1, round(self.width * scale)), max(1, round(self.height * scale))
+
     def whole(self, scale: float) -> UInt8:
-        """(H * scale, W * scale, 3) RGB, at least a pixel each way, that may be drawn on."""
-        return self._picture(self._view, (max(1, round(self.width * scale)), max(1, round(self.height * scale))))
+        """(height, width, 3) RGB of `size(scale)` that may be drawn on."""
+        return self._picture(self._view, self.size(scale))
 
     def part(self, region: Rectangle, size: tuple[int, int]) -> UInt8:
         """(height, width, 3) RGB of size (width, height): the pixels x1 <= x < x2, y1 <= y < y2, inside the view."""

@@ -20,7 +20,7 @@ from training.evaluation.alignment import intersection_over_union
 
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-RETRAINING = (REPOSITORY / "docs" / "retraining.md").read_text(encoding="utf-8")
+PAGES = {name: (REPOSITORY / "docs" / name).read_text(encoding="utf-8") for name in ("retraining.md", "cargo.md")}
 
 
 def blocks(language: str) -> list[str]:
@@ -93,12 +93,12 @@ def test_every_option_that_readme_names_exists(line: str) -> None:
     require_options(line)
 
 
-def test_every_command_of_the_page_on_retraining_exists() -> None:
-    blocks = "".join(re.findall(r"```bash\n(.*?)```", RETRAINING, re.DOTALL))
-    lines = re.findall(r"^(roentgate.*?)(?:#.*)?$", blocks, re.MULTILINE) + re.findall(
-        r"`(roentgate[^`]*)`", RETRAINING
-    )
-    assert len(lines) > 15
+@pytest.mark.parametrize(("name", "fewest"), [("retraining.md", 15), ("cargo.md", 8)])
+def test_every_command_of_a_page_exists(name: str, fewest: int) -> None:
+    page = PAGES[name]
+    blocks = "".join(re.findall(r"```bash\n(.*?)```", page, re.DOTALL))
+    lines = re.findall(r"^(roentgate.*?)(?:#.*)?$", blocks, re.MULTILINE) + re.findall(r"`(roentgate[^`]*)`", page)
+    assert len(lines) > fewest
     for line in {line.split(" --set")[0] for line in lines}:
         require_options(line)
 
@@ -115,7 +115,7 @@ def require_options(line: str) -> None:
     program, *words = line.split("roentgate", 1)[1].split()
     module = "training.cli" if program == "-train" else "detector.cli"
     words = words if program == "-train" else [program, *words]
-    command = words[:2] if words[0] in ("data", "weights", "scanner") else words[:1]
+    command = words[:2] if words[0] in ("data", "weights", "scanner", "cargo") else words[:1]
     done = subprocess.run(
         [sys.executable, "-c", f"from {module} import main; main()", *command, "--help"],
         cwd=REPOSITORY, capture_output=True, text=True, timeout=120, env={**os.environ, "COLUMNS": "250"},
