@@ -183,7 +183,13 @@ class Detector:
         """Doubts and notes on a scan that was seen."""
         opaque = opaque_doubt(seen.opaque, self.policy.refer_opaque_share)
         trained = "" if seen.rendering in self.spec.renderings else self._untrained(seen.rendering)
-        doubts = (opaque, trained, pitch_doubt(self.spec.look, pitch), *map(doubt, seen.images), *seen.doubts)
+        doubts = (
+            opaque,
+            trained,
+            pitch_doubt(self.spec.look, self.tile_pixels, pitch),
+            *map(doubt, seen.images),
+            *seen.doubts,
+        )
         air = sum(tile.square is None for tile in tiles)
         skipped = f"air: {air} of {len(tiles)} tiles hold nothing else and were passed over" if air else ""
         notes = (opaque_note(seen.opaque), *seen.notes, skipped)

@@ -79,10 +79,13 @@ def tile_size(look: Look, asked: int | None, pitch_mm: tuple[float, float] | Non
     return TileSize(across, down, look.passes)
 
 
-def pitch_doubt(look: Look, pitch_mm: tuple[float, float] | None) -> str:
-    """Why the scale of a scan is not one that the network knows; empty where it is, or where it knows no scale."""
+def pitch_doubt(look: Look, asked: int | None, pitch_mm: tuple[float, float] | None) -> str:
+    """Why a scan is not seen at the scale that the network knows; empty where it is, or where it knows none. asked: as
+    for `tile_size`."""
     if look.pixel_pitch_mm is None:
         return ""
+    if asked is not None:
+        return "the size of tiles was set by hand: these weights know one scale, that of --tile auto"
     if pitch_mm is None:
         return "how long a pixel is, is not known: these weights need pixel_pitch_mm in a scanner profile"
     if max(pitch_mm) > COARSEST * look.pixel_pitch_mm:

@@ -28,7 +28,7 @@ LONG_SIDE = 2048
 #: Pixels across of the screen that a sheet is laid out for, its width over its height, and the length on it below which
 #: an item needs a crop.
 SCREEN, SCREEN_SHAPE, LEGIBLE = 1600, 1.6, 100
-#: Pixels across of a sheet at most: two and a half screens, so that zooming in shows more. No sheet is higher than that.
+#: Pixels across and down of a sheet at most: two and a half screens, so that zooming in shows more.
 SHEET_SIDE = 4096
 #: Crops on a sheet at most; the fewest and the most that stand side by side on the whole width of it.
 MOST_CROPS, FEWEST, MOST = 12, 3, 7

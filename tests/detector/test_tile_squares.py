@@ -46,7 +46,7 @@ def test_a_tile_covers_the_same_millimetres_on_every_scanner(
 
 def test_a_network_without_scale_ignores_the_pitch() -> None:
     assert tile_size(BAGS, None, (1.0, 1.0)) == tile_size(BAGS, None, None)
-    assert pitch_doubt(BAGS, None) == ""
+    assert pitch_doubt(BAGS, 640, None) == ""
 
 
 def test_every_pixel_is_in_a_tile_of_the_first_pass_and_the_second_is_larger() -> None:
@@ -93,9 +93,10 @@ def test_tiles_of_air_are_passed_over_but_thin_things_are_not() -> None:
 
 
 def test_the_pitch_must_be_known_and_fine_enough_for_weights_of_one_scale() -> None:
-    assert "pixel_pitch_mm" in pitch_doubt(CARGO, None)
-    assert "9 mm" in pitch_doubt(CARGO, (9.0, 5.0))
-    assert pitch_doubt(CARGO, (COARSEST * 5.0, 2.0)) == ""
+    assert "pixel_pitch_mm" in pitch_doubt(CARGO, None, None)
+    assert "9 mm" in pitch_doubt(CARGO, None, (9.0, 5.0))
+    assert pitch_doubt(CARGO, None, (COARSEST * 5.0, 2.0)) == ""
+    assert "--tile auto" in pitch_doubt(CARGO, 0, (5.0, 5.0))
 
 
 @pytest.fixture

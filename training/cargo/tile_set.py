@@ -113,8 +113,9 @@ def _make(folder: Path, seed: int, job: tuple[str, int]) -> int:
             raise ValueError("a tile could not be written as PNG")
         write_bytes_whole(folder / "images" / split / name, content.tobytes())
         height, width = picture.shape[:2]
-        image = {"file_name": name, "width": width, "height": height, "source": "simulated freight"}
-        records.append({"image": {**image, "group": f"{split}-{number}"}, "annotations": found})
+        group = f"{split}-{number}"
+        image = {"file_name": name, "width": width, "height": height, "source": "simulated freight", "group": group}
+        records.append({"image": image, "annotations": found})
     write_bytes_whole(_journal(folder, split, number), json.dumps(records).encode())
     return number
 
