@@ -24,13 +24,16 @@ def freight_set_command(
     scans: Annotated[int, typer.Option(min=1, help="Simulated scans to train on; each gives about five tiles.")] = 1600,
     validation: Annotated[int, typer.Option(min=1, help="Whole scans to validate on.")] = 220,
     workers: Workers = 1,
+    luggage: Annotated[
+        Path | None, typer.Option(help="Prepared luggage scans whose guns and knives are hidden in the freight, too.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ) -> None:
     """Simulates containers and vehicles with hidden threats, drawn as the station draws them, as a data set for fit."""
     from training.cargo.tile_set import FreightSet, write_freight_set
     from training.progress import with_progress
 
-    wanted = FreightSet(scans, validation, seed)
+    wanted = FreightSet(scans, validation, seed, str(luggage) if luggage else "")
     for _ in with_progress("simulating", write_freight_set(output, wanted, workers), scans + validation):
         pass
     typer.echo(f"wrote {output}: tiles of {scans} scans to train on, {validation} scans to validate on")

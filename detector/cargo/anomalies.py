@@ -1,14 +1,13 @@
-"""What in a homogeneous load differs from the rest of it: regions without their like elsewhere in the same load.
+"""What in a homogeneous load differs from the rest of it: regions that are no named threat, only unlike their like.
 
-A place is described by what an inspector looks at: how dense it is, how rough at several scales, which way its lines
-run, and of which material it is. In a load of one kind of goods every place has many others like it, edges and gaps of
-packages included; what was hidden among them has not. So the score of a place is its distance from the nearest few per
-cent of all other places. Self-similarity as the model of what is normal: Davy, Ehret, Morel and Delbracio, "Reducing
-anomaly detection in images to detection in noise", ICIP 2018.
+A place is described by what an inspector looks at: how dense it is, how rough at two scales, which way its lines run,
+and, with two energies, of which material it is. A load of one kind repeats along the vehicle, so a place is held
+against all others at its height; its score is the distance from them, where the usual distance is 1. A load that
+changes along the vehicle has nothing to compare with: that is said, and no region is given.
 
 >>> found = find_anomalies(exposures(scan, profile)[0], (5.0, 5.0), "MeV")
 >>> found.homogeneity, found.regions
-(0.97, (Anomaly(box_xyxy=(1210, 380, 1290, 444), score=7.1, room=0),))
+(0.93, (Anomaly(box_xyxy=(1208, 376, 1296, 448), score=7.1),))
 """
 
 from __future__ import annotations
@@ -19,16 +18,171 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.cargo.occupancy import WALL_MM, Beam, Occupancy, measure_occupancy
-from detector.cargo.rooms import FLOOR, Box, Cells, Pitch, opened
-from detector.normalisation.air import BAND, Float32, attenuation
+from detector.cargo.occupancy import WALL_MM, Beam, cells_in, measure_occupancy
+from detector.cargo.rooms import FLOOR, Box, Pitch, opened
+from detector.normalisation.air import Float32, attenuation
 from detector.normalisation.exposure import Exposure
 
 Bool = NDArray[np.bool_]
+Where = tuple[slice, slice]
 
-#: Sides of the windows that places are described by, and of the finest detail that noise leaves, mm.
-WINDOW_MM, DETAIL_MM = 130.0, 10.0
-#: Two scales at which roughness is measured, mm.
-SCALES_MM = (10.0, 30.0)
-#: Least squared contrast that roughness tells from noise.
+#: Grid points a cell along each side: detail of 10 mm, the finest that noise leaves.
+FINE = 4
+#: Windows in which texture is described, and over which density and material are averaged, in grid points.
+TEXTURE, DENSITY = 13, 25
+#: Squared contrast below which roughness is noise.
 QUIET = 1e-3
+#: Quotients of attenuation that materials have; what is outside is noise.
+QUOTIENTS = (1.0, 1.4)
+#: How much of the covariance is drawn towards that of features that do not vary together.
+SHRINKAGE = 0.2
+#: Distance in deviations beyond which a place does not count when it is learnt what is usual.
+OUTLYING = 4.0
+#: Cells that a load must have for one to be unlike the others; and that an anomaly has along each side at least.
+LEAST_CELLS, LEAST_SIDE = 400, 4
+#: Cells at the edges of a load, in whose windows is air.
+EDGE = 1
+#: Length of the parts of a load that are held against one another, in cells, and how alike they must be.
+PART, LEAST_HOMOGENEITY = 25, 0.5
+#: Score from which a region is shown: one in ten homogeneous loads of the simulation's TRAIN family reaches it.
+SHOWN = 3.5
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """box_xyxy: in pixels of the scan. score: its distance from its like, at the weakest of its most unlike places;
+    1 is usual. Not a probability, and not to be compared with scores of named threats."""
+
+    box_xyxy: Box
+    score: float
+
+
+@dataclass(frozen=True)
+class LoadComparison:
+    """The load of one view, held against itself.
+
+    homogeneity: 0..1, of the least homogeneous load; None where there is too little load to tell. mixed: whether some
+    load was not compared, being mixed. regions: highest score first. scores: (h, w), 0 where nothing was compared.
+    """
+
+    homogeneity: float | None
+    mixed: bool
+    regions: tuple[Anomaly, ...]
+    scores: Float32
+    cell: tuple[int, int]
+
+
+def find_anomalies(
+    exposure: Exposure, pitch_mm: Pitch, beam: Beam, opaque_transmission: float = 0.002
+) -> LoadComparison:
+    """Regions of each room's load that differ from the rest of it. pitch_mm: side of a pixel across and down.
+
+    Raises ScanWithoutContent as `measure_occupancy`.
+    """
+    occupancy = measure_occupancy(exposure, pitch_mm, beam, opaque_transmission)
+    scores = np.zeros_like(occupancy.map_mm)
+    measured = []
+    for box in occupancy.rooms:
+        where = cells_in(box, occupancy.cell)
+        load = _inner((occupancy.map_mm[where] > WALL_MM).astype(np.uint8))
+        if int(load.sum()) < LEAST_CELLS:
+            continue
+        described = _centred(describe(exposure, where, occupancy.cell), load)
+        alike = homogeneity(described, load)
+        measured.append(alike)
+        if alike >= LEAST_HOMOGENEITY:
+            scores[where] = _scores(described, load)
+    return LoadComparison(
+        homogeneity=min(measured, default=None),
+        mixed=any(alike < LEAST_HOMOGENEITY for alike in measured),
+        regions=_regions(scores, occupancy.cell),
+        scores=scores,
+        cell=occupancy.cell,
+    )
+
+
+def _inner(load: NDArray[np.uint8]) -> Bool:
+    side = 2 * EDGE + 1
+    return cv2.erode(load, np.ones((side, side), np.uint8)) > 0
+
+
+def describe(exposure: Exposure, where: Where, cell: tuple[int, int]) -> Float32:
+    """(h, w, 4 or 5) what each cell of a part of the scan looks like: logarithms of density, of its roughness across
+    and down and between two scales, all three relative to density, and the quotient of attenuations."""
+    less = _fine(exposure.high, where, cell)
+    across, down = (
+        cv2.Sobel(less, cv2.CV_32F, one, 1 - one, ksize=3, scale=1 / 8, borderType=cv2.BORDER_REPLICATE)
+        for one in (1, 0)
+    )
+    between = cv2.GaussianBlur(less, (0, 0), 1.5) - cv2.GaussianBlur(less, (0, 0), 4.5)
+    density = np.maximum(_windowed(less, DENSITY), np.float32(0.05))
+    level = 2 * np.log(_windowed(less, TEXTURE) + np.float32(0.1))
+    found = [np.log(density)]
+    found += [np.log(_windowed(part * part, TEXTURE) + np.float32(QUIET)) - level for part in (across, down, between)]
+    if exposure.low is not None:
+        quotient = _windowed(_fine(exposure.low, where, cell), DENSITY) / density
+        found.append(np.clip(quotient, *QUOTIENTS))
+    return np.stack(found, axis=-1).astype(np.float32)
+
+
+def _fine(view: Float32, where: Where, cell: tuple[int, int]) -> Float32:
+    """Attenuation on FINE x FINE points a cell."""
+    rows, columns = where
+    part = view[rows.start * cell[1] : rows.stop * cell[1], columns.start * cell[0] : columns.stop * cell[0]]
+    size = ((columns.stop - columns.start) * FINE, (rows.stop - rows.start) * FINE)
+    return attenuation(np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.float32), FLOOR)
+
+
+def _windowed(values: Float32, side: int) -> Float32:
+    """Means over windows around the middle of each cell."""
+    return np.asarray(cv2.blur(values, (side, side))[FINE // 2 :: FINE, FINE // 2 :: FINE], np.float32)
+
+
+def _centred(described: Float32, load: Bool) -> Float32:
+    """Less the median of the load at the same height, in usual deviations."""
+    held = described.copy()
+    for row, inside in zip(held, load, strict=True):
+        if inside.any():
+            row -= np.median(row[inside], axis=0)
+    spread = np.median(np.abs(held[load]), axis=0) / 0.6745
+    return np.asarray(held / np.maximum(spread, np.float32(1e-3)), np.float32)
+
+
+def homogeneity(centred: Float32, load: Bool) -> float:
+    """How much of what varies in a load (h, w) varies within parts of it, 0..1; the rest is between the parts.
+
+    A part counts by its median, so that nothing small in it makes a load mixed. centred: (h, w, features).
+    """
+    parts = []
+    for start in range(0, load.shape[1], PART):
+        inside = load[:, start : start + PART]
+        if int(inside.sum()) >= LEAST_CELLS // 4:
+            parts.append(np.median(centred[:, start : start + PART][inside], axis=0))
+    if len(parts) < 2:
+        return 1.0
+    between = np.var(np.stack(parts), axis=0)
+    within = np.var(np.clip(centred[load], -OUTLYING, OUTLYING), axis=0)
+    return float(np.clip(1 - (between / np.maximum(within, 1e-6)).mean(), 0, 1))
+
+
+def _scores(centred: Float32, load: Bool) -> Float32:
+    """(h, w) distance of each cell of a load from the others, of what is at least LEAST_SIDE cells wide and high."""
+    places = centred[load]
+    usual = places[(np.abs(places) < OUTLYING).all(axis=1)]
+    covariance = np.atleast_2d(np.cov(usual.T)) if len(usual) > places.shape[1] else np.eye(places.shape[1])
+    mean = np.trace(covariance) / len(covariance)
+    shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * mean * np.eye(len(covariance))
+    distances = np.sqrt(np.einsum("ij,jk,ik->i", places, np.linalg.inv(shrunk), places))
+    scores = np.zeros(load.shape, np.float32)
+    scores[load] = distances / max(float(np.median(distances)), 1e-6)
+    return opened(scores, (LEAST_SIDE, LEAST_SIDE))
+
+
+def _regions(scores: Float32, cell: tuple[int, int]) -> tuple[Anomaly, ...]:
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((scores >= SHOWN).astype(np.uint8))
+    found = []
+    for number in range(1, count):
+        left, top, wide, high = (int(value) for value in stats[number, :4])
+        box = left * cell[0], top * cell[1], (left + wide) * cell[0], (top + high) * cell[1]
+        found.append(Anomaly(box, round(float(scores[labels == number].max()), 2)))
+    return tuple(sorted(found, key=lambda anomaly: -anomaly.score))

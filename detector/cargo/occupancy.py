@@ -86,7 +86,7 @@ def measure_occupancy(exposure: Exposure, pitch_mm: Pitch, beam: Beam, opaque_tr
     seen, map_mm = np.zeros(attenuation.shape, np.bool_), np.zeros_like(attenuation)
     walls = []
     for box in rooms:
-        where = _cells_in(box, cells.size)
+        where = cells_in(box, cells.size)
         inside = _loadable(attenuation[where], side)
         wall, extra = _beyond_the_vehicle(attenuation[where], inside, side, steel)
         walls.append(round(wall / float(steel), 2))
@@ -125,7 +125,7 @@ def _check_judged(cells: Cells, rooms: tuple[Box, ...], pitch_mm: Pitch) -> None
         )
 
 
-def _cells_in(box: Box, size: tuple[int, int]) -> tuple[slice, slice]:
+def cells_in(box: Box, size: tuple[int, int]) -> tuple[slice, slice]:
     """The cells that lie wholly within a box of pixels."""
     across, down = size
     return slice(-(-box[1] // down), box[3] // down), slice(-(-box[0] // across), box[2] // across)

@@ -23,11 +23,14 @@ from training.cargo.benchmark_figures import ALL, HEADLINE, benchmark_figures
 from training.cargo.benchmark_plan import plan
 from training.cargo.benchmark_report import markdown
 from training.cargo.card import card, headline
+from training.cargo.luggage_threats import luggage_threats, materials_of
 from training.cargo.reading import as_scanned, profile_text
 from training.cargo.tile_set import FreightSet, write_freight_set
 from training.datasets.coco_index import read_coco
 from training.publish import publish
+from training.simulation.dataset import simulate_dataset
 from training.simulation.freight import AIR_LEVEL, THREATS, Family, simulate_freight
+from training.simulation.materials import LUGGAGE_BEAM, linear_attenuation
 
 #: Coarse, to be quick: shapes are the same, pixels are fewer.
 COARSE_MM = 20.0
@@ -231,3 +234,41 @@ def test_the_training_set_shows_whole_threats_at_the_stations_scale(
 
 def test_air_of_the_simulated_scanner_is_its_own_level() -> None:
     assert f"air_value = {AIR_LEVEL}" in profile_text(1, 5.0, "cargo")
+
+
+def test_steel_and_plastic_are_told_apart_by_two_energies() -> None:
+    steel, plastic = np.meshgrid(np.linspace(0, 1.2, 5), np.linspace(0, 8, 5))
+    low, high = (
+        steel * linear_attenuation("steel", beam) + plastic * linear_attenuation("polyethylene", beam)
+        for beam in (LUGGAGE_BEAM.low_mev, LUGGAGE_BEAM.high_mev)
+    )
+    found = materials_of(low.astype(np.float32), high.astype(np.float32))
+    assert found["steel"] == pytest.approx(steel, abs=1e-3)
+    assert found["polyethylene"] == pytest.approx(plastic, abs=1e-2)
+    # Noise beyond both materials is never a negative thickness.
+    odd = materials_of(np.array([[5.0, 0.1]], np.float32), np.array([[0.4, 1.0]], np.float32))
+    assert all((values >= 0).all() for values in odd.values())
+
+
+def test_guns_of_luggage_scans_are_hidden_in_freight_at_their_own_length(tmp_path: Path) -> None:
+    simulate_dataset(tmp_path / "luggage", scans=24, seed=1)
+    cut_outs = luggage_threats(tmp_path / "luggage")
+    assert set(cut_outs) <= {"handgun", "knife"}
+    for solids in cut_outs.values():
+        for solid in solids:
+            assert 8 <= max(solid.shape) / solid.resolution <= 33
+    threats = tuple(cut_outs) * 4
+    plain = simulate_freight(3, Family.TRAIN, threats, energies=1, pitch_mm=10.0)
+    mixed = simulate_freight(3, Family.TRAIN, threats, energies=1, pitch_mm=10.0, cut_outs=cut_outs)
+    assert plain.high.shape == mixed.high.shape
+    assert [item.class_name for item in mixed.objects] == list(threats)
+    assert (plain.high != mixed.high).any()
+    with pytest.raises(SettingsInvalid, match="cut out"):
+        luggage_threats(write_nothing(tmp_path / "nothing"))
+
+
+def write_nothing(folder: Path) -> Path:
+    (folder / "annotations").mkdir(parents=True)
+    (folder / "images").mkdir()
+    (folder / "annotations" / "train.json").write_text('{"images": [], "annotations": [], "categories": []}')
+    return folder

@@ -14,7 +14,7 @@ import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,10 @@ from detector.scanner_profile import parse_profile
 from detector.tile_squares import AIR_TILE
 from detector.tiling import Tile
 from training.augmentation import LEAST_VISIBLE
+from training.cargo.luggage_threats import luggage_threats
 from training.cargo.reading import as_scanned
 from training.simulation.freight import THREATS, Family, FreightScan, simulate_freight
+from training.simulation.freight.threats import NO_CUT_OUTS, CutOuts
 from training.tile_reader import areas
 
 UInt8 = NDArray[np.uint8]
@@ -56,11 +58,16 @@ TRIES = 20
 
 @dataclass(frozen=True)
 class FreightSet:
-    """How many scans are simulated for training and for validation."""
+    """How many scans are simulated for training and for validation.
+
+    luggage: folder of prepared luggage scans whose guns and knives are hidden as well, of training scans alone; empty
+    for none.
+    """
 
     scans: int
     validation: int
     seed: int = 0
+    luggage: str = ""
 
 
 def write_freight_set(folder: Path, wanted: FreightSet, workers: int = 1) -> Iterator[int]:
@@ -76,7 +83,7 @@ def write_freight_set(folder: Path, wanted: FreightSet, workers: int = 1) -> Ite
         (folder / "images" / split).mkdir(parents=True, exist_ok=True)
     missing = [job for job in jobs if not _journal(folder, *job).is_file()]
     yield from range(len(jobs) - len(missing))
-    make = partial(_make, folder, wanted.seed)
+    make = partial(_make, folder, wanted)
     if workers > 1:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
@@ -102,12 +109,12 @@ def _journal(folder: Path, split: str, number: int) -> Path:
     return folder / "journal" / f"{split}-{number:06d}.json"
 
 
-def _make(folder: Path, seed: int, job: tuple[str, int]) -> int:
+def _make(folder: Path, wanted: FreightSet, job: tuple[str, int]) -> int:
     """One scan: its pictures, then its journal, which says that it is done."""
     split, number = job
     maker = _training_pictures if split == "train" else _validation_picture
     records = []
-    for name, picture, found in maker(seed, number):
+    for name, picture, found in maker(wanted, number):
         written, content = cv2.imencode(".png", picture[:, :, ::-1], list(PNG_OPTIONS))
         if not written:
             raise ValueError("a tile could not be written as PNG")
@@ -123,20 +130,27 @@ def _make(folder: Path, seed: int, job: tuple[str, int]) -> int:
 _Picture = tuple[str, UInt8, list[dict[str, Any]]]
 
 
-def _training_pictures(seed: int, number: int) -> Iterator[_Picture]:
-    generator = np.random.default_rng([seed, number, 0])
+@cache
+def _cut_outs(luggage: str) -> CutOuts:
+    """Once a process: it takes some seconds."""
+    return luggage_threats(Path(luggage)) if luggage else NO_CUT_OUTS
+
+
+def _training_pictures(wanted: FreightSet, number: int) -> Iterator[_Picture]:
+    generator = np.random.default_rng([wanted.seed, number, 0])
     count = 0 if generator.random() < CLEAN else int(generator.integers(1, MOST_THREATS + 1))
-    freight = _freight(generator, seed + number, count)
+    freight = _freight(generator, wanted.seed + number, count, _cut_outs(wanted.luggage))
     image, boxes = _drawn(freight)
     for order, tile in enumerate(_tiles(image, boxes, freight.pitch_mm, generator)):
         square, annotations = _square(image, tile, boxes, freight)
         yield f"{number:06d}-{order:02d}.png", square, annotations
 
 
-def _freight(generator: np.random.Generator, seed: int, threats: int) -> FreightScan:
+def _freight(generator: np.random.Generator, seed: int, threats: int, cut_outs: CutOuts) -> FreightScan:
     names = tuple(str(name) for name in generator.choice(list(THREATS), threats))
     pitch = float(generator.choice(PITCHES, p=PITCH_SHARES))
-    return simulate_freight(seed, Family.TRAIN, names, energies=1 + int(generator.random() < 0.5), pitch_mm=pitch)
+    energies = 1 + int(generator.random() < 0.5)
+    return simulate_freight(seed, Family.TRAIN, names, energies, pitch, cut_outs)
 
 
 def _drawn(freight: FreightScan) -> tuple[UInt8, Boxes]:
@@ -199,12 +213,12 @@ def _annotation(name: str, box: list[float], *, ignored: bool) -> dict[str, Any]
     }
 
 
-def _validation_picture(seed: int, number: int) -> Iterator[_Picture]:
+def _validation_picture(wanted: FreightSet, number: int) -> Iterator[_Picture]:
     """A whole scan at the pitch that needs no other, clean or with one threat, energies by turns."""
-    generator = np.random.default_rng([seed, number, 1])
+    generator = np.random.default_rng([wanted.seed, number, 1])
     names = () if generator.random() < CLEAN_VALIDATION else (str(generator.choice(list(THREATS))),)
     freight = simulate_freight(
-        VALIDATION_SEED + seed + number, Family.TRAIN, names, energies=1 + number % 2, pitch_mm=PITCH_MM
+        VALIDATION_SEED + wanted.seed + number, Family.TRAIN, names, energies=1 + number % 2, pitch_mm=PITCH_MM
     )
     image, boxes = _drawn(freight)
     annotations = [

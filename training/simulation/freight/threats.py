@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -17,6 +17,11 @@ from training.simulation.materials import linear_attenuation
 from training.simulation.solids import Point, Pose, Solid
 
 Builder = Callable[[np.random.Generator, float], Solid]
+#: Threat -> solids from elsewhere, such as real things that were scanned.
+CutOuts = Mapping[str, Sequence[Solid]]
+NO_CUT_OUTS: CutOuts = MappingProxyType({})
+#: How often a threat that there are cut-outs of is one of them.
+CUT_OUT_SHARE = 0.5
 
 #: Points a cm at which threats are built: triggers and cartridges are millimetres.
 BUILT_AT = 12.0
@@ -60,9 +65,15 @@ THREATS: MappingProxyType[str, Threat] = MappingProxyType(
 
 
 def hide(
-    board: Board, names: tuple[str, ...], family: Family, places: tuple[list[Area], list[Room]], seed: list[int]
+    board: Board,
+    names: tuple[str, ...],
+    family: Family,
+    places: tuple[list[Area], list[Room]],
+    seed: list[int],
+    cut_outs: CutOuts = NO_CUT_OUTS,
 ) -> tuple[FreightObject, ...]:
-    """Lays every threat onto the board; places: the units of cargo and the rooms.
+    """Lays every threat onto the board; places: the units of cargo and the rooms. cut_outs: laid by turns with those
+    that the family's builders make.
 
     A threat's place and shape depend on the seed, its name and its number, not on the other threats. Raises KeyError
     for a name that is not in THREATS.
@@ -70,9 +81,16 @@ def hide(
     laid: list[tuple[str, Laid]] = []
     for number, name in enumerate(names):
         generator = np.random.default_rng([*seed, number, *name.encode()])
-        solid = THREATS[name].builders[family](generator, BUILT_AT).trimmed()
+        solid = _solid(name, family, cut_outs.get(name, ()), generator)
         laid.append((name, _lay_somewhere(board, solid, THREATS[name].tilt, places, generator)))
     return tuple(_described(board, name, one) for name, one in laid)
+
+
+def _solid(name: str, family: Family, cut_outs: Sequence[Solid], generator: np.random.Generator) -> Solid:
+    # Drawn only where there is a choice: what no cut-outs are given for stays as it is without them.
+    if cut_outs and generator.random() < CUT_OUT_SHARE:
+        return cut_outs[int(generator.integers(len(cut_outs)))]
+    return THREATS[name].builders[family](generator, BUILT_AT).trimmed()
 
 
 def _lay_somewhere(
