@@ -41,7 +41,9 @@ OUTLYING = 4.0
 #: Cells that a load must have for one to be unlike the others; and that an anomaly has along each side at least.
 LEAST_CELLS, LEAST_SIDE = 400, 4
 #: Cells at the edges of a load, in whose windows is air.
-EDGE = 1
+EDGE = 2
+#: Cells that a column of the load must have to have a median of its own.
+STACK = 10
 #: Length of the parts of a load that are held against one another, in cells, and how alike they must be.
 PART, LEAST_HOMOGENEITY = 25, 0.5
 #: Score from which a region is shown: one in ten homogeneous loads of the simulation's TRAIN family reaches it.
@@ -144,6 +146,19 @@ def _centred(described: Float32, load: Bool) -> Float32:
     for row, inside in zip(held, load, strict=True):
         if inside.any():
             row -= np.median(row[inside], axis=0)
+    return _in_deviations(held, load)
+
+
+def _unlike_its_stack(centred: Float32, load: Bool) -> Float32:
+    """Less the median of the column as well: stacks and the gaps between them differ from top to bottom."""
+    held = centred.copy()
+    for column, inside in zip(held.swapaxes(0, 1), load.T, strict=True):
+        if int(inside.sum()) >= STACK:
+            column -= np.median(column[inside], axis=0)
+    return _in_deviations(held, load)
+
+
+def _in_deviations(held: Float32, load: Bool) -> Float32:
     spread = np.median(np.abs(held[load]), axis=0) / 0.6745
     return np.asarray(held / np.maximum(spread, np.float32(1e-3)), np.float32)
 
@@ -167,7 +182,7 @@ def homogeneity(centred: Float32, load: Bool) -> float:
 
 def _scores(centred: Float32, load: Bool) -> Float32:
     """(h, w) distance of each cell of a load from the others, of what is at least LEAST_SIDE cells wide and high."""
-    places = centred[load]
+    places = _unlike_its_stack(centred, load)[load]
     usual = places[(np.abs(places) < OUTLYING).all(axis=1)]
     covariance = np.atleast_2d(np.cov(usual.T)) if len(usual) > places.shape[1] else np.eye(places.shape[1])
     mean = np.trace(covariance) / len(covariance)

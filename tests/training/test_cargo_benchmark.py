@@ -237,7 +237,7 @@ def test_air_of_the_simulated_scanner_is_its_own_level() -> None:
 
 
 def test_steel_and_plastic_are_told_apart_by_two_energies() -> None:
-    steel, plastic = np.meshgrid(np.linspace(0, 1.2, 5), np.linspace(0, 8, 5))
+    steel, plastic = np.meshgrid(np.linspace(0, 1.2, 5), np.linspace(0, 4, 5))
     low, high = (
         steel * linear_attenuation("steel", beam) + plastic * linear_attenuation("polyethylene", beam)
         for beam in (LUGGAGE_BEAM.low_mev, LUGGAGE_BEAM.high_mev)

@@ -11,9 +11,11 @@ pixels are is not known, so an item gets a length of its kind.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,13 +30,24 @@ from training.threat_projection import Item
 
 Float32 = NDArray[np.float32]
 
-#: Class of luggage sets -> threat of freight, and the lengths that such things have, cm.
-KINDS = MappingProxyType({"gun": ("handgun", (14.0, 22.0)), "knife": ("knife", (12.0, 32.0))})
+
+@dataclass(frozen=True)
+class Kind:
+    """threat: of freight. lengths: that such things have, cm. least_slender: length over width, at least."""
+
+    threat: str
+    lengths: tuple[float, float]
+    least_slender: float
+
+
+#: Class of luggage sets -> the threat of freight that it becomes.
+KINDS = MappingProxyType({"gun": Kind("handgun", (14.0, 22.0), 1.0), "knife": Kind("knife", (12.0, 32.0), 3.0)})
 #: Items of each kind, drawn again and again; and draws after which a set has no more to give.
 MOST_ITEMS, MOST_DRAWS = 120, 400
 METAL, PLASTIC = "steel", "polyethylene"
-#: More steel than this, cm, is what noise makes of black.
-THICKEST_CM = 3.0
+#: More steel than this, cm, is what noise makes of black. More plastic is in no hand-held thing: what is nearly black
+#: has lost its hue, and is steel.
+THICKEST_METAL_CM, THICKEST_PLASTIC_CM = 3.0, 4.0
 
 
 def luggage_threats(data: Path, seed: int = 0) -> CutOuts:
@@ -45,20 +58,28 @@ def luggage_threats(data: Path, seed: int = 0) -> CutOuts:
     index = read_coco(data, "train")
     donors, generator = Donors(index, Look(BAG_PIXELS)), np.random.default_rng(seed)
     found: dict[str, list[Solid]] = {}
-    for class_name, (threat, lengths) in KINDS.items():
+    for class_name, kind in KINDS.items():
         if class_name not in index.class_names:
             continue
         wanted = np.array([name == class_name for name in index.class_names])
         drawn = (donors.draw(generator, looked_for=wanted) for _ in range(MOST_DRAWS))
-        once = {donor: item for donor, item in filter(None, drawn) if item.outlined and not item.grey}
-        solids = [solid_of(item, float(generator.uniform(*lengths))) for item in list(once.values())[:MOST_ITEMS]]
+        once = {donor: item for donor, item in filter(None, drawn) if _whole(item, kind)}
+        solids = [solid_of(item, float(generator.uniform(*kind.lengths))) for item in list(once.values())[:MOST_ITEMS]]
         if solids:
-            found[threat] = solids
+            found[kind.threat] = solids
     if not found:
         raise SettingsInvalid(
             f"{data}: no {' or '.join(KINDS)} that can be cut out", remedy="give a prepared set of colour luggage scans"
         )
     return found
+
+
+def _whole(item: Item, kind: Kind) -> bool:
+    """Whether the cut-out is the thing and not the clutter around it, as far as its outline tells."""
+    if not item.outlined or item.grey:
+        return False
+    sides = cv2.minAreaRect(cv2.findNonZero((item.mask > 0).astype(np.uint8)))[1]
+    return max(sides) >= kind.least_slender * max(1.0, min(sides))
 
 
 def solid_of(item: Item, length_cm: float) -> Solid:
@@ -80,7 +101,9 @@ def materials_of(low: Float32, high: Float32) -> Mapping[str, Float32]:
     # Steeper than steel, or flatter than plastic, is noise and the palette's doing: one material explains it alone.
     metal = np.where(plastic < 0, high / per_cm[1, 0], metal)
     plastic = np.where(metal < 0, high / per_cm[1, 1], plastic)
+    thin = np.clip(plastic, 0, THICKEST_PLASTIC_CM)
+    metal = np.where(plastic > thin, (high - per_cm[1, 1] * thin) / per_cm[1, 0], metal)
     return {
-        METAL: np.clip(metal, 0, THICKEST_CM).astype(np.float32),
-        PLASTIC: np.clip(plastic, 0, None).astype(np.float32),
+        METAL: np.clip(metal, 0, THICKEST_METAL_CM).astype(np.float32),
+        PLASTIC: thin.astype(np.float32),
     }
