@@ -123,7 +123,9 @@ def weights_list() -> None:
         measured = ", ".join(
             f"{metric} {values['value']:.3f} (n {values['n']:.0f})" for metric, values in sorted(entry.metrics.items())
         )
+        also = [other for other, meant in manifest.aliases.items() if meant == name]
         default = " (default)" if name == manifest.default else ""
+        default += f", also called {', '.join(also)}" if also else ""
         typer.echo(f"{name}{default}: {entry.size / 1e6:.1f} MB, {measured}; {entry.terms}")
 
 

@@ -41,7 +41,7 @@ from detector.scanner_profile import ScannerProfile, parse_profile
 from detector.settings import EffectiveThresholds, Policy
 from detector.tile_squares import TileSquare, cut, pitch_doubt, tile_size
 from detector.tiling import Tile
-from detector.weights import load_weights
+from detector.weights import load_weights, read_manifest
 from detector.weights_spec import WeightsSpec
 
 UInt8 = NDArray[np.uint8]
@@ -170,7 +170,7 @@ class Detector:
         if self.scanner or not scan.profile:
             return self.scanner
         beside = parse_profile(scan.profile, f"the profile beside {scan.source}")
-        if beside.weights not in ("", self.weights.name):
+        if beside.weights and read_manifest().resolved(beside.weights) != self.weights.name:
             raise ProfileMismatch(
                 f"{scan.source}: the profile beside it asks for the weights {beside.weights}",
                 remedy=f"scan it with --weights {beside.weights}, or give the profile with --scanner",

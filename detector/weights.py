@@ -38,13 +38,19 @@ class ManifestEntry(BaseModel):
 
 
 class Manifest(BaseModel):
-    """All shipped weights. default: the name that is used when none is asked for."""
+    """All shipped weights. default: the name that is used when none is asked for. aliases: other name -> name, so that
+    a name that people's scripts hold goes on to better weights."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: int = 1
     default: str
     weights: dict[str, ManifestEntry]
+    aliases: dict[str, str] = {}
+
+    def resolved(self, name: str) -> str:
+        """The name in `weights` that is meant; an unknown one stays as it is."""
+        return self.aliases.get(name, name) or self.default
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ def load_weights(name_or_file: str | Path = "") -> Weights:
     if wanted.endswith(".onnx"):
         return _checked(Path(wanted).stem, _read(Path(wanted)))
     manifest = read_manifest()
-    name = wanted or manifest.default
+    name = manifest.resolved(wanted)
     entry = manifest.weights.get(name)
     if entry is None:
         raise WeightsRejected(

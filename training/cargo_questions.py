@@ -8,20 +8,27 @@ Bare vehicles are simulated as bare; heaps of known mass and people are put into
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 
 import numpy as np
 
+from detector.cargo.anomalies import LoadComparison, find_anomalies
+from detector.cargo.occupancy import measure_occupancy
+from detector.errors import RoentgateError
 from detector.normalisation.exposure import Exposure
 from detector.normalisation.standardise import exposures
 from detector.scan import Scan
-from detector.scanner_profile import ScannerProfile
-from training.simulation.freight import AIR_LEVEL, CONVEYANCES, Family, FreightScan
+from detector.scanner_profile import Energy, ScannerProfile
+from training.evaluation.intervals import Rate
+from training.simulation.freight import AIR_LEVEL, CONVEYANCES, Family, FreightScan, simulate_freight
 from training.simulation.freight.acquisition import expose_freight
 from training.simulation.freight.board import Board
-from training.simulation.freight.shells import Room
 from training.simulation.freight.records import CargoLoad
+from training.simulation.freight.shells import Room
 from training.simulation.freight.stowage import LOADS, box_of, consign
 from training.simulation.freight.threats import hide
 from training.simulation.freight.unit import Unit
@@ -120,9 +127,10 @@ def simulate_vehicle(seed: int, family: Family, fill: Fill, conveyance: str = ""
 
 def profile_of(energies: int) -> ScannerProfile:
     """The profile that reads simulated freight of one energy or two."""
+    both: tuple[Energy, ...] = ("high", "low")
     return ScannerProfile(
         name="simulated",
-        energies=("high", "low")[:energies],
+        energies=both[:energies],
         air_value=AIR_LEVEL,
         bits_stored=16,
         pixel_pitch_mm=(PITCH_MM, PITCH_MM),
@@ -158,3 +166,109 @@ def simulate_homogeneous(seed: int, family: Family, threats: tuple[str, ...] = (
     loads = tuple(CargoLoad(kind, box_of(board, area)) for area in areas)
     high, low = levels[CARGO_BEAM.high_mev], levels[CARGO_BEAM.low_mev]
     return FreightScan(high, low, PITCH_MM, objects, loads, (box_of(board, room.area),), name, family, seed)
+
+
+@dataclass(frozen=True)
+class OccupancyCase:
+    """How often vehicles with one thing in them were called empty, not empty, or could not be judged.
+
+    occupied: of those that were judged. kilograms: the middle of what was measured; None where none was.
+    """
+
+    scans: int
+    refused: int
+    occupied: Rate
+    kilograms: float | None
+
+
+@dataclass(frozen=True)
+class AnomalyFigures:
+    """clean: scans of homogeneous loads with a region. found: threats of which a region covers the middle.
+    mixed: scans whose load was called mixed, and refused: those that could not be judged, of either kind.
+    homogeneity: the middle over the clean scans."""
+
+    scans: int
+    refused: int
+    mixed: int
+    clean: Rate
+    found: Mapping[str, Rate]
+    homogeneity: float | None
+
+
+def measure_empty(seeds: Iterable[int], family: Family = Family.TEST) -> dict[str, OccupancyCase]:
+    """Every case of CASES and whole loads, each on a vehicle for each seed."""
+    numbers = list(seeds)
+    figures = {
+        name: _occupied(simulate_vehicle(1_000 * place + seed, family, fill) for seed in numbers)
+        for place, (name, fill) in enumerate(CASES.items())
+    }
+    loaded = (simulate_freight(seed, family) for seed in numbers)
+    figures["whole load"] = _occupied(scan for scan in loaded if scan.cargo)
+    return figures
+
+
+def _occupied(scans: Iterable[FreightScan]) -> OccupancyCase:
+    refused, occupied, kilograms = 0, [], []
+    for scan in scans:
+        try:
+            found = measure_occupancy(exposure_of(scan), (PITCH_MM, PITCH_MM), "MeV")
+        except RoentgateError:
+            refused += 1
+            continue
+        occupied.append(found.empty is False)
+        kilograms.append(found.extra_kg)
+    middle = round(float(np.median(kilograms)), 2) if kilograms else None
+    return OccupancyCase(refused + len(occupied), refused, Rate.of(np.array(occupied, np.bool_)), middle)
+
+
+def measure_anomalies(
+    seeds: Iterable[int], threats: Sequence[str] = ("package", "ammunition"), family: Family = Family.TEST
+) -> AnomalyFigures:
+    """Homogeneous loads, one for each seed, without a threat and with each of `threats`."""
+    refused, mixed, clean, alike = 0, 0, [], []
+    found: dict[str, list[bool]] = {name: [] for name in threats}
+    for seed in seeds:
+        for name in ("", *threats):
+            scan = simulate_homogeneous(seed, family, (name,) if name else ())
+            try:
+                compared = find_anomalies(exposure_of(scan), (PITCH_MM, PITCH_MM), "MeV")
+            except RoentgateError:
+                refused += 1
+                continue
+            mixed += compared.mixed
+            if name:
+                found[name].append(_covered(scan, compared))
+            else:
+                clean.append(bool(compared.regions))
+                alike += [] if compared.homogeneity is None else [compared.homogeneity]
+    rates = {name: Rate.of(np.array(values, np.bool_)) for name, values in found.items()}
+    total = refused + len(clean) + sum(map(len, found.values()))
+    middle = round(float(np.median(alike)), 3) if alike else None
+    return AnomalyFigures(total, refused, mixed, Rate.of(np.array(clean, np.bool_)), rates, middle)
+
+
+def _covered(scan: FreightScan, compared: LoadComparison) -> bool:
+    """Whether the middle of a region lies on the threat, or that of the threat in a region."""
+    x1, y1, x2, y2 = scan.objects[0].box
+    for left, top, right, bottom in (region.box_xyxy for region in compared.regions):
+        across, down = (left + right) / 2, (top + bottom) / 2
+        if (x1 <= across <= x2 and y1 <= down <= y2) or (
+            left <= (x1 + x2) / 2 <= right and top <= (y1 + y2) / 2 <= bottom
+        ):
+            return True
+    return False
+
+
+def main() -> None:
+    """Prints both measurements of the TEST family as JSON."""
+    parser = argparse.ArgumentParser(description="What a container officer also asks, on simulated freight.")
+    parser.add_argument("--scans", type=int, default=200, help="scans in all, about")
+    count = parser.parse_args().scans
+    empty = measure_empty(range(max(1, round(0.7 * count / (len(CASES) + 1)))))
+    anomalies = measure_anomalies(range(max(1, round(0.3 * count / 3))))
+    figures = {"empty": {name: asdict(case) for name, case in empty.items()}, "anomalies": asdict(anomalies)}
+    print(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main()

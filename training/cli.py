@@ -240,11 +240,12 @@ def publish(
     evaluation: Annotated[Path, typer.Option(help="metrics.json of this very file.")],
     folder: Annotated[Path, typer.Option(help="Weights folder.")] = Path("weights"),
     default: Annotated[bool, typer.Option("--default", help="Make it the default.")] = False,
+    alias: Annotated[str, typer.Option(help="Another name for it; weights of that name make way.")] = "",
 ) -> None:
     """Copies the file into weights/, pins it in the manifest, writes its model card."""
     from training.publish import publish
 
-    entry = publish(file, name, folder, evaluation, default=default)
+    entry = publish(file, name, folder, evaluation, default=default, alias=alias)
     typer.echo(f"published {name}: {entry.size / 1e6:.1f} MB, sha256 {entry.sha256[:12]}")
 
 

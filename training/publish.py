@@ -19,10 +19,11 @@ from training.quantisation_gate import require_passed
 CARD_BEGIN, CARD_END = "<!-- card {name} -->", "<!-- end {name} -->"
 
 
-def publish(file: Path, name: str, folder: Path, evaluation: Path, *, default: bool) -> ManifestEntry:
+def publish(file: Path, name: str, folder: Path, evaluation: Path, *, default: bool, alias: str = "") -> ManifestEntry:
     """Copies `file` into `folder` as NAME.onnx and describes it by the metrics.json of `evaluate` or `cargo-benchmark`.
 
-    Raises SettingsInvalid when the evaluation is of another file: a card must never carry another network's numbers.
+    alias: another name for them from now on; weights of that name leave the folder. Raises SettingsInvalid when the
+    evaluation is of another file: a card must never carry another network's numbers.
     """
     try:
         data = file.read_bytes()
@@ -52,7 +53,7 @@ def publish(file: Path, name: str, folder: Path, evaluation: Path, *, default: b
     write_bytes_whole(folder / f"{name}.onnx", data)
     _write_card(folder / "README.md", name, text)
     # Last: what the manifest names is there in full.
-    _write_manifest(folder, name, entry, default=default)
+    _write_manifest(folder, name, entry, default=default, alias=alias)
     return entry
 
 
@@ -83,18 +84,34 @@ def _headline(metrics: dict[str, Any]) -> dict[str, dict[str, float]]:
     }
 
 
-def _write_manifest(folder: Path, name: str, entry: ManifestEntry, *, default: bool) -> None:
+def _write_manifest(folder: Path, name: str, entry: ManifestEntry, *, default: bool, alias: str) -> None:
     known = read_manifest(folder) if (folder / MANIFEST).is_file() else None
     weights = {**(known.weights if known else {}), name: entry}
-    chosen = name if default or known is None else known.default
-    write_bytes_whole(folder / MANIFEST, manifest_json(Manifest(default=chosen, weights=weights)).encode())
+    replaced = weights.pop(alias, None) if alias != name else None
+    aliases = {**(known.aliases if known else {}), **({alias: name} if alias else {})}
+    chosen = name if default or known is None or known.default == alias else known.default
+    manifest = Manifest(default=chosen, weights=weights, aliases=aliases)
+    write_bytes_whole(folder / MANIFEST, manifest_json(manifest).encode())
+    if replaced is not None:
+        (folder / replaced.file).unlink(missing_ok=True)
+        _take_card(folder / "README.md", alias)
+
+
+def _take_card(path: Path, name: str) -> None:
+    page = path.read_text(encoding="utf-8")
+    write_bytes_whole(path, _marked(name).sub("", page).replace("\n\n\n", "\n\n").encode())
+
+
+def _marked(name: str) -> re.Pattern[str]:
+    begin, end = CARD_BEGIN.format(name=name), CARD_END.format(name=name)
+    return re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
 
 
 def _write_card(path: Path, name: str, text: str) -> None:
     begin, end = CARD_BEGIN.format(name=name), CARD_END.format(name=name)
     block = f"{begin}\n{text}\n{end}"
     page = path.read_text(encoding="utf-8") if path.is_file() else "# Weights\n"
-    marked = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    marked = _marked(name)
     page = marked.sub(lambda _: block, page) if marked.search(page) else f"{page.rstrip()}\n\n{block}\n"
     write_bytes_whole(path, page.encode())
 

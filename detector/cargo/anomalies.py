@@ -2,12 +2,13 @@
 
 A place is described by what an inspector looks at: how dense it is, how rough at two scales, which way its lines run,
 and, with two energies, of which material it is. A load of one kind repeats along the vehicle, so a place is held
-against all others at its height; its score is the distance from them, where the usual distance is 1. A load that
-changes along the vehicle has nothing to compare with: that is said, and no region is given.
+against all others at its height and in its stack; its score is the distance from them, and at 1 the most unlike
+hundredth of its load begins. A load that changes along the vehicle has nothing to compare with: that is said, and no
+region is given.
 
 >>> found = find_anomalies(exposures(scan, profile)[0], (5.0, 5.0), "MeV")
 >>> found.homogeneity, found.regions
-(0.93, (Anomaly(box_xyxy=(1208, 376, 1296, 448), score=7.1),))
+(0.93, (Anomaly(box_xyxy=(1208, 376, 1296, 448), score=2.1),))
 """
 
 from __future__ import annotations
@@ -36,24 +37,30 @@ QUIET = 1e-3
 QUOTIENTS = (1.0, 1.4)
 #: How much of the covariance is drawn towards that of features that do not vary together.
 SHRINKAGE = 0.2
+#: Deviations are taken from this quantile: fill levels and gaps have heavy tails that the median does not see.
+SPREAD_AT, SPREAD_IN_DEVIATIONS = 0.9, 1.645
+#: Least deviation of each feature of `describe`: no two packages of one kind weigh or look quite the same.
+LEAST_SPREAD = (0.04, 0.2, 0.2, 0.2, 0.008)
 #: Distance in deviations beyond which a place does not count when it is learnt what is usual.
 OUTLYING = 4.0
+#: Share of the places of a load that lie nearer to the others than a score of 1.
+USUAL = 0.99
 #: Cells that a load must have for one to be unlike the others; and that an anomaly has along each side at least.
-LEAST_CELLS, LEAST_SIDE = 400, 4
+LEAST_CELLS, LEAST_SIDE = 400, 3
 #: Cells at the edges of a load, in whose windows is air.
-EDGE = 2
+EDGE = 3
 #: Cells that a column of the load must have to have a median of its own.
 STACK = 10
 #: Length of the parts of a load that are held against one another, in cells, and how alike they must be.
-PART, LEAST_HOMOGENEITY = 25, 0.5
-#: Score from which a region is shown: one in ten homogeneous loads of the simulation's TRAIN family reaches it.
-SHOWN = 3.5
+PART, LEAST_HOMOGENEITY = 25, 0.7
+#: Score from which a region is shown: above all but one of 18 homogeneous loads of the simulation's TRAIN family.
+SHOWN = 1.3
 
 
 @dataclass(frozen=True)
 class Anomaly:
-    """box_xyxy: in pixels of the scan. score: its distance from its like, at the weakest of its most unlike places;
-    1 is usual. Not a probability, and not to be compared with scores of named threats."""
+    """box_xyxy: in pixels of the scan. score: how far it is from its like; the most unlike hundredth of its load begins
+    at 1. Not a probability, and not to be compared with scores of named threats."""
 
     box_xyxy: Box
     score: float
@@ -89,11 +96,11 @@ def find_anomalies(
         load = _inner((occupancy.map_mm[where] > WALL_MM).astype(np.uint8))
         if int(load.sum()) < LEAST_CELLS:
             continue
-        described = _centred(describe(exposure, where, occupancy.cell), load)
-        alike = homogeneity(described, load)
+        leveled = _unlike_its_height(describe(exposure, where, occupancy.cell), load)
+        alike = homogeneity(_in_deviations(leveled, load), load)
         measured.append(alike)
         if alike >= LEAST_HOMOGENEITY:
-            scores[where] = _scores(described, load)
+            scores[where] = _scores(_in_deviations(_unlike_its_stack(leveled, load), load), load)
     return LoadComparison(
         homogeneity=min(measured, default=None),
         mixed=any(alike < LEAST_HOMOGENEITY for alike in measured),
@@ -140,27 +147,28 @@ def _windowed(values: Float32, side: int) -> Float32:
     return np.asarray(cv2.blur(values, (side, side))[FINE // 2 :: FINE, FINE // 2 :: FINE], np.float32)
 
 
-def _centred(described: Float32, load: Bool) -> Float32:
-    """Less the median of the load at the same height, in usual deviations."""
+def _unlike_its_height(described: Float32, load: Bool) -> Float32:
+    """Less the median of the load in each row: layers differ from bottom to top."""
     held = described.copy()
     for row, inside in zip(held, load, strict=True):
         if inside.any():
             row -= np.median(row[inside], axis=0)
-    return _in_deviations(held, load)
+    return held
 
 
-def _unlike_its_stack(centred: Float32, load: Bool) -> Float32:
-    """Less the median of the column as well: stacks and the gaps between them differ from top to bottom."""
-    held = centred.copy()
+def _unlike_its_stack(leveled: Float32, load: Bool) -> Float32:
+    """Less the median of the load in each column as well: stacks and the gaps between them differ along the vehicle."""
+    held = leveled.copy()
     for column, inside in zip(held.swapaxes(0, 1), load.T, strict=True):
         if int(inside.sum()) >= STACK:
             column -= np.median(column[inside], axis=0)
-    return _in_deviations(held, load)
+    return held
 
 
 def _in_deviations(held: Float32, load: Bool) -> Float32:
-    spread = np.median(np.abs(held[load]), axis=0) / 0.6745
-    return np.asarray(held / np.maximum(spread, np.float32(1e-3)), np.float32)
+    """In usual deviations of each feature."""
+    spread = np.quantile(np.abs(held[load]), SPREAD_AT, axis=0) / SPREAD_IN_DEVIATIONS
+    return np.asarray(held / np.maximum(spread, LEAST_SPREAD[: held.shape[2]]), np.float32)
 
 
 def homogeneity(centred: Float32, load: Bool) -> float:
@@ -182,14 +190,14 @@ def homogeneity(centred: Float32, load: Bool) -> float:
 
 def _scores(centred: Float32, load: Bool) -> Float32:
     """(h, w) distance of each cell of a load from the others, of what is at least LEAST_SIDE cells wide and high."""
-    places = _unlike_its_stack(centred, load)[load]
+    places = centred[load]
     usual = places[(np.abs(places) < OUTLYING).all(axis=1)]
     covariance = np.atleast_2d(np.cov(usual.T)) if len(usual) > places.shape[1] else np.eye(places.shape[1])
     mean = np.trace(covariance) / len(covariance)
     shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * mean * np.eye(len(covariance))
     distances = np.sqrt(np.einsum("ij,jk,ik->i", places, np.linalg.inv(shrunk), places))
     scores = np.zeros(load.shape, np.float32)
-    scores[load] = distances / max(float(np.median(distances)), 1e-6)
+    scores[load] = distances / max(float(np.quantile(distances, USUAL)), 1e-6)
     return opened(scores, (LEAST_SIDE, LEAST_SIDE))
 
 

@@ -37,9 +37,11 @@ LOWEST_RAIL_MM = 320.0
 NARROW_MM = 120.0
 #: A room that borders on air is the funnel of a hopper, whose sheets are met at a slant, mm.
 FUNNEL_MM = 300.0
-#: Extra matter below which a vehicle counts as empty, kg: 99 % of simulated bare vehicles stay below.
+#: Extra matter below which a vehicle counts as empty, kg: simulated bare vehicles stay below 0.6.
 EMPTY_KG = 1.0
-#: Share of the rooms that must be seen through; and of the vehicle's length, mm, that may lie in no room: a tractor.
+#: Share of the rooms that may remain unjudged in an empty vehicle.
+MOST_BLIND = 0.02
+#: Share of the rooms that may be opaque; and of the vehicle's length, mm, that may lie in no room: a tractor.
 MOST_OPAQUE, MOST_UNJUDGED_MM = 0.5, 5_000.0
 
 Beam = Literal["keV", "MeV"]
@@ -52,7 +54,8 @@ class Occupancy:
 
     occupancy: share of the rooms' area, 0..1, with more extra matter than WALL_MM of steel. extra_kg: its mass; right
     for any material at MeV energies, as steel at keV. largest_mm: the most of it in one place, as steel. wall_mm: what
-    was taken for walls, as steel, of each room. opaque: share of the rooms' area that nothing is seen behind.
+    was taken for walls, as steel, of each room. opaque: share of the rooms' area that nothing is seen behind. blind:
+    share of the rooms' area where cargo may lie and cannot be told from the vehicle: the funnels of a hopper.
     rooms: in pixels. map_mm: (h, w) extra matter as mm of steel, 0 outside the rooms; cell: pixels across and down of
     one of its cells.
     """
@@ -62,14 +65,17 @@ class Occupancy:
     largest_mm: float
     wall_mm: tuple[float, ...]
     opaque: float
+    blind: float
     rooms: tuple[Box, ...]
     map_mm: Float32
     cell: tuple[int, int]
 
     @property
-    def empty(self) -> bool:
-        """Whether nothing but the vehicle was seen, and all of its rooms were seen through."""
-        return self.extra_kg < EMPTY_KG and self.opaque == 0
+    def empty(self) -> bool | None:
+        """Whether nothing but the vehicle was seen; None where nothing else was seen, but not every part was judged."""
+        if self.extra_kg >= EMPTY_KG or self.opaque > 0:
+            return False
+        return True if self.blind <= MOST_BLIND else None
 
 
 def measure_occupancy(exposure: Exposure, pitch_mm: Pitch, beam: Beam, opaque_transmission: float = 0.002) -> Occupancy:
@@ -84,13 +90,14 @@ def measure_occupancy(exposure: Exposure, pitch_mm: Pitch, beam: Beam, opaque_tr
     steel = np.float32(STEEL_PER_MM[beam])
     side = cells.size[0] * pitch_mm[0], cells.size[1] * pitch_mm[1]
     seen, map_mm = np.zeros(attenuation.shape, np.bool_), np.zeros_like(attenuation)
-    walls = []
+    walls, area = [], 0
     for box in rooms:
         where = cells_in(box, cells.size)
         inside = _loadable(attenuation[where], side)
         wall, extra = _beyond_the_vehicle(attenuation[where], inside, side, steel)
         walls.append(round(wall / float(steel), 2))
         seen[where], map_mm[where] = inside, extra / steel
+        area += int((attenuation[where] > SOLID).sum())
     opaque = _opaque(cells, seen, opaque_limit(exposure, opaque_transmission))
     occupied = map_mm > WALL_MM
     # Millimetres of steel times mm2 times 7.85e-6 kg/mm3.
@@ -101,6 +108,7 @@ def measure_occupancy(exposure: Exposure, pitch_mm: Pitch, beam: Beam, opaque_tr
         largest_mm=float(map_mm.max()),
         wall_mm=tuple(walls),
         opaque=opaque,
+        blind=max(0.0, 1 - float(seen.sum()) / area),
         rooms=rooms,
         map_mm=map_mm,
         cell=cells.size,

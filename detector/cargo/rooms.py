@@ -40,7 +40,7 @@ EDGE_MM = 25.0
 FRAME_MM = 650.0
 #: Share of a line that may be hidden or broken.
 BROKEN = 0.03
-#: What of a room its own corners take up: posts and end walls, roof rails seen under a slant, the edge of the floor, mm.
+#: What of a room its own corners take up: posts and end walls, roof rails seen at a slant, the edge of the floor, mm.
 ENDS_MM, ROOF_MM, FLOOR_MM = 160.0, 220.0, 40.0
 
 

@@ -54,6 +54,14 @@ def test_the_only_weights_that_know_the_pictures_are_taken() -> None:
     assert choose_weights("", profile("stored"), None) == "bags"
 
 
+def test_an_alias_stands_for_the_weights_that_took_its_name_over() -> None:
+    manifest = weights_module.read_manifest()
+    renamed = manifest.model_copy(update={"aliases": {"luggage": "bags"}})
+    (weights_module.weights_folder() / "manifest.json").write_text(manifest_json(renamed))
+    assert load_weights("luggage").name == "bags"
+    assert load_weights("").name == "bags"
+
+
 def test_between_several_a_person_chooses_and_nobody_guesses() -> None:
     assert choose_weights("", profile("cargo material"), last) == "cargo-b"
     with pytest.raises(SettingsInvalid, match="cargo-a, cargo-b"):

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from detector.errors import SettingsInvalid
+from detector.inspection import Decision
 from detector.normalisation.exposure import Exposure
 from detector.normalisation.standardise import standardised
 from detector.scanner_profile import parse_profile
 from detector.weights import load_weights
 from tests.conftest import make_spec, probe_onnx
-from training.cargo import benchmark_costs, benchmark_plan, benchmark_run, tile_set
+from training.cargo import area, benchmark_costs, benchmark_plan, benchmark_run, tile_set
 from training.cargo.backgrounds import with_threats
 from training.cargo.benchmark import benchmark, benchmark_on_backgrounds
 from training.cargo.benchmark_figures import ALL, HEADLINE, benchmark_figures
@@ -272,3 +273,12 @@ def write_nothing(folder: Path) -> Path:
     (folder / "images").mkdir()
     (folder / "annotations" / "train.json").write_text('{"images": [], "annotations": [], "categories": []}')
     return folder
+
+
+def test_time_and_memory_are_told_of_every_area(weights: str) -> None:
+    small, large = area.measure_area(weights, ((300, 200), (600, 400)))
+    assert (small.width, large.height) == (300, 400)
+    assert 0 < small.seconds < 60
+    assert 10 < small.peak_mb < 4000
+    # Air beside the wheels of a lorry: it was looked at, whatever was said of it.
+    assert large.decision in set(Decision)

@@ -213,6 +213,13 @@ def test_evaluate_and_publish_put_a_measured_file_into_weights(released: Path, d
     # Published again, the card is replaced, not repeated.
     runner.invoke(app, arguments, catch_exceptions=False)
     assert (weights / "README.md").read_text().count("## small") == 1
+    # Better weights take over the name that scripts hold.
+    again = [*arguments[:3], "better", *arguments[4:], "--alias", "small"]
+    assert runner.invoke(app, again, catch_exceptions=False).exit_code == 0
+    manifest = read_manifest(weights)
+    assert (manifest.default, manifest.resolved("small"), set(manifest.weights)) == ("better", "better", {"better"})
+    assert sorted(path.name for path in weights.iterdir()) == ["README.md", "better.onnx", "manifest.json"]
+    assert "## small" not in (weights / "README.md").read_text()
 
 
 def test_numbers_of_another_file_are_not_published(released: Path, tmp_path: Path) -> None:
