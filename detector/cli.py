@@ -14,6 +14,7 @@ import typer
 from rich.prompt import Prompt
 
 from detector.batch import BatchOptions, run_batch
+from detector.cargo.cargo_cli import cargo_app
 from detector.console import print_summary, progress_of
 from detector.discovery import NO_SUFFIX, discover, in_shard
 from detector.doctor import doctor_report
@@ -45,6 +46,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 weights_app = typer.Typer(no_args_is_help=True, help="Look at the weights that are shipped.")
 app.add_typer(weights_app, name="weights")
 app.add_typer(scanner_app, name="scanner")
+app.add_typer(cargo_app, name="cargo")
 
 
 @app.callback()

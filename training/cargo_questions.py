@@ -26,8 +26,8 @@ from detector.scanner_profile import Energy, ScannerProfile
 from training.evaluation.intervals import Rate
 from training.simulation.freight import AIR_LEVEL, CONVEYANCES, Family, FreightScan, simulate_freight
 from training.simulation.freight.acquisition import expose_freight
-from training.simulation.freight.board import Board
-from training.simulation.freight.records import CargoLoad
+from training.simulation.freight.board import Area, Board
+from training.simulation.freight.records import CargoLoad, FreightObject
 from training.simulation.freight.shells import Room
 from training.simulation.freight.stowage import LOADS, box_of, consign
 from training.simulation.freight.threats import hide
@@ -111,7 +111,7 @@ CASES: MappingProxyType[str, Fill] = MappingProxyType(
 
 def simulate_vehicle(seed: int, family: Family, fill: Fill, conveyance: str = "") -> FreightScan:
     """A vehicle with `fill` in one of its rooms, at both energies and PITCH_MM. conveyance: one of CONVEYANCES, as
-    often as it comes if left out; the same seed gives the same vehicle."""
+    often as it comes if left out; the same seed gives the same vehicle and noise."""
     generator = np.random.default_rng([seed, list(Family).index(family), 3])
     shares = np.array([one.share for one in CONVEYANCES.values()])
     drawn = str(generator.choice(list(CONVEYANCES), p=shares / shares.sum()))
@@ -119,7 +119,7 @@ def simulate_vehicle(seed: int, family: Family, fill: Fill, conveyance: str = ""
     board = Board(CONVEYANCES[name].field(generator), PITCH_MM, (CARGO_BEAM.high_mev, CARGO_BEAM.low_mev))
     rooms = list(CONVEYANCES[name].build(board, generator))
     fill(board, rooms[int(generator.integers(len(rooms)))], family, generator)
-    levels = expose_freight(board.attenuations, PITCH_MM, generator)
+    levels = expose_freight(board.attenuations, PITCH_MM, np.random.default_rng([seed, 6]))
     boxes = tuple(box_of(board, room.area) for room in rooms)
     high, low = levels[CARGO_BEAM.high_mev], levels[CARGO_BEAM.low_mev]
     return FreightScan(high, low, PITCH_MM, (), (), boxes, name, family, seed)
@@ -146,12 +146,14 @@ def exposure_of(scan: FreightScan) -> Exposure:
 
 #: Kinds of loads that are all alike, and how often each comes.
 HOMOGENEOUS = MappingProxyType({"cartons": 0.5, "sacks": 0.2, "drums": 0.15, "paper rolls": 0.15})
+#: A bale among the load that is no threat, and its mass.
+OTHER_GOODS, OTHER_KG = "other goods", 150.0
 #: Vehicles with one room, so that one load is one consignment.
 CLOSED = ("lorry with 40 ft container", "semi-trailer", "box truck", "box wagon")
 
 
 def simulate_homogeneous(seed: int, family: Family, threats: tuple[str, ...] = ()) -> FreightScan:
-    """A vehicle filled with one consignment of goods that are all alike, and threats in it.
+    """A vehicle filled with one consignment of goods that are all alike, and threats in it; OTHER_GOODS may be one.
 
     Without threats the same seed gives the same vehicle, load and noise.
     """
@@ -161,11 +163,28 @@ def simulate_homogeneous(seed: int, family: Family, threats: tuple[str, ...] = (
     (room,) = CONVEYANCES[name].build(board, generator)
     kind = str(generator.choice(list(HOMOGENEOUS), p=list(HOMOGENEOUS.values())))
     areas = consign(board, room, kind, family, generator)
-    objects = hide(board, threats, family, (areas, [room]), [seed, 4])
+    named = tuple(name for name in threats if name != OTHER_GOODS)
+    objects = hide(board, named, family, (areas, [room]), [seed, 4])
+    if OTHER_GOODS in threats:
+        objects += (_other_goods(board, areas, np.random.default_rng([seed, 7])),)
     levels = expose_freight(board.attenuations, PITCH_MM, np.random.default_rng([seed, 5]))
     loads = tuple(CargoLoad(kind, box_of(board, area)) for area in areas)
     high, low = levels[CARGO_BEAM.high_mev], levels[CARGO_BEAM.low_mev]
     return FreightScan(high, low, PITCH_MM, objects, loads, (box_of(board, room.area),), name, family, seed)
+
+
+def _other_goods(board: Board, loads: Sequence[Area], generator: np.random.Generator) -> FreightObject:
+    """A bale of OTHER_KG, 70 cm wide and high, between what else lies there in the beam."""
+    load = loads[int(generator.integers(len(loads)))]
+    half = 35.0
+    x = min(max(load.centre[0], load.left + half), max(load.right - half, load.left + half))
+    y = load.bottom - half
+    place = Area(x - half, y - half, x + half, y + half)
+    layer = board.blank()
+    layer.pillow("cotton", place.outline, 10, edge=10)
+    _add(board, layer, OTHER_KG, "cotton")
+    x1, y1, x2, y2 = box_of(board, place)
+    return FreightObject(OTHER_GOODS, (x1, y1, x2, y2), 0.0, metallic=False)
 
 
 @dataclass(frozen=True)
@@ -222,7 +241,7 @@ def _occupied(scans: Iterable[FreightScan]) -> OccupancyCase:
 
 
 def measure_anomalies(
-    seeds: Iterable[int], threats: Sequence[str] = ("package", "ammunition"), family: Family = Family.TEST
+    seeds: Iterable[int], threats: Sequence[str] = ("package", "ammunition", OTHER_GOODS), family: Family = Family.TEST
 ) -> AnomalyFigures:
     """Homogeneous loads, one for each seed, without a threat and with each of `threats`."""
     refused, mixed, clean, alike = 0, 0, [], []
@@ -265,7 +284,7 @@ def main() -> None:
     parser.add_argument("--scans", type=int, default=200, help="scans in all, about")
     count = parser.parse_args().scans
     empty = measure_empty(range(max(1, round(0.7 * count / (len(CASES) + 1)))))
-    anomalies = measure_anomalies(range(max(1, round(0.3 * count / 3))))
+    anomalies = measure_anomalies(range(max(1, round(0.3 * count / 4))))
     figures = {"empty": {name: asdict(case) for name, case in empty.items()}, "anomalies": asdict(anomalies)}
     print(json.dumps(figures, indent=1))
 

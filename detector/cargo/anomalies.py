@@ -3,12 +3,12 @@
 A place is described by what an inspector looks at: how dense it is, how rough at two scales, which way its lines run,
 and, with two energies, of which material it is. A load of one kind repeats along the vehicle, so a place is held
 against all others at its height and in its stack; its score is the distance from them, and at 1 the most unlike
-hundredth of its load begins. A load that changes along the vehicle has nothing to compare with: that is said, and no
+twentieth of its load begins. A load that changes along the vehicle has nothing to compare with: that is said, and no
 region is given.
 
 >>> found = find_anomalies(exposures(scan, profile)[0], (5.0, 5.0), "MeV")
 >>> found.homogeneity, found.regions
-(0.93, (Anomaly(box_xyxy=(1208, 376, 1296, 448), score=2.1),))
+(0.93, (Anomaly(box_xyxy=(1208, 376, 1296, 448), score=3.3),))
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ SPREAD_AT, SPREAD_IN_DEVIATIONS = 0.9, 1.645
 LEAST_SPREAD = (0.04, 0.2, 0.2, 0.2, 0.008)
 #: Distance in deviations beyond which a place does not count when it is learnt what is usual.
 OUTLYING = 4.0
-#: Share of the places of a load that lie nearer to the others than a score of 1.
-USUAL = 0.99
+#: Share of the places of a load that lie nearer to the others than a score of 1; a bale of 70 cm fills 4 % of a load.
+USUAL = 0.95
 #: Cells that a load must have for one to be unlike the others; and that an anomaly has along each side at least.
 LEAST_CELLS, LEAST_SIDE = 400, 3
 #: Cells at the edges of a load, in whose windows is air.
@@ -52,14 +52,14 @@ EDGE = 3
 #: Cells that a column of the load must have to have a median of its own.
 STACK = 10
 #: Length of the parts of a load that are held against one another, in cells, and how alike they must be.
-PART, LEAST_HOMOGENEITY = 25, 0.7
-#: Score from which a region is shown: above all but one of 18 homogeneous loads of the simulation's TRAIN family.
-SHOWN = 1.3
+PART, LEAST_HOMOGENEITY = 25, 0.55
+#: Score from which a region is shown: 2 of 19 homogeneous loads of the simulation's TRAIN family reach it.
+SHOWN = 2.3
 
 
 @dataclass(frozen=True)
 class Anomaly:
-    """box_xyxy: in pixels of the scan. score: how far it is from its like; the most unlike hundredth of its load begins
+    """box_xyxy: in pixels of the scan. score: how far it is from its like; the most unlike twentieth of its load begins
     at 1. Not a probability, and not to be compared with scores of named threats."""
 
     box_xyxy: Box
@@ -174,7 +174,8 @@ def _in_deviations(held: Float32, load: Bool) -> Float32:
 def homogeneity(centred: Float32, load: Bool) -> float:
     """How much of what varies in a load (h, w) varies within parts of it, 0..1; the rest is between the parts.
 
-    A part counts by its median, so that nothing small in it makes a load mixed. centred: (h, w, features).
+    Of the feature that varies most between them: loads may be alike in density and differ in texture. A part counts by
+    its median, so that nothing small in it makes a load mixed. centred: (h, w, features).
     """
     parts = []
     for start in range(0, load.shape[1], PART):
@@ -185,7 +186,7 @@ def homogeneity(centred: Float32, load: Bool) -> float:
         return 1.0
     between = np.var(np.stack(parts), axis=0)
     within = np.var(np.clip(centred[load], -OUTLYING, OUTLYING), axis=0)
-    return float(np.clip(1 - (between / np.maximum(within, 1e-6)).mean(), 0, 1))
+    return float(np.clip(1 - (between / np.maximum(within, 1e-6)).max(), 0, 1))
 
 
 def _scores(centred: Float32, load: Bool) -> Float32:

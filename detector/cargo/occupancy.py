@@ -122,7 +122,7 @@ def _check_judged(cells: Cells, rooms: tuple[Box, ...], pitch_mm: Pitch) -> None
             "no room for cargo was found: no roof that stays level, over a floor",
             remedy="look at the scan; if it shows a whole closed vehicle, check pixel_pitch_mm and belt of the profile",
         )
-    unjudged = (cells.attenuation > SOLID).any(axis=0)
+    unjudged: Bool = np.any(cells.attenuation > SOLID, axis=0)
     for left, _, right, _ in rooms:
         unjudged[left // cells.size[0] : -(-right // cells.size[0])] = False
     longest = max((end - start for start, end in runs(unjudged)), default=0) * cells.size[0] * pitch_mm[0]
@@ -163,7 +163,8 @@ def _beyond_the_vehicle(
     broad = opened(columns[None], (1, _odd(POST_MM / side[0])))[0]
     rails = rows - opened(rows[:, None], (_odd(RAIL_MM / side[1]), 1))[:, 0]
     rails[-max(1, round(LOWEST_RAIL_MM / side[1])) :] = 0
-    vehicle = np.minimum(broad, wall + SLIDING_MM * steel) + (columns - broad) + rails[:, None]
+    walls = np.minimum(broad, min(wall + SLIDING_MM * steel, MOST_WALL_MM * steel))
+    vehicle = walls + (columns - broad) + rails[:, None]
     narrow = _odd(NARROW_MM / side[1]), _odd(NARROW_MM / side[0])
     extra = opened(np.where(inside, attenuation - vehicle, np.float32(0)), narrow)
     return float(wall), np.where(inside, np.maximum(extra, 0), np.float32(0))

@@ -73,6 +73,8 @@ def find_rooms(view: Float32, pitch_mm: Pitch) -> tuple[Box, ...]:
     pitch_mm: side of a pixel across and down.
     """
     cells = Cells.of(view, pitch_mm)
+    if not cells.transmission.size:
+        return ()
     rooms = []
     for left, right, roof in _roofs(cells, pitch_mm):
         floor = _floor(view[:, left:right], roof, pitch_mm[1])
@@ -97,7 +99,7 @@ def _roofs(cells: Cells, pitch_mm: Pitch) -> list[tuple[int, int, int]]:
     tops = _tops(cells, round(THICK_MM / (down * pitch_mm[1])))
     level = round(LEVEL_MM / (down * pitch_mm[1]))
     shortest, longest_break = (round(length / (across * pitch_mm[0])) for length in (SHORTEST_MM, BREAK_MM))
-    found = []
+    found: list[tuple[int, int, int]] = []
     free = tops >= 0
     while True:
         heights = np.bincount(tops[free], minlength=1)
@@ -139,10 +141,12 @@ def _floor(body: Float32, roof: int, pitch_mm: float) -> int | None:
     profile = attenuation(_quantile_of_rows(body[:, ::step], 1 - BROKEN), FLOOR)
     first = roof + round(LOWEST_MM / pitch_mm)
     lines = np.flatnonzero(_thick_lines(profile, pitch_mm)[first:] > LINE)
-    if not lines.size:
-        return None
-    # Layers of cargo can make lines above the floor; below it there is the frame alone.
-    return first + int(lines[lines >= lines[-1] - FRAME_MM / pitch_mm][0])
+    if lines.size:
+        # Layers of cargo can make lines above the floor; below it there is the frame alone.
+        return first + int(lines[lines >= lines[-1] - FRAME_MM / pitch_mm][0])
+    # Cargo as dark as the floor hides its line, but not where it ends.
+    dark = np.flatnonzero(profile[first:] > LINE)
+    return first + int(dark[-1]) if dark.size else None
 
 
 def _quantile_of_rows(values: Float32, share: float) -> Float32:

@@ -1,0 +1,183 @@
+"""`roentgate cargo`: is it really empty, and does any part of a load differ from the rest of it.
+
+One JSON line a scan on standard output. A scan that cannot be judged has null where the answer would be, and says why.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import cv2
+import numpy as np
+import typer
+
+from detector.cargo.anomalies import LoadComparison, find_anomalies
+from detector.cargo.occupancy import WALL_MM, Occupancy, measure_occupancy
+from detector.cargo.rooms import Pitch
+from detector.errors import RoentgateError, ScanWithoutContent, SettingsInvalid
+from detector.normalisation.exposure import Exposure
+from detector.normalisation.standardise import exposures, standardised
+from detector.normalise import UInt8
+from detector.outputs.atomic import write_bytes_whole
+from detector.readers import Limits, read_scan
+from detector.readers.files import read_file
+from detector.scan import Pixels, Scan
+from detector.scanner_profile import ScannerProfile, load_profile
+from detector.terminal import stderr
+
+#: As `detector.cli.Exit.REFERRED`: a person must look at some scan.
+NOT_JUDGED = 3
+#: Extra matter that is shown in full colour, mm of steel; and the colour, BGR: X-ray pictures for people hold no red.
+FULL_COLOUR_MM, MARK = 40.0, (0, 0, 255)
+
+#: The answer of one view; its picture is drawn on a grey one.
+Answer = dict[str, Any]
+Question = Callable[[Exposure, Pixels, ScannerProfile, Pitch], tuple[Answer, UInt8]]
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Scans of one scanner, raw.")]
+Scanner = Annotated[Path, typer.Option(help="TOML file that says how this scanner's files are read.")]
+Output = Annotated[Path | None, typer.Option(help="Folder for a picture of each scan.")]
+
+cargo_app = typer.Typer(no_args_is_help=True, help="Ask what else a container officer asks of a scan.")
+
+
+@cargo_app.callback()
+def _cargo() -> None:
+    """Asks what else a container officer asks of a scan; no network is needed."""
+
+
+@cargo_app.command("empty")
+def cargo_empty(files: Files, scanner: Scanner, output: Output = None) -> None:
+    """Is it really empty? Says how much lies in its rooms beyond the vehicle itself, and shows where."""
+    _ask(files, scanner, output, ("empty", _empty))
+
+
+@cargo_app.command("anomalies")
+def cargo_anomalies(files: Files, scanner: Scanner, output: Output = None) -> None:
+    """Does part of the load differ from the rest? Shows regions of a homogeneous load; they are no named threats."""
+    _ask(files, scanner, output, ("anomalies", _anomalies))
+
+
+#: What stands in a line in place of an answer: a scan that was not judged is neither empty nor clean.
+_UNANSWERED: dict[str, Answer] = {
+    "empty": {"occupancy": None, "empty": None},
+    "anomalies": {"homogeneity": None, "regions": None},
+}
+
+
+def _ask(files: list[Path], scanner: Path, output: Path | None, asked: tuple[str, Question]) -> None:
+    profile = load_profile(scanner)
+    pitch = _pitch(profile)
+    name, question = asked
+    judged = True
+    for path in files:
+        try:
+            answers = _answers(path, profile, pitch, question)
+        except RoentgateError as error:
+            judged = False
+            typer.echo(_line(path, {**_UNANSWERED[name], "error": error.reason(), "remedy": error.remedy}))
+            continue
+        for number, (answer, picture) in enumerate(answers, start=1):
+            typer.echo(_line(path, answer if len(answers) == 1 else {"view": number, **answer}))
+            judged = judged and answer.get("empty", False) is not None
+            if output is not None:
+                _write_picture(picture, output / f"{path.name}.view{number}.{name}.png")
+    if not judged:
+        raise typer.Exit(NOT_JUDGED)
+
+
+def _line(path: Path, answer: Answer) -> str:
+    return json.dumps({"scan": path.name, **answer})
+
+
+def _pitch(profile: ScannerProfile) -> Pitch:
+    """Raises SettingsInvalid where the profile does not say what lengths and masses need."""
+    if profile.rendering == "stored":
+        raise SettingsInvalid(
+            f"the profile {profile.name!r} passes pictures on as stored: they hold no transmission",
+            remedy="use a profile of raw scans; see `roentgate scanner probe`",
+        )
+    if profile.belt != "x":
+        raise SettingsInvalid(
+            f"the profile {profile.name!r} says that vehicles move along y: a vehicle must lie along the picture",
+            remedy="export the scans turned, roof upwards, with belt = 'x' in the profile",
+        )
+    if profile.pixel_pitch_mm is None:
+        raise SettingsInvalid(
+            f"the profile {profile.name!r} has no pixel_pitch_mm: lengths and masses cannot be told",
+            remedy="give the side of a pixel at the middle of the vehicle, e.g. pixel_pitch_mm = [5.0, 5.0]",
+        )
+    return profile.pixel_pitch_mm
+
+
+def _answers(path: Path, profile: ScannerProfile, pitch: Pitch, question: Question) -> list[tuple[Answer, UInt8]]:
+    limits = Limits()
+    scan: Scan = read_scan(read_file(path, path.name, limits), path.name, limits)
+    seen = standardised(scan, profile)
+    if seen.doubts:
+        raise ScanWithoutContent("; ".join(seen.doubts))
+    views = zip(exposures(scan, profile), seen.scan.views, strict=True)
+    return [question(exposure, view, profile, pitch) for exposure, view in views]
+
+
+def _empty(exposure: Exposure, view: Pixels, profile: ScannerProfile, pitch: Pitch) -> tuple[Answer, UInt8]:
+    found = measure_occupancy(exposure, pitch, profile.beam, profile.opaque_transmission)
+    answer: Answer = {
+        "occupancy": round(found.occupancy, 4),
+        "empty": found.empty,
+        "extra_kg": round(found.extra_kg, 2),
+        "largest_mm": round(found.largest_mm, 1),
+        "opaque": round(found.opaque, 4),
+        "blind": round(found.blind, 4),
+        "wall_mm": found.wall_mm,
+        "rooms": found.rooms,
+    }
+    if found.empty is None:
+        answer["error"] = f"nothing was seen, but {found.blind:.0%} of the room cannot be told from the vehicle"
+    return answer, _picture_of_occupancy(view, found)
+
+
+def _anomalies(exposure: Exposure, view: Pixels, profile: ScannerProfile, pitch: Pitch) -> tuple[Answer, UInt8]:
+    found = find_anomalies(exposure, pitch, profile.beam, profile.opaque_transmission)
+    answer: Answer = {
+        "homogeneity": None if found.homogeneity is None else round(found.homogeneity, 3),
+        "regions": [{"box_xyxy": region.box_xyxy, "score": region.score} for region in found.regions],
+    }
+    # No list where nothing was compared: an empty one would say that nothing stands out.
+    if found.homogeneity is None:
+        answer |= {"regions": None, "note": "there is too little load to compare"}
+    elif found.mixed:
+        answer |= {"regions": answer["regions"] or None, "note": "the load is mixed: nothing to compare with"}
+    return answer, _picture_of_regions(view, found)
+
+
+def _picture_of_occupancy(view: Pixels, found: Occupancy) -> UInt8:
+    """(H, W, 3) BGR: matter red, the more of it the redder; rooms framed."""
+    picture = cv2.cvtColor(view, cv2.COLOR_GRAY2BGR)
+    share = np.where(found.map_mm > WALL_MM, 0.25 + 0.5 * np.minimum(found.map_mm / FULL_COLOUR_MM, 1), 0)
+    high, wide = (side * size for side, size in zip(found.map_mm.shape, found.cell[::-1], strict=True))
+    shown = cv2.resize(share.astype(np.float32), (wide, high), interpolation=cv2.INTER_NEAREST)[:, :, None]
+    covered = picture[:high, :wide]
+    covered[:] = (covered * (1 - shown) + np.array(MARK, np.float32) * shown).astype(np.uint8)
+    for left, top, right, bottom in found.rooms:
+        cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), (160, 90, 0), 2)
+    return np.asarray(picture, np.uint8)
+
+
+def _picture_of_regions(view: Pixels, found: LoadComparison) -> UInt8:
+    """(H, W, 3) BGR: regions framed, with their scores."""
+    picture = cv2.cvtColor(view, cv2.COLOR_GRAY2BGR)
+    for region in found.regions:
+        left, top, right, bottom = region.box_xyxy
+        cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), MARK, 2)
+        cv2.putText(picture, f"{region.score:.1f}", (left, max(12, top - 5)), cv2.FONT_HERSHEY_SIMPLEX, 0.6, MARK, 2)
+    return np.asarray(picture, np.uint8)
+
+
+def _write_picture(picture: UInt8, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes_whole(target, cv2.imencode(".png", picture)[1].tobytes())
+    stderr.print(f"wrote {target}", markup=False, soft_wrap=True)

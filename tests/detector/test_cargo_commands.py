@@ -1,0 +1,114 @@
+"""`roentgate cargo`: a line a scan; what cannot be judged says why, and is never empty."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from detector.cargo.cargo_cli import NOT_JUDGED, cargo_app
+from detector.cli import Exit
+from detector.errors import SettingsInvalid
+from tests.detector.cargo_scene import AIR, Float32, container, lattice, stored
+
+PROFILE = f'name = "gate 3"\nenergies = ["high"]\nair_value = {AIR}\nbits_stored = 16\nrendering = "cargo"\n'
+PITCH = "pixel_pitch_mm = [10.0, 10.0]\n"
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Path:
+    path = tmp_path / "gate.toml"
+    path.write_text(PROFILE + PITCH)
+    return path
+
+
+def scan(folder: Path, name: str, attenuation: Float32) -> str:
+    path = folder / name
+    path.write_bytes(cv2.imencode(".png", stored(attenuation))[1].tobytes())
+    return str(path)
+
+
+def asked(*arguments: object) -> tuple[Result, list[dict[str, Any]]]:
+    done = CliRunner().invoke(cargo_app, [str(argument) for argument in arguments])
+    return done, [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_the_exit_code_is_that_of_a_referred_scan() -> None:
+    assert NOT_JUDGED == Exit.REFERRED
+
+
+def test_empty_and_loaded_scans_get_a_line_and_a_picture_each(tmp_path: Path, profile: Path) -> None:
+    files = [scan(tmp_path, "bare.png", container()), scan(tmp_path, "full.png", container() + lattice())]
+    done, lines = asked("empty", *files, "--scanner", profile, "--output", tmp_path / "shown")
+    assert done.exit_code == Exit.DONE
+    assert [(line["scan"], line["empty"]) for line in lines] == [("bare.png", True), ("full.png", False)]
+    assert lines[0]["occupancy"] == 0 and lines[1]["occupancy"] > 0.5
+    bare, full = (cv2.imread(str(tmp_path / f"shown/{name}.png.view1.empty.png")) for name in ("bare", "full"))
+    assert bare is not None and full is not None and bare.shape == full.shape == (400, 1000, 3)
+    reds = [int((picture[:, :, 2].astype(int) - picture[:, :, 0] > 60).sum()) for picture in (bare, full)]
+    assert reds[0] == 0 and reds[1] > 50_000
+
+
+def test_a_scan_that_cannot_be_judged_is_not_empty(tmp_path: Path, profile: Path) -> None:
+    opaque = container()
+    opaque[70:300, 110:890] += 12
+    torn = tmp_path / "torn.png"
+    torn.write_bytes(b"\x89PNG\r\n\x1a\n")
+    files = [scan(tmp_path, "opaque.png", opaque), torn, tmp_path / "missing.png", scan(tmp_path, "a.png", container())]
+    done, lines = asked("empty", *files, "--scanner", profile)
+    assert done.exit_code == Exit.REFERRED
+    assert [line["empty"] for line in lines] == [None, None, None, True]
+    for line in lines[:3]:
+        assert line["occupancy"] is None
+        assert line["error"] and line["remedy"]
+
+
+def test_regions_are_listed_and_drawn(tmp_path: Path, profile: Path) -> None:
+    load = lattice()
+    load[180:210, 500:540] += 1.2
+    done, (line,) = asked("anomalies", scan(tmp_path, "odd.png", container() + load), "--scanner", profile,
+                          "--output", tmp_path)  # fmt: skip
+    assert done.exit_code == Exit.DONE
+    left, _, right, _ = line["regions"][0]["box_xyxy"]
+    assert left < 545 and right > 495
+    assert (tmp_path / "odd.png.view1.anomalies.png").is_file()
+
+
+def test_where_nothing_was_compared_there_is_no_empty_list(tmp_path: Path, profile: Path) -> None:
+    mixed = lattice()
+    mixed[:, 500:] = lattice(1, level=3.2)[:, 500:]
+    files = [scan(tmp_path, "mixed.png", container() + mixed), scan(tmp_path, "bare.png", container())]
+    _, lines = asked("anomalies", *files, "--scanner", profile)
+    assert [line["regions"] for line in lines] == [None, None]
+    assert "mixed" in lines[0]["note"] and "too little" in lines[1]["note"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (PROFILE, "pixel_pitch_mm"),
+        (PROFILE + PITCH + 'belt = "y"\n', "along the picture"),
+        ('name = "colour"\nrendering = "stored"\n', "no transmission"),
+    ],
+)
+def test_a_profile_that_does_not_say_enough_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    profile = tmp_path / "short.toml"
+    profile.write_text(text)
+    done, lines = asked("empty", scan(tmp_path, "bare.png", container()), "--scanner", profile)
+    assert isinstance(done.exception, SettingsInvalid)
+    assert says in done.exception.what and done.exception.remedy
+    assert lines == []
+
+
+def test_a_saturated_scan_is_doubted(tmp_path: Path, profile: Path) -> None:
+    levels = np.minimum(stored(container()), np.uint16(30_000))
+    path = tmp_path / "dim.png"
+    path.write_bytes(cv2.imencode(".png", levels)[1].tobytes())
+    done, (line,) = asked("empty", path, "--scanner", profile)
+    assert done.exit_code == Exit.REFERRED
+    assert line["empty"] is None and line["error"]
