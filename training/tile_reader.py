@@ -43,6 +43,9 @@ def rendered(scan: AnnotatedScan) -> tuple[UInt8, tuple[float, float] | None]:
     """The first view (H, W, 3) as the station draws it by the profile beside the file, and its pixel pitch in mm."""
     name = str(scan.path)
     read = read_scan(read_file(scan.path, name, Limits()), name)
+    if scan.drawn:
+        # A part of a scan may be all steel: the whole was found fit to be looked at when it was drawn.
+        return read.views[0], None
     profile = parse_profile(read.profile, f"the profile beside {name}") if read.profile else None
     return standardised(read, profile).images[0], profile.pixel_pitch_mm if profile else None
 

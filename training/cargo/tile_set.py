@@ -122,6 +122,7 @@ def _make(folder: Path, wanted: FreightSet, job: tuple[str, int]) -> int:
         height, width = picture.shape[:2]
         group = f"{split}-{number}"
         image = {"file_name": name, "width": width, "height": height, "source": "simulated freight", "group": group}
+        image["drawn"] = True
         records.append({"image": image, "annotations": found})
     write_bytes_whole(_journal(folder, split, number), json.dumps(records).encode())
     return number

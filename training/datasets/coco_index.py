@@ -4,7 +4,7 @@ A data folder holds `annotations/<split>.json` and `images/<split>/` (or `images
 a list of class names that the caller holds; the ids in the file are looked up by *name*, whatever they start from.
 Beyond plain COCO, every image may carry `source` and `annotated_category_ids`: the classes its source looked for. A
 class not listed may be in the scan unmarked. Without the key, all classes of the file count as looked for. Further keys
-an image may carry: `subset`, `group` and `scanner`, see AnnotatedScan.
+an image may carry: `subset`, `group`, `scanner` and `drawn`, see AnnotatedScan.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class AnnotatedScan:
     iscrowd: neither a hit nor a false alarm. annotated: (C,) bool, the classes that the source looked for.
     subset: part of the source that is reported apart, such as easy / hard / hidden or OL1 to OL3; may be empty. group:
     scans of one bag and near-duplicates share it; empty for a scan that stands alone. scanner: empty if not known.
+    drawn: the file holds what the station drew for the network, to be taken as it is.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class AnnotatedScan:
     subset: str = ""
     group: str = ""
     scanner: str = ""
+    drawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,7 @@ def _scan(
         subset=str(image.get("subset", "")),
         group=str(image.get("group", image["file_name"])),
         scanner=_scanner(image),
+        drawn=bool(image.get("drawn", False)),
     )
 
 
