@@ -94,6 +94,8 @@ def _inspections(detector: Detector, sources: Sequence[ScanSource], ledger: Ledg
             yield source, prepared, None
             continue
         waiting.append((source, prepared))
+        # Bound here, it would stay in memory while the next scan is decoded.
+        del prepared
         if sum(len(scan.tiles) for _, scan in waiting) >= detector.batch:
             yield from _judged(detector, waiting)
             waiting = []

@@ -197,8 +197,17 @@ def letterbox(image: UInt8, size: int, full: tuple[int, int] | None = None) -> t
         min(size, max(1, round(width * placement.scale_x))),
         min(size, max(1, round(height * placement.scale_y))),
     )
-    # Averaging when shrinking: thin blades would alias away under plain bilinear sampling.
-    method = cv2.INTER_AREA if max(placement.scale_x, placement.scale_y) < 1 else cv2.INTER_LINEAR
     canvas = np.full((size, size, 3), AIR, np.uint8)
-    canvas[: target[1], : target[0]] = cv2.resize(image, target, interpolation=method)
+    canvas[: target[1], : target[0]] = _resized(image, target)
     return canvas, placement
+
+
+def _resized(image: UInt8, target: tuple[int, int]) -> UInt8:
+    """Averaged along what shrinks: thin blades would alias away under plain bilinear sampling."""
+    height, width = image.shape[:2]
+    smaller = (min(width, target[0]), min(height, target[1]))
+    if smaller != (width, height):
+        image = np.asarray(cv2.resize(image, smaller, interpolation=cv2.INTER_AREA), np.uint8)
+    return (
+        image if smaller == target else np.asarray(cv2.resize(image, target, interpolation=cv2.INTER_LINEAR), np.uint8)
+    )

@@ -3,8 +3,9 @@
     >>> Detector("luggage").inspect("scan.png").decision
     <Decision.ALARM: 'ALARM'>
 
-CLEAR is earned: the weights were verified, the file decoded whole, every tile inferred, every number finite. Whatever
-goes wrong with one scan, expected or not, ends in REFER for that scan, and the next one is looked at.
+CLEAR is earned: the weights were verified, the file decoded whole, every tile inferred that is not bare air, every
+number finite. Whatever goes wrong with one scan, expected or not, ends in REFER for that scan, and the next one is
+looked at.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from detector.scanner_profile import ScannerProfile, parse_profile
 from detector.settings import EffectiveThresholds, Policy
 from detector.tile_squares import TileSquare, cut, pitch_doubt, tile_size
 from detector.tiling import Tile
-from detector.weights import load_weights, read_manifest
+from detector.weights import load_weights, name_of, read_manifest
 from detector.weights_spec import WeightsSpec
 
 UInt8 = NDArray[np.uint8]
@@ -170,7 +171,7 @@ class Detector:
         if self.scanner or not scan.profile:
             return self.scanner
         beside = parse_profile(scan.profile, f"the profile beside {scan.source}")
-        if beside.weights and read_manifest().resolved(beside.weights) != self.weights.name:
+        if beside.weights and read_manifest().resolved(name_of(beside.weights)) != self.weights.name:
             raise ProfileMismatch(
                 f"{scan.source}: the profile beside it asks for the weights {beside.weights}",
                 remedy=f"scan it with --weights {beside.weights}, or give the profile with --scanner",

@@ -66,10 +66,13 @@ def read_ahead(detector: Detector, sources: Iterable[ScanSource], known: Known) 
                 source, future = reading.popleft()
                 decoding.append(_decode(detector, source, future.result(), known, pool))
             elif decoding:
-                first = decoding.popleft()
-                yield first.source, first.future.result() if first.future else None
+                yield _finished(decoding.popleft())
             else:
                 return
+
+
+def _finished(one: _Decoding) -> Prepared:
+    return one.source, one.future.result() if one.future else None
 
 
 def _bytes_of(sources: Iterable[ScanSource]) -> int:

@@ -23,11 +23,14 @@ UInt8 = NDArray[np.uint8]
 
 #: A bag scan up to this many pixels long is looked at whole: networks of bags learn from whole bags.
 BAG_PIXELS = 1280
-#: A tile without a level below this, of 255, in any channel is air: at MeV energies less than 1.3 mm of steel or 9 mm
-#: of plastic lies in it. Noise of air there has a deviation of 1.6 levels.
+#: A tile without a level below this, of 255, in any channel is air. Drawn as `grey` or `cargo`, at MeV energies, less
+#: than 1.3 mm of steel or 9 mm of plastic lies in it (twice that in `display`). Noise of air has a deviation of 1.6.
 AIR_TILE = 244
 #: A scan whose pixels are this many times as long as the network's shows items smaller than it has ever seen them.
 COARSEST = 1.5
+#: A pitch so many times finer than the network's is a mistake of units: centimetres for millimetres would shrink the
+#: whole scan into one tile.
+FINEST = 5.0
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ def pitch_doubt(look: Look, asked: int | None, pitch_mm: tuple[float, float] | N
         return "how long a pixel is, is not known: these weights need pixel_pitch_mm in a scanner profile"
     if max(pitch_mm) > COARSEST * look.pixel_pitch_mm:
         return f"pixels of {max(pitch_mm):g} mm, where the weights were trained on {look.pixel_pitch_mm:g} mm"
+    if min(pitch_mm) < look.pixel_pitch_mm / FINEST:
+        return f"pixels of {min(pitch_mm):g} mm are finer than any cargo scanner's: is pixel_pitch_mm in millimetres?"
     return ""
 
 

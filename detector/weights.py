@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnxruntime
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from detector.errors import WeightsRejected
 from detector.weights_spec import METADATA_KEY, WeightsSpec
@@ -47,6 +47,13 @@ class Manifest(BaseModel):
     default: str
     weights: dict[str, ManifestEntry]
     aliases: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _names_lead_somewhere(self) -> Manifest:
+        lost = {self.default, *self.aliases.values()} - set(self.weights)
+        if lost or set(self.aliases) & set(self.weights):
+            raise ValueError(f"names that lead nowhere, or two ways: {', '.join(sorted(lost or self.aliases))}")
+        return self
 
     def resolved(self, name: str) -> str:
         """The name in `weights` that is meant; an unknown one stays as it is."""
@@ -95,7 +102,7 @@ def load_weights(name_or_file: str | Path = "") -> Weights:
     """
     wanted = str(name_or_file)
     if wanted.endswith(".onnx"):
-        return _checked(Path(wanted).stem, _read(Path(wanted)))
+        return _checked(name_of(wanted), _read(Path(wanted)))
     manifest = read_manifest()
     name = manifest.resolved(wanted)
     entry = manifest.weights.get(name)
@@ -106,6 +113,11 @@ def load_weights(name_or_file: str | Path = "") -> Weights:
     data = _read(weights_folder() / entry.file)
     verify_bytes(data, entry)
     return _checked(name, data)
+
+
+def name_of(name_or_file: str) -> str:
+    """What results call them: a shipped name as it is, a file by its stem."""
+    return Path(name_or_file).stem if name_or_file.endswith(".onnx") else name_or_file
 
 
 def verify_bytes(data: bytes, entry: ManifestEntry) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -17,8 +18,9 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from detector.errors import RoentgateError, ScanUnreadable, SettingsInvalid
@@ -208,6 +210,12 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
+def _scans_by_source(index: CocoIndex) -> dict[str, int]:
+    """How many scans of each; several pictures may have been drawn of one."""
+    scans = {(scan.source, scan.group if scan.drawn else str(scan.path)) for scan in index.scans}
+    return Counter(source for source, _ in sorted(scans))
+
+
 def _write_run(run: Path, recipe: Recipe, data: TrainingData, start: str) -> None:
     run.mkdir(parents=True, exist_ok=True)
     described = {
@@ -215,12 +223,25 @@ def _write_run(run: Path, recipe: Recipe, data: TrainingData, start: str) -> Non
         "class_names": data.train.class_names,
         "start": start,
         "data": data.folder,
-        "sources": Counter(scan.source for scan in data.train.scans),
+        "sources": _scans_by_source(data.train),
         "emphasis": _digest(Path(recipe.emphasis)) if recipe.emphasis else "",
         "annotations": _digest(Path(data.folder) / "annotations" / "train.json"),
     }
     with text_written_whole(run / "run.json") as file:
         file.write(json.dumps(described, indent=2) + "\n")
+
+
+def growing_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """Exponential average of weights whose memory grows with the steps to `decay`: after n of them (1 + n) / (10 + n).
+
+    With a memory of a thousand steps from the start, short runs would be judged on the weights that they began with.
+    """
+
+    def average(averaged: Tensor, current: Tensor, number: Tensor) -> Tensor:
+        share = torch.clamp((1 + number) / (10 + number), max=decay)
+        return averaged * share + current * (1 - share)
+
+    return average
 
 
 def _trainer(recipe: Recipe, run: Path, step: int, *, validates: bool) -> lightning.Trainer:
@@ -232,7 +253,7 @@ def _trainer(recipe: Recipe, run: Path, step: int, *, validates: bool) -> lightn
         gradient_clip_val=recipe.gradient_clip,
         logger=[JsonLinesLogger(run, step), TensorBoardLogger(run, name="", version="tensorboard")],
         callbacks=[
-            EMAWeightAveraging(decay=recipe.ema_decay),
+            WeightAveraging(avg_fn=growing_average(recipe.ema_decay)),
             LearningRateMonitor("step"),
             *_checkpoints(recipe, run, validates=validates),
         ],

@@ -88,7 +88,9 @@ def _write_manifest(folder: Path, name: str, entry: ManifestEntry, *, default: b
     known = read_manifest(folder) if (folder / MANIFEST).is_file() else None
     weights = {**(known.weights if known else {}), name: entry}
     replaced = weights.pop(alias, None) if alias != name else None
-    aliases = {**(known.aliases if known else {}), **({alias: name} if alias else {})}
+    # What pointed at the weights that make way goes on to those that take over; a name of its own is no alias.
+    before = {other: name if meant == alias else meant for other, meant in (known.aliases if known else {}).items()}
+    aliases = {other: meant for other, meant in {**before, **({alias: name} if alias else {})}.items() if other != name}
     chosen = name if default or known is None or known.default == alias else known.default
     manifest = Manifest(default=chosen, weights=weights, aliases=aliases)
     write_bytes_whole(folder / MANIFEST, manifest_json(manifest).encode())

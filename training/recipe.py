@@ -94,6 +94,7 @@ class Recipe(_Section):
     #: Learning rate at the end, as a share of the peak.
     final_rate: float = Field(0.01, ge=0, le=1)
     gradient_clip: float = Field(10.0, gt=0)
+    #: Share of the weights' running average that a step leaves as it was; less in the first thousands of steps.
     ema_decay: float = Field(0.999, ge=0, lt=1)
     #: Classes (and clean scans) rarer than this share of scans are repeated by sqrt(share / frequency).
     balance_share: float = Field(0.15, ge=0, le=1)

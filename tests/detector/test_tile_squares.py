@@ -9,6 +9,7 @@ import pytest
 
 from detector import Detector
 from detector.inspection import Decision
+from detector.normalise import letterbox
 from detector.pipeline import PreparedScan
 from detector.scan import Scan
 from detector.tile_squares import COARSEST, Look, cut, pitch_doubt, plan, tile_size
@@ -83,6 +84,18 @@ def test_pixels_that_are_not_square_are_made_so() -> None:
     assert (square.square[25:30, 20:30] == 0).all()
 
 
+@pytest.mark.parametrize("full", [(256, 64), (256, 32), (64, 256), (32, 256)])
+def test_thin_things_survive_where_one_side_alone_shrinks(full: tuple[int, int]) -> None:
+    image = np.full((full[1], full[0], 3), 255, np.uint8)
+    image[::32] = 0 if full[1] > 64 else 255
+    image[:, ::32] = 0 if full[0] > 64 else image[:, ::32]
+    square, _ = letterbox(image, 64, full)
+    assert square.min() < 200
+    # Every line, not the one that happens to be sampled.
+    dark = (square[:, :, 0] < 230).any(axis=0 if full[0] > 64 else 1)
+    assert dark.sum() >= 8
+
+
 def test_tiles_of_air_are_passed_over_but_thin_things_are_not() -> None:
     image = np.full((64, 256, 3), 250, np.uint8)
     assert all(one.square is None for one in cut(image, 0, tile_size(CARGO, None, (5.0, 5.0)), CARGO))
@@ -96,6 +109,7 @@ def test_the_pitch_must_be_known_and_fine_enough_for_weights_of_one_scale() -> N
     assert "pixel_pitch_mm" in pitch_doubt(CARGO, None, None)
     assert "9 mm" in pitch_doubt(CARGO, None, (9.0, 5.0))
     assert pitch_doubt(CARGO, None, (COARSEST * 5.0, 2.0)) == ""
+    assert "millimetres?" in pitch_doubt(CARGO, None, (0.5, 0.5))
     assert "--tile auto" in pitch_doubt(CARGO, 0, (5.0, 5.0))
 
 

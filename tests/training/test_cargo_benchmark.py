@@ -257,7 +257,7 @@ def test_guns_of_luggage_scans_are_hidden_in_freight_at_their_own_length(tmp_pat
     assert set(cut_outs) <= {"handgun", "knife"}
     for solids in cut_outs.values():
         for solid in solids:
-            assert 8 <= max(solid.shape) / solid.resolution <= 33
+            assert 8 <= max(solid.shape) / solid.resolution <= 33 * 2**0.5
     threats = tuple(cut_outs) * 4
     plain = simulate_freight(3, Family.TRAIN, threats, energies=1, pitch_mm=10.0)
     mixed = simulate_freight(3, Family.TRAIN, threats, energies=1, pitch_mm=10.0, cut_outs=cut_outs)

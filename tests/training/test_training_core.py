@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from detector.errors import SettingsInvalid
+from training.fit import growing_average
 from training.models.assignment import assign_by_task_alignment
 from training.models.dense_losses import classification_loss
 from training.models.interface import Target
@@ -122,3 +123,14 @@ def test_changes_are_applied_and_unknown_keys_answered_with_the_nearest() -> Non
     with pytest.raises(SettingsInvalid) as caught:
         resolve_recipe("yolox-giant", [])
     assert "yolox-nano" in caught.value.remedy
+
+
+def test_a_short_run_is_not_judged_on_the_weights_it_began_with() -> None:
+    average = growing_average(0.999)
+    averaged, now = torch.zeros(1), torch.ones(1)
+    for number in range(100):
+        averaged = average(averaged, now, torch.tensor(number))
+    assert averaged.item() > 0.99
+    # After thousands of steps it is the plain exponential average.
+    late = average(torch.zeros(1), now, torch.tensor(100_000))
+    assert late.item() == pytest.approx(0.001, rel=1e-3)

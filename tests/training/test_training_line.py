@@ -220,6 +220,11 @@ def test_evaluate_and_publish_put_a_measured_file_into_weights(released: Path, d
     assert (manifest.default, manifest.resolved("small"), set(manifest.weights)) == ("better", "better", {"better"})
     assert sorted(path.name for path in weights.iterdir()) == ["README.md", "better.onnx", "manifest.json"]
     assert "## small" not in (weights / "README.md").read_text()
+    best = [*arguments[:3], "best", *arguments[4:], "--alias", "better"]
+    assert runner.invoke(app, best, catch_exceptions=False).exit_code == 0
+    assert read_manifest(weights).aliases == {"small": "best", "better": "best"}
+    assert runner.invoke(app, arguments, catch_exceptions=False).exit_code == 0
+    assert read_manifest(weights).aliases == {"better": "best"}
 
 
 def test_numbers_of_another_file_are_not_published(released: Path, tmp_path: Path) -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import resource
-import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -24,6 +22,7 @@ from detector.inspection import Decision
 from detector.pipeline import Detector
 from detector.scanner_profile import parse_profile
 from detector.weights import load_weights
+from training.cargo.benchmark_costs import peak_mb
 from training.cargo.benchmark_plan import FIRST_SEED, PITCH_MM
 from training.cargo.reading import profile_text, rendering_of
 from training.simulation.freight import Family, simulate_freight
@@ -74,9 +73,7 @@ def _inspect(weights: str, path: Path, profile: str) -> tuple[float, float, Deci
     started = time.perf_counter()
     decision = detector.inspect(path).decision
     seconds = time.perf_counter() - started
-    # Kilobytes on Linux, bytes on macOS.
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-    return seconds, peak, decision
+    return seconds, peak_mb(), decision
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -8,7 +8,7 @@ them apart, save that no photons are taken from the noise of what lies behind it
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from detector.normalisation.exposure import Exposure
 from detector.normalisation.standardise import exposures
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
-from detector.scanner_profile import ScannerProfile, parse_profile
+from detector.scanner_profile import Calibration, ScannerProfile, parse_profile
 from detector.terminal import stderr
 from training.cargo.benchmark_plan import BenchmarkScan
 from training.cargo.benchmark_run import Inspector, Record
@@ -40,34 +40,79 @@ SQUARE = 1.02
 DARKEST = 1e-5
 
 
-def background_records(
-    folder: Path, profile: ScannerProfile | None, inspector: Inspector, output: Path
-) -> Iterator[Record]:
-    """Two records a scan under `folder`: clean, and with a threat of the test family, classes by turns.
+class Backgrounds:
+    """Clean scans of a folder, two records each: as it is, and with a threat of the test family, classes by turns.
 
-    profile: how the files are read; None takes the one beside each. A scan that cannot be read is named and left out.
-    Raises SettingsInvalid when none is left.
+    profile: how the files are read; None takes the one beside each.
     """
-    found = discover([folder], (), output).sources
-    used = 0
-    for source in found:
-        try:
-            exposure, pitch_mm = _read(source, profile)
-        except RoentgateError as error:
-            stderr.print(f"left out: {error.reason()}", markup=False)
-            continue
-        yield from _of_background(source, used, (exposure, pitch_mm), inspector)
-        used += 1
-    if not used:
-        raise SettingsInvalid(f"no scan in {folder} can be a background", remedy="see what was said of each")
+
+    def __init__(self, folder: Path, profile: ScannerProfile | None, weights: str) -> None:
+        self.sources = discover([folder], (), folder / "no output").sources
+        self._profile, self._weights = profile, weights
+        self._inspectors: dict[str, Inspector] = {}
+
+    def records(self, done: Collection[int]) -> Iterator[Record]:
+        """Of all scans whose numbers are not `done`. One that cannot be a background is named and left out whole."""
+        for number, source in enumerate(self.sources):
+            numbers = range(number * (1 + THREATS_EACH), (number + 1) * (1 + THREATS_EACH))
+            if done and all(one in done for one in numbers):
+                continue
+            try:
+                # Both before either counts: a threat scan without its clean one would weigh on the figures.
+                yield from list(self._of(source, number))
+            # ValueError: a threat found no place within so small a scan.
+            except (RoentgateError, ValueError) as error:
+                reason = error.reason() if isinstance(error, RoentgateError) else str(error)
+                stderr.print(f"left out: {source.name}: {reason}", markup=False)
+
+    def _of(self, source: ScanSource, number: int) -> Iterator[Record]:
+        exposure, profile = _read(source, self._profile)
+        pitch_mm = _pitch(profile)
+        inspector = self._inspector(rewritten_profile(profile, exposure))
+        group = int.from_bytes(hashlib.sha256(source.name.encode("utf-8", "surrogateescape")).digest()[:6])
+        for place in range(1 + THREATS_EACH):
+            threat = list(THREATS)[(number + place) % len(THREATS)] if place else ""
+            energies = 1 if exposure.low is None else 2
+            planned = BenchmarkScan(number * (1 + THREATS_EACH) + place, group, threat, energies, pitch_mm)
+            freight = with_threats(exposure, (threat,) if threat else (), pitch_mm, group)
+            yield {**asdict(planned), "group": group, "background": source.name, **inspector.record(freight)}
+
+    def _inspector(self, profile: ScannerProfile) -> Inspector:
+        digest = profile.fingerprint()
+        if digest not in self._inspectors:
+            self._inspectors[digest] = Inspector(self._weights, threads=0, scanner=profile)
+        return self._inspectors[digest]
 
 
-def _read(source: ScanSource, profile: ScannerProfile | None) -> tuple[Exposure, float]:
+def rewritten_profile(profile: ScannerProfile, exposure: Exposure) -> ScannerProfile:
+    """The scanner's own profile, but for how the levels are stored: rendering, material and opacity stay its own."""
+    changes = {
+        "energies": ("high",) if exposure.low is None else ("high", "low"),
+        "arrangement": "pages",
+        "polarity": "air bright",
+        "bits_stored": 16,
+        "air_value": float(AIR_LEVEL),
+        "air_columns": None,
+        "width": None,
+        "height": None,
+        "calibration": Calibration(),
+    }
+    return ScannerProfile.model_validate({**profile.model_dump(), **changes})
+
+
+def _read(source: ScanSource, profile: ScannerProfile | None) -> tuple[Exposure, ScannerProfile]:
     scan = read_scan(read_file(source.path, source.name, Limits()), source.name)
     if profile is None:
         if not scan.profile:
-            raise SettingsInvalid(f"{source.name}: no profile beside it", remedy="give --scanner PROFILE")
+            raise SettingsInvalid("no profile beside it", remedy="give --scanner PROFILE")
         profile = parse_profile(scan.profile, f"the profile beside {source.name}")
+    views = exposures(scan, profile)
+    if len(views) > 1:
+        raise SettingsInvalid(f"{len(views)} views", remedy="give a folder of each view alone")
+    return views[0], profile
+
+
+def _pitch(profile: ScannerProfile) -> float:
     if profile.pixel_pitch_mm is None or profile.beam != "MeV":
         raise SettingsInvalid(f"{profile.name}: threats need pixel_pitch_mm and beam = 'MeV'", remedy="complete it")
     across, down = profile.pixel_pitch_mm
@@ -75,23 +120,7 @@ def _read(source: ScanSource, profile: ScannerProfile | None) -> tuple[Exposure,
         raise SettingsInvalid(
             f"{profile.name}: pixels of {across:g} x {down:g} mm are not square", remedy="resample it"
         )
-    views = exposures(scan, profile)
-    if len(views) > 1:
-        raise SettingsInvalid(f"{source.name}: {len(views)} views", remedy="give a folder of each view alone")
-    return views[0], (across * down) ** 0.5
-
-
-def _of_background(
-    source: ScanSource, number: int, read: tuple[Exposure, float], inspector: Inspector
-) -> Iterator[Record]:
-    exposure, pitch_mm = read
-    group = int.from_bytes(hashlib.sha256(source.name.encode("utf-8", "surrogateescape")).digest()[:6])
-    for place in range(1 + THREATS_EACH):
-        threat = list(THREATS)[(number + place) % len(THREATS)] if place else ""
-        energies = 1 if exposure.low is None else 2
-        planned = BenchmarkScan(number * (1 + THREATS_EACH) + place, group, threat, energies, pitch_mm)
-        freight = with_threats(exposure, (threat,) if threat else (), pitch_mm, group)
-        yield {**asdict(planned), "group": group, "background": source.name, **inspector.record(freight)}
+    return float((across * down) ** 0.5)
 
 
 def with_threats(exposure: Exposure, names: tuple[str, ...], pitch_mm: float, seed: int) -> FreightScan:

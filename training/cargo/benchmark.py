@@ -13,16 +13,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from detector.discovery import discover
+from detector.errors import SettingsInvalid
 from detector.outputs.atomic import write_bytes_whole
 from detector.scanner_profile import ScannerProfile
 from detector.weights import Weights, load_weights
-from training.cargo.backgrounds import THREATS_EACH, background_records
+from training.cargo.backgrounds import THREATS_EACH, Backgrounds
 from training.cargo.benchmark_costs import Costs, measure_costs
 from training.cargo.benchmark_figures import BenchmarkFigures, benchmark_figures, document
 from training.cargo.benchmark_plan import SIZES, VERSION
 from training.cargo.benchmark_report import page
-from training.cargo.benchmark_run import Inspector, Record, run_benchmark
+from training.cargo.benchmark_run import Record, Setup, claim, read_records, run_benchmark, written
+from training.cargo.card import SIMULATED
 
 #: (title, records, how many) -> the records.
 Watch = Callable[[str, Iterable[Record], int], Iterator[Record]]
@@ -31,18 +32,24 @@ Watch = Callable[[str, Iterable[Record], int], Iterator[Record]]
 def benchmark(weights: str, size: str, output: Path, workers: int, watch: Watch) -> BenchmarkFigures:
     """Runs what is missing, measures costs, writes the figures. Raises as `run_benchmark`."""
     records = list(watch("cargo benchmark", run_benchmark(weights, size, output, workers), SIZES[size]))
-    return _written(weights, records, (size, "simulated"), output)
+    return _written(weights, records, (size, SIMULATED), output)
 
 
 def benchmark_on_backgrounds(
     weights: str, folder: Path, profile: ScannerProfile | None, output: Path, watch: Watch
 ) -> BenchmarkFigures:
-    """The same figures on the clean scans of a folder. Raises as `background_records`."""
-    output.mkdir(parents=True, exist_ok=True)
-    made = background_records(folder, profile, Inspector(weights, threads=0), output)
-    records = list(watch("cargo benchmark", made, (1 + THREATS_EACH) * len(discover([folder], (), output).sources)))
-    lines = "".join(json.dumps(record) + "\n" for record in records)
-    write_bytes_whole(output / "scans.jsonl", lines.encode())
+    """The same figures on the clean scans of a folder, taken up where it was stopped.
+
+    Raises SettingsInvalid when no scan can be a background, or if `output` holds another run.
+    """
+    digest = profile.fingerprint()[:12] if profile else "beside"
+    claim(output, Setup(load_weights(weights).label, "", f"{folder.absolute()}, profile {digest}"))
+    backgrounds, done = Backgrounds(folder, profile, weights), read_records(output)
+    total = (1 + THREATS_EACH) * len(backgrounds.sources) - len(done)
+    made = written(output, backgrounds.records(done))
+    records = [*done.values(), *watch("cargo benchmark", made, total)]
+    if not records:
+        raise SettingsInvalid(f"no scan in {folder} can be a background", remedy="see what was said of each")
     return _written(weights, records, (f"{len(records)} scans", f"threats laid into {folder.name}"), output)
 
 

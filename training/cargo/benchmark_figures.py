@@ -47,7 +47,7 @@ class PointFigures:
 
 @dataclass(frozen=True)
 class BenchmarkFigures:
-    """referred: clean scans that the policy would not clear although nothing alarmed, and among all scans."""
+    """decisions: how many clean and threat scans the shipped alarm scores would have cleared, alarmed on, referred."""
 
     clean: int
     threats: int

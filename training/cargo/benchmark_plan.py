@@ -1,8 +1,8 @@
 """What the cargo benchmark is made of: the same scans everywhere, from their numbers alone.
 
 The scans are of `Family.TEST`, whose loads and threats no training scan shares (see `Family` for how they differ). A
-scan holds one threat or none, and threats, energies and pitches go round, so that any first part of the benchmark is
-balanced as the whole is.
+scan holds one threat or none, and threats, energies and pitches go round: any first few hundred are as balanced as
+the whole.
 
 >>> [scan.threat or "clean" for scan in plan("small")][:3]
 ['clean', 'clean', 'handgun']
@@ -18,7 +18,7 @@ from training.simulation.freight import THREATS
 #: Raised whenever another scan comes from the same number: figures of different versions cannot be compared.
 VERSION = 1
 #: Scans of each size; two in three are clean.
-SIZES = MappingProxyType({"small": 24, "medium": 1200, "full": 3000})
+SIZES = MappingProxyType({"small": 24, "medium": 600, "full": 3000})
 #: Of every three scans the last holds a threat.
 OF_THREE = 3
 #: Millimetres a pixel, and that of every so many scans: a prime, so that every class and both energies meet it.

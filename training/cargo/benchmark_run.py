@@ -8,17 +8,20 @@ from __future__ import annotations
 import json
 import multiprocessing
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 
+from detector.detections import Detections
 from detector.errors import InferenceFailed, SettingsInvalid
 from detector.outputs.atomic import write_bytes_whole
 from detector.pipeline import Detector
+from detector.scanner_profile import ScannerProfile
 from detector.settings import Policy
 from detector.weights import load_weights
 from training.cargo.benchmark_plan import VERSION, BenchmarkScan, plan
@@ -26,16 +29,17 @@ from training.cargo.reading import as_scanned
 from training.simulation.freight import Family, FreightScan, simulate_freight
 
 Record = dict[str, Any]
-#: Most boxes written down of a scan, those of the highest scores.
+#: Most boxes written down of a scan.
 MOST_BOXES = 50
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What makes two runs the same one."""
+    """What makes two runs the same one. backgrounds: folder of real scans and digest of their profile, or nothing."""
 
     weights: str
     size: str
+    backgrounds: str = ""
     version: int = VERSION
 
 
@@ -45,14 +49,17 @@ def run_benchmark(weights: str, size: str, output: Path, workers: int) -> Iterat
     Raises SettingsInvalid if `output` holds another run, InferenceFailed if a scan could not be inspected: a
     benchmark must not leave scans out.
     """
-    setup = Setup(load_weights(weights).label, size)
-    output.mkdir(parents=True, exist_ok=True)
-    _claim(output / "benchmark.json", setup)
+    claim(output, Setup(load_weights(weights).label, size))
     done = read_records(output)
     yield from done.values()
     missing = [scan for scan in plan(size) if scan.number not in done]
+    yield from written(output, _inspected(weights, missing, workers))
+
+
+def written(output: Path, records: Iterable[Record]) -> Iterator[Record]:
+    """Passes records on, each on the disk before it counts as done."""
     with (output / "scans.jsonl").open("a", encoding="utf-8") as lines:
-        for record in _inspected(weights, missing, workers):
+        for record in records:
             lines.write(json.dumps(record) + "\n")
             lines.flush()
             yield record
@@ -70,7 +77,10 @@ def read_records(output: Path) -> dict[int, Record]:
     return {record["number"]: record for record in map(json.loads, whole.splitlines())}
 
 
-def _claim(path: Path, setup: Setup) -> None:
+def claim(output: Path, setup: Setup) -> None:
+    """Makes the folder and says whose it is. Raises SettingsInvalid if it holds another run."""
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / "benchmark.json"
     text = json.dumps(asdict(setup))
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != asdict(setup):
         raise SettingsInvalid(
@@ -105,10 +115,10 @@ def _inspect(scan: BenchmarkScan) -> Record:
 
 
 class Inspector:
-    """One network, which lists everything it finds."""
+    """One network, which lists everything it finds. scanner: how its scans are read; None takes what lies beside."""
 
-    def __init__(self, weights: str, threads: int) -> None:
-        self._detector = Detector(weights, policy=Policy(min_score=0.0), threads=threads)
+    def __init__(self, weights: str, threads: int, scanner: ScannerProfile | None = None) -> None:
+        self._detector = Detector(weights, policy=Policy(min_score=0.0), threads=threads, scanner=scanner)
 
     def inspect(self, scan: BenchmarkScan) -> Record:
         """Simulates and inspects one scan; JSON values, boxes in pixels of the scan."""
@@ -123,21 +133,28 @@ class Inspector:
 
 def found_in(detector: Detector, freight: FreightScan) -> Record:
     """What the detector says of a scan, and how long it took: from the pages in memory to the decision."""
+    scan = as_scanned(freight, detector.spec.renderings)
     started = time.perf_counter()
-    inspection = detector.inspect(as_scanned(freight, detector.spec.renderings))
+    inspection = detector.inspect(scan)
     seconds = time.perf_counter() - started
     if not inspection.view_sizes:
         raise InferenceFailed(f"scan {freight.seed}: {inspection.reasons[0]}")
-    found = inspection.detections.sorted_by_score()
+    found = _foremost(inspection.detections, detector.spec.thresholds)
     # One view: two energies are one picture.
     return {
         "decision": inspection.decision.value,
         "reasons": list(inspection.reasons),
-        "classes": [found.class_names[class_id] for class_id in found.class_ids[:MOST_BOXES]],
-        "scores": [round(float(score), 6) for score in found.scores[:MOST_BOXES]],
-        "boxes": [[round(float(edge), 1) for edge in box] for box in found.boxes_xyxy[:MOST_BOXES]],
+        "classes": [found.class_names[class_id] for class_id in found.class_ids],
+        "scores": [round(float(score), 6) for score in found.scores],
+        "boxes": [[round(float(edge), 1) for edge in box] for box in found.boxes_xyxy],
         "seconds": round(seconds, 4),
     }
+
+
+def _foremost(found: Detections, thresholds: Mapping[str, float]) -> Detections:
+    """The MOST_BOXES that come nearest to their class's alarm score, or furthest beyond it."""
+    limits = np.array([thresholds[name] for name in found.class_names])
+    return found[np.argsort(-found.scores / limits[found.class_ids], kind="stable")[:MOST_BOXES]]
 
 
 def _truth(freight: FreightScan) -> Record:

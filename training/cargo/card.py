@@ -8,6 +8,8 @@ from detector.weights import ManifestEntry
 from detector.weights_spec import WeightsSpec
 from training.cargo.benchmark_figures import ALL, HEADLINE
 
+#: What the set-up says of scans that are simulated throughout.
+SIMULATED = "simulated"
 #: Pfa of the manifest's one-line figures.
 HEADLINE_PFA = 0.01
 
@@ -18,7 +20,7 @@ def headline(metrics: dict[str, Any]) -> dict[str, dict[str, float]]:
     if point is None:
         return {}
     found = point["by"].get(HEADLINE, point["by"][ALL])["scan"]
-    title = f"simulated: Pd at Pfa {HEADLINE_PFA:.0%}, {HEADLINE if HEADLINE in point['by'] else ALL}"
+    title = f"{metrics['setup']['scans']}: Pd at Pfa {HEADLINE_PFA:.0%}, {HEADLINE if HEADLINE in point['by'] else ALL}"
     return {title: {"value": round(found["value"], 4), "n": float(found["total"])}}
 
 
@@ -28,7 +30,7 @@ def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, 
     seconds = ", ".join(f"{value:.2f} s with {count}" for count, value in costs["seconds_per_mpx"].items())
     parts = [
         f"## {name}",
-        "**Trained on simulated scans alone and not validated on real containers: not for a decision on one.**",
+        "**Trained on simulated scans and not validated on real containers: not for a decision on one.**",
         f"{spec.family}, {spec.input_size} x {spec.input_size} px, {entry.size / 1e6:.1f} MB, sha256 `{entry.sha256}`.",
         f"**Terms.** {spec.terms}",
         f"**Started from.** {spec.pretrained}",
@@ -37,9 +39,8 @@ def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, 
         f"trained on {spec.pixel_pitch_mm:g} mm.",
         f"**Alarm scores.** {spec.operating_point}",
         f"**Measured** by `roentgate-train cargo-benchmark`, version {setup['version']}, size {setup['size']}: "
-        f"{metrics['clean_scans']} clean scans, {metrics['threat_scans']} with one threat, of loads and threats that "
-        "no training scan shares. Alarm anywhere in the scan, then on the threat (IoU at least .5); brackets hold 95 % "
-        "intervals.",
+        f"{metrics['clean_scans']} clean scans, {metrics['threat_scans']} with one threat, {_of(setup)}. Alarm "
+        "anywhere in the scan, then on the threat (IoU at least .5); brackets hold 95 % intervals.",
         _table(metrics),
         f"Seconds a megapixel on {setup['cores']} cores, by energies: {seconds}; at most {costs['peak_mb']:.0f} MB.",
         _LIMITS,
@@ -51,6 +52,12 @@ _LIMITS = """**Limits.** The simulation leaves out most of what makes real scans
 real trade, damaged and hand-packed loads, scanners with faults of their own. Loads and threats of the benchmark have \
 other shapes than those of training, but come from the same simulation. Retrain on scans of your scanner, and measure \
 with clean scans of your own, before anything depends on it. It assists an officer and replaces none."""
+
+
+def _of(setup: dict[str, Any]) -> str:
+    if setup["scans"] == SIMULATED:
+        return "of loads and threats of other make than those simulated for training"
+    return f"{setup['scans']}: real scans, simulated threats"
 
 
 def _table(metrics: dict[str, Any]) -> str:

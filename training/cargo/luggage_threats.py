@@ -78,14 +78,20 @@ def _whole(item: Item, kind: Kind) -> bool:
     """Whether the cut-out is the thing and not the clutter around it, as far as its outline tells."""
     if not item.outlined or item.grey:
         return False
-    sides = cv2.minAreaRect(cv2.findNonZero((item.mask > 0).astype(np.uint8)))[1]
-    return max(sides) >= kind.least_slender * max(1.0, min(sides))
+    long, short = _sides(item)
+    return long >= kind.least_slender * short
+
+
+def _sides(item: Item) -> tuple[float, float]:
+    """Pixels of the rectangle around it, however it lies."""
+    sides = cv2.minAreaRect(np.asarray(cv2.findNonZero((item.mask > 0).astype(np.uint8))))[1]
+    return max(1.0, *sides), max(1.0, min(sides))
 
 
 def solid_of(item: Item, length_cm: float) -> Solid:
-    """The item as steel and plastic, its longer side `length_cm` long."""
+    """The item as steel and plastic, `length_cm` long however it lay."""
     height, width = item.mask.shape
-    resolution = max(height, width) / length_cm
+    resolution = _sides(item)[0] / length_cm
     solid = Solid(width / resolution, height / resolution, resolution)
     thickness = materials_of(item.attenuation.low, item.attenuation.high)
     for material, values in thickness.items():

@@ -32,6 +32,7 @@ from detector.tiling import Tile
 from training.augmentation import LEAST_VISIBLE
 from training.cargo.luggage_threats import luggage_threats
 from training.cargo.reading import as_scanned
+from training.datasets.coco_index import read_coco
 from training.simulation.freight import THREATS, Family, FreightScan, simulate_freight
 from training.simulation.freight.threats import NO_CUT_OUTS, CutOuts
 from training.tile_reader import areas
@@ -91,7 +92,7 @@ def write_freight_set(folder: Path, wanted: FreightSet, workers: int = 1) -> Ite
     else:
         yield from map(make, missing)
     for split, count in (("train", wanted.scans), ("val", wanted.validation)):
-        _write_index(folder, split, count)
+        _write_index(folder, split, count, source_name(wanted))
 
 
 def _claim(folder: Path, wanted: FreightSet) -> None:
@@ -121,8 +122,7 @@ def _make(folder: Path, wanted: FreightSet, job: tuple[str, int]) -> int:
         write_bytes_whole(folder / "images" / split / name, content.tobytes())
         height, width = picture.shape[:2]
         group = f"{split}-{number}"
-        image = {"file_name": name, "width": width, "height": height, "source": "simulated freight", "group": group}
-        image["drawn"] = True
+        image = {"file_name": name, "width": width, "height": height, "group": group, "drawn": True}
         records.append({"image": image, "annotations": found})
     write_bytes_whole(_journal(folder, split, number), json.dumps(records).encode())
     return number
@@ -229,12 +229,20 @@ def _validation_picture(wanted: FreightSet, number: int) -> Iterator[_Picture]:
     yield f"{number:06d}.png", image, annotations
 
 
-def _write_index(folder: Path, split: str, count: int) -> None:
+def source_name(wanted: FreightSet) -> str:
+    """What the weights will say they were trained on: cut-outs of real scans stay under the terms of those."""
+    if not wanted.luggage:
+        return "simulated freight"
+    sources = sorted({scan.source for scan in read_coco(Path(wanted.luggage), "train").scans if len(scan.class_ids)})
+    return f"simulated freight with threats cut out of {', '.join(sources)}"
+
+
+def _write_index(folder: Path, split: str, count: int, source: str) -> None:
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number in range(count):
         for record in json.loads(_journal(folder, split, number).read_bytes()):
-            images.append({"id": len(images) + 1, **record["image"]})
+            images.append({"id": len(images) + 1, "source": source, **record["image"]})
             annotations += [
                 {"id": len(annotations) + 1 + place, "image_id": len(images), **one}
                 for place, one in enumerate(record["annotations"])

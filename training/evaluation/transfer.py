@@ -126,12 +126,20 @@ def _require_left_out(transfer: Transfer) -> None:
     """The row says `never seen` and `trained on it`: each file must bear that out."""
     for path, expected in ((transfer.without, True), (transfer.within, False)):
         left_out = json.loads(path.read_bytes()).get("setup", {}).get("left_out", ())
-        if (transfer.source in left_out) is not expected:
+        if _left_out(transfer.source, left_out, whole=expected) is not expected:
             said = f"left out {', '.join(left_out)}" if left_out else "left nothing out"
             raise SettingsInvalid(
                 f"{path}: its weights {said}; {transfer.source} must{'' if expected else ' not'} be among that",
                 remedy="train one network with `leave_out` and one without, then evaluate both",
             )
+
+
+def _left_out(source: str, left_out: Sequence[str], *, whole: bool) -> bool:
+    """Whether all of a source or scanner was left out, or, if not `whole`, any part of it."""
+    data_set = source.partition("/")[0]
+    if source in left_out or data_set in left_out:
+        return True
+    return not whole and any(one.startswith(f"{source}/") for one in left_out)
 
 
 def _ratio_interval(without: Measured, within: Measured) -> Interval | None:
