@@ -186,6 +186,7 @@ class Detector:
         trained = "" if seen.rendering in self.spec.renderings else self._untrained(seen.rendering)
         doubts = (
             opaque,
+            self.spec.never_clear,
             trained,
             pitch_doubt(self.spec.look, self.tile_pixels, pitch),
             *map(doubt, seen.images),

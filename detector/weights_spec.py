@@ -73,6 +73,8 @@ class WeightsSpec(_Frozen):
     precision: Literal["float32", "int8"] = "float32"
     pretrained: str
     training_data: tuple[TrainingSource, ...]
+    #: Why no scan is CLEAR on the word of these weights alone; empty for weights that may clear.
+    never_clear: str = ""
     #: Sources and scanners of the data folder that training and validation never saw.
     left_out: tuple[str, ...] = ()
     #: Digest of the annotations that thresholds and calibration were chosen on; empty while none were.

@@ -97,6 +97,7 @@ def unchosen_spec(recipe: Recipe, class_names: tuple[str, ...], input_size: int 
         tile_pixels=recipe.tile_pixels,
         pixel_pitch_mm=recipe.pixel_pitch_mm or None,
         passes=recipe.passes,
+        never_clear=recipe.never_clear,
         left_out=recipe.leave_out,
         merge_iou=MERGE_IOU,
         thresholds=dict.fromkeys(class_names, 0.3),

@@ -78,6 +78,8 @@ class Recipe(_Section):
     renderings: tuple[Rendering, ...] = Field(("stored",), min_length=1)
     #: The largest side of a scan, in its own pixels, that is looked at whole: larger ones are cut into such tiles.
     tile_pixels: int = Field(BAG_PIXELS, ge=64)
+    #: Why the station must not clear a scan on the word of this network; empty for one that may.
+    never_clear: str = ""
     #: Millimetres a pixel of such a tile, for a network of one scale (cargo); 0 for one that knows no scale.
     pixel_pitch_mm: float = Field(0.0, ge=0)
     #: Sides of the tiles of each pass of the station over a scan, in tile_pixels.

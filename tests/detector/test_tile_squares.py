@@ -138,6 +138,16 @@ def test_boxes_come_back_to_the_pixels_of_the_scan(detector: Detector, times: in
     assert best.tolist() == pytest.approx([112, 48, 144, 80], abs=0.6)
 
 
+def test_weights_that_may_not_clear_refer_what_they_do_not_alarm_on(tmp_path: Path) -> None:
+    spec = make_spec(tile_pixels=64, renderings=("cargo",), never_clear="learned from simulation")
+    wary = Detector(probe_onnx(tmp_path / "wary.onnx", spec), provider="cpu", threads=1)
+    calm = container()
+    calm.views[0][52:76, 116:140] = 30_000
+    assert wary.inspect(calm).decision is Decision.REFER
+    assert "learned from simulation" in wary.inspect(calm).reasons
+    assert wary.inspect(container()).decision is Decision.ALARM
+
+
 def test_what_was_passed_over_is_told_and_every_other_tile_was_looked_at(detector: Detector) -> None:
     prepared = detector.prepare(container(width=600), "container")
     assert isinstance(prepared, PreparedScan)

@@ -35,6 +35,7 @@ def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, 
         f"**Terms.** {spec.terms}",
         f"**Started from.** {spec.pretrained}",
         "**Trained on.** " + "; ".join(entry.data) + ".",
+        f"**Never clears.** {spec.never_clear}." if spec.never_clear else "",
         f"**Reads** scans drawn as {' or '.join(map(repr, spec.renderings))}, with a profile for their pixel pitch: "
         f"trained on {spec.pixel_pitch_mm:g} mm.",
         f"**Alarm scores.** {spec.operating_point}",
@@ -45,7 +46,7 @@ def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, 
         f"Seconds a megapixel on {setup['cores']} cores, by energies: {seconds}; at most {costs['peak_mb']:.0f} MB.",
         _LIMITS,
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
 
 
 _LIMITS = """**Limits.** The simulation leaves out most of what makes real scans hard: beam hardening, the clutter of \
