@@ -174,7 +174,9 @@ def comparison_recipe(model: str, budget: Budget, start: str = "") -> Recipe:
 
 def _shipped_recipe(model: str) -> Recipe:
     """The shipped recipe that names `model`, else the first that names its family: the word before the first dash."""
-    recipes = [resolve_recipe(path.stem, []) for path in sorted(RECIPES.glob("*.toml"))]
+    shipped = [resolve_recipe(name, []) for name in sorted(path.stem for path in RECIPES.glob("*.toml"))]
+    # Those of raw scans vary scans in other ways.
+    recipes = [recipe for recipe in shipped if recipe.renderings == Recipe(model=model, steps=1).renderings]
     family = model.partition("-")[0]
     own = [recipe for recipe in recipes if recipe.model == model]
     related = [recipe for recipe in recipes if recipe.model.partition("-")[0] == family]
