@@ -33,10 +33,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_two_networks_are_compared_once_and_timed_anew(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Two steps at a release's learning rate, without its warm-up, may carry random weights to infinity.
-    shipped = model_comparison._shipped_recipe
-    slow = {"learning_rate": 1e-6}
-    monkeypatch.setattr(model_comparison, "_shipped_recipe", lambda model: shipped(model).model_copy(update=slow))
     rows = compare(PAIR, data, TINY, tmp_path, timing_rounds=2)
     document = json.loads((tmp_path / "comparison.json").read_text())
     assert [row["model"] for row in document["models"]] == list(PAIR)

@@ -19,7 +19,7 @@ from torchvision.models.detection import (
 )
 from torchvision.models.detection.fcos import FCOSHead
 
-from training.models.interface import Candidates, Target
+from training.models.interface import Candidates, Target, standardised
 from training.models.pretrained import LoadReport
 from training.models.torchvision_base import (
     ResNetDetector,
@@ -181,6 +181,21 @@ class SsdLite(TorchvisionDetector):
         outputs = self.detector.head(features)
         anchors = self._anchors(self.detector.anchor_generator, images, features)
         return outputs["cls_logits"].float(), outputs["bbox_regression"].float(), anchors
+
+    def _features(self, images: Tensor) -> list[Tensor]:
+        scaled = standardised(images, self.mean, self.deviation)
+        features = []
+        for block in self.detector.backbone.features:
+            scaled = block(scaled)
+            features.append(scaled)
+        # On maps of one pixel, PyTorch's bfloat16 kernel for the weights' gradient of a channels-last depthwise
+        # convolution with stride 2 reads uninitialised memory (2.15, CPU): now and then it gave NaN.
+        with torch.autocast(images.device.type, enabled=False):
+            scaled = scaled.float()
+            for block in self.detector.backbone.extra:
+                scaled = block(scaled)
+                features.append(scaled)
+        return features
 
     def _load_backbone(self, state: dict[str, Tensor]) -> LoadReport:
         backbone = self.detector.backbone
