@@ -73,6 +73,8 @@ class Recipe(_Section):
     classes: tuple[str, ...] = ()
     #: Sources or scanners (`opixray`, `iflytek2021/5`) that are kept out, of validation too: to test on them unseen.
     leave_out: tuple[str, ...] = ()
+    #: Share of the training bags that is learned from: less than all shows what more of them would be worth.
+    train_share: float = Field(1.0, gt=0, le=1)
     input_size: int = Field(416, ge=64)
     #: How the training scans are drawn; the station never clears a scan that is drawn otherwise.
     renderings: tuple[Rendering, ...] = Field(("stored",), min_length=1)

@@ -17,7 +17,7 @@ from tests.conftest import make_spec, picture
 from training.cli import app
 from training.datasets.coco_index import read_coco
 from training.export import export_network, unchosen_spec
-from training.fit import read_training_data
+from training.fit import TrainingData, read_training_data
 from training.models.table import build
 from training.recipe import Recipe
 from training.simulation import simulate_dataset
@@ -149,6 +149,27 @@ def test_a_scanner_that_is_left_out_is_in_neither_split(data: Path) -> None:
         read_training_data(data, Recipe(model="yolox-nano", steps=1, validate_every=1, leave_out=("nowhere",)))
     with pytest.raises(SettingsInvalid, match="every scan is of"):
         read_training_data(data, Recipe(model="yolox-nano", steps=1, validate_every=1, leave_out=tuple(sources)))
+
+
+def test_a_share_of_the_training_bags_is_part_of_every_larger_share_and_judged_on_the_same(tmp_path: Path) -> None:
+    simulate_dataset(tmp_path, scans=40, seed=3)
+    document = json.loads((tmp_path / "annotations" / "train.json").read_text())
+    for number, image in enumerate(document["images"]):
+        image["group"] = f"bag {number // 2}"
+    (tmp_path / "annotations" / "train.json").write_text(json.dumps(document))
+
+    def read(share: float) -> TrainingData:
+        return read_training_data(
+            tmp_path, Recipe(model="yolox-nano", steps=1, validate_every=1, train_share=share, classes=("gun", "knife"))
+        )
+
+    whole, half, tenth = (read(share) for share in (1.0, 0.5, 0.1))
+    names = [{scan.path.name for scan in one.train.scans} for one in (whole, half, tenth)]
+    assert names[0] > names[1] > names[2] and 0.25 < len(names[1]) / len(names[0]) < 0.75
+    bags = [{scan.group for scan in one.train.scans} for one in (half, whole)]
+    assert sum(scan.group in bags[0] for scan in whole.train.scans) == len(half.train)
+    assert whole.validation is not None and half.validation is not None
+    assert len(whole.validation) == len(half.validation)
 
 
 def test_a_preview_of_augmentations_is_one_picture(data: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,20 @@ def scans_digest(index: CocoIndex) -> str:
     """SHA-256, hex, of which scans these are: names and sizes, in any order and under any classes."""
     names = sorted(f"{scan.path.name} {scan.width} {scan.height} {scan.source}" for scan in index.scans)
     return hashlib.sha256("\n".join(names).encode()).hexdigest()
+
+
+def share_of(index: CocoIndex, share: float) -> CocoIndex:
+    """That share of the bags, whole; a smaller share is part of every larger one, whatever else is in the data."""
+    if share == 1:
+        return index
+    limit = share * 2**64
+    kept = tuple(scan for scan in index.scans if _place(f"{scan.source}/{scan.group}") < limit)
+    return replace(index, scans=kept)
+
+
+def _place(bag: str) -> int:
+    """Where a bag stands in an order that its name alone decides, 0 .. 2**64."""
+    return int.from_bytes(hashlib.sha256(bag.encode()).digest()[:8], "big")
 
 
 def read_coco(data: Path, split: str, class_names: tuple[str, ...] | None = None) -> CocoIndex:
