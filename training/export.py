@@ -87,14 +87,21 @@ def load_checkpoint(run: Path, checkpoint: str) -> DetectionNetwork:
 
 
 def unchosen_spec(recipe: Recipe, class_names: tuple[str, ...], input_size: int = 0) -> WeightsSpec:
-    """The description of a network whose thresholds have not been chosen yet. input_size: 0 takes the recipe's."""
+    """The description of a network whose thresholds have not been chosen yet.
+
+    input_size: 0 takes the recipe's. Where the network knows one scale, its tiles grow and shrink with it.
+    """
+    size = input_size or recipe.input_size
+    tile_pixels = recipe.tile_pixels
+    if recipe.pixel_pitch_mm:
+        tile_pixels = round(tile_pixels * size / recipe.input_size)
     return WeightsSpec(
         name="unnamed",
         family=recipe.model,
         class_names=class_names,
-        input_size=input_size or recipe.input_size,
+        input_size=size,
         renderings=recipe.renderings,
-        tile_pixels=recipe.tile_pixels,
+        tile_pixels=tile_pixels,
         pixel_pitch_mm=recipe.pixel_pitch_mm or None,
         passes=recipe.passes,
         never_clear=recipe.never_clear,

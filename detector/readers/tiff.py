@@ -79,18 +79,6 @@ def decode(data: bytes) -> tuple[Pixels, ...]:
     return tuple(_decode_page(data, _plan(directory)) for directory in read_directories(data))
 
 
-def read_rows(data: bytes, view: int, top: int, bottom: int) -> Pixels:
-    """Rows top..bottom (the latter excluded) of one view, unpacking only the strips or tiles that hold them.
-
-    `data` may be a memory map of the file. Equal to those rows of `decode`; the limits are the caller's to check with
-    `inspect`. Only reading all rows shows that a file is whole. Raises as `decode`, IndexError outside the view.
-    """
-    page = _plan(read_directories(data)[view])
-    if not 0 <= top < bottom <= page.header.height:
-        raise IndexError(f"rows {top}..{bottom} of a view of {page.header.height}")
-    return _decode_page(data, page, top, bottom)
-
-
 def _claim(page: Directory) -> ViewHeader:
     bits = int(max(page.many(tags.BITS), default=1))
     return ViewHeader(page.one(tags.WIDTH), page.one(tags.HEIGHT), page.one(tags.SAMPLES, 1), bits)
@@ -193,19 +181,15 @@ def _blocks(data: bytes, page: _Page) -> Iterator[_Block]:
         yield _Block(plane, top, left, height, page.block_width, view[offset : offset + size])
 
 
-def _decode_page(data: bytes, page: _Page, first: int = 0, end: int | None = None) -> Pixels:
+def _decode_page(data: bytes, page: _Page) -> Pixels:
+    """Strip by strip into the page: beside it, no more than one strip is unpacked at a time."""
     header = page.header
-    end = header.height if end is None else end
-    image = np.empty((end - first, header.width, header.channels), np.uint8 if header.bits == 8 else np.uint16)
+    image = np.empty((header.height, header.width, header.channels), np.uint8 if header.bits == 8 else np.uint16)
     for block in _blocks(data, page):
-        if block.top >= end or block.top + block.height <= first:
-            continue
         pixels = _decode_jpeg(block, page) if page.compression == _JPEG else _unpack(block, page)
         planes = slice(block.plane, block.plane + page.samples)
-        above = max(0, first - block.top)
-        target = image[block.top + above - first : block.top + block.height - first, block.left :, planes]
-        pixels = pixels[above : above + len(target), : target.shape[1]]
-        target[:, : pixels.shape[1]] = pixels
+        target = image[block.top : block.top + block.height, block.left : block.left + block.width, planes]
+        target[:] = pixels[: target.shape[0], : target.shape[1]]
     return _interpret(image, page)
 
 

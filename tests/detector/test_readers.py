@@ -15,7 +15,6 @@ import pytest
 
 from detector.errors import ScanUnreadable
 from detector.readers import SCAN_SUFFIXES, libjpeg_warnings, read_headers, read_scan
-from detector.readers import tiff as tiff_reader
 from detector.readers.tiff_compression import unpack_lzw
 
 RNG = np.random.default_rng(7)
@@ -355,25 +354,6 @@ def test_tiff_planes_of_sixteen_bits() -> None:
     image = noise(3, np.uint16)
     planes = [strip for channel in range(3) for strip in strips_of(image[:, :, channel], 20, ">")]
     assert np.array_equal(view(tiff([([*page_tags(image, 2, rows=20), (284, "H", [2])], planes)], ">")), image)
-
-
-@pytest.mark.parametrize("tiled", [False, True])
-def test_tiff_rows_are_read_as_they_are_needed(tiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    image = noise(1, np.uint16)
-    padded = np.pad(image, ((0, 48 - HEIGHT), (0, 64 - WIDTH)))
-    tiles = [padded[top : top + 16, left : left + 32].tobytes() for top in (0, 16, 32) for left in (0, 32)]
-    tags = [*page_tags(image, 0, rows=8), *([(322, "I", [32]), (323, "I", [16]), (324, "I", [0])] if tiled else [])]
-    data = tiff([(tags, tiles if tiled else strips_of(image, 8))] * 2)
-    whole = read_scan(data, "truck.tif").views[1]
-    for top in range(0, HEIGHT, 5):
-        for bottom in (top + 1, min(top + 13, HEIGHT), HEIGHT):
-            assert np.array_equal(tiff_reader.read_rows(data, 1, top, bottom), whole[top:bottom])
-    unpacked: list[int] = []
-    monkeypatch.setattr(tiff_reader, "_unpack", lambda block, page: unpacked.append(block.top) or np.zeros((16, 64, 1)))
-    tiff_reader.read_rows(data, 0, 17, 23)
-    assert unpacked == ([16, 16] if tiled else [16])
-    with pytest.raises(IndexError):
-        tiff_reader.read_rows(data, 0, 30, HEIGHT + 1)
 
 
 def test_tiff_palette_and_alpha() -> None:

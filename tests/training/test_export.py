@@ -26,3 +26,10 @@ def test_an_export_within_mixed_precision_is_in_full_precision(tmp_path: Path) -
     # A fresh network's scores are all but equal, so the order of its candidates means nothing.
     for found, wanted in ((boxes, expected.boxes_xyxy), (scores, expected.scores)):
         np.testing.assert_allclose(np.sort(found, axis=1), np.sort(wanted.numpy(), axis=1), atol=1e-3)
+
+
+def test_the_tiles_of_a_network_of_one_scale_grow_with_its_square() -> None:
+    cargo = Recipe(model="yolox-nano", steps=1, input_size=320, tile_pixels=320, pixel_pitch_mm=5.0)
+    bags = Recipe(model="yolox-nano", steps=1, input_size=320, tile_pixels=640)
+    assert [unchosen_spec(cargo, ("gun",), size).tile_pixels for size in (0, 320, 512)] == [320, 320, 512]
+    assert [unchosen_spec(bags, ("gun",), size).tile_pixels for size in (0, 512)] == [640, 640]
