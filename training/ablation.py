@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.errors import SettingsInvalid
+from detector.outputs.atomic import write_bytes_whole
 from training.checkpoints import holds_run
 from training.datasets.coco_index import CocoIndex
 from training.evaluation.alignment import align
@@ -126,9 +127,7 @@ def _figures_of(data: TrainingData, recipe: Recipe, folder: Path) -> Figures:
         return {name: float(value) for name, value in before["figures"].items()}
     fit(data, recipe, folder, resume=holds_run(folder / "checkpoints"))
     figures = _score(data, recipe, folder)
-    part = kept.with_suffix(".part")
-    part.write_text(json.dumps({"recipe": described, "figures": figures}, indent=1) + "\n", encoding="utf-8")
-    part.replace(kept)
+    write_bytes_whole(kept, (json.dumps({"recipe": described, "figures": figures}, indent=1) + "\n").encode())
     return figures
 
 

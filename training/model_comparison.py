@@ -23,6 +23,7 @@ from typing import Any
 import torch
 
 from detector.errors import SettingsInvalid
+from detector.outputs.atomic import write_bytes_whole
 from detector.pipeline import Detector
 from training.checkpoints import holds_run
 from training.datasets.coco_index import CocoIndex, read_coco
@@ -145,7 +146,7 @@ def _measured(
         model, start, recipe.input_size, sum(value.numel() for value in network.parameters()) / 1e6,
         mean.AP, mean.AP50, metrics.intervals.mean_AP50, metrics.boxes, metrics.scans, seconds,
     )  # fmt: skip
-    _replace(folder / "result.json", json.dumps({"setting": setting, "row": asdict(row)}, indent=2) + "\n")
+    write_bytes_whole(folder / "result.json", _as_json({"setting": setting, "row": asdict(row)}))
     return row
 
 
@@ -222,8 +223,8 @@ def machine() -> str:
 def _write(output: Path, pairs: Sequence[tuple[Compared, Milliseconds]], setting: Mapping[str, Any]) -> None:
     rows = [{**asdict(row), "milliseconds": asdict(taken)} for row, taken in pairs]
     document = {"schema_version": 1, "machine": machine(), **setting, "models": rows}
-    _replace(output / "comparison.json", json.dumps(document, indent=2) + "\n")
-    _replace(output / "comparison.md", markdown(pairs, setting))
+    write_bytes_whole(output / "comparison.json", _as_json(document))
+    write_bytes_whole(output / "comparison.md", markdown(pairs, setting).encode())
 
 
 def markdown(pairs: Iterable[tuple[Compared, Milliseconds]], setting: Mapping[str, Any]) -> str:
@@ -259,9 +260,5 @@ def _rounded(value: float | None) -> str:
     return "not measurable" if value is None else f"{value:.3f}"
 
 
-def _replace(path: Path, text: str) -> None:
-    """Whole or not at all: its presence means that it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+def _as_json(value: Mapping[str, Any]) -> bytes:
+    return (json.dumps(value, indent=2) + "\n").encode()

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from detector.errors import SettingsInvalid
 from detector.normalise import render
+from detector.outputs.atomic import write_bytes_whole
 from detector.readers import read_scan
 from detector.tile_squares import BAG_PIXELS, Look
 from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
@@ -71,7 +72,7 @@ def write_projection_set(
     journal = output / f"{plan.split}.jsonl"
     done = _read_journal(journal)
     # A line that was cut off must not swallow the next.
-    _write_whole(journal, "".join(json.dumps(record) + "\n" for record in done.values()).encode())
+    write_bytes_whole(journal, "".join(json.dumps(record) + "\n" for record in done.values()).encode())
     maker = _Maker(index, plan)
     made = 0
     for number in range(plan.scans):
@@ -79,14 +80,14 @@ def write_projection_set(
         path = output / "images" / plan.split / name
         if name not in done or not path.is_file():
             image, done[name] = maker.make(number, name)
-            _write_whole(path, encode_picture(image, ".png"))
+            write_bytes_whole(path, encode_picture(image, ".png"))
             with journal.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(done[name]) + "\n")
             made += 1
         progress(number + 1)
     records = [done[f"projected_{number:05d}.png"] for number in range(plan.scans)]
     document = json.dumps(_document(index, records), indent=1) + "\n"
-    _write_whole(output / "annotations" / f"{plan.split}.json", document.encode())
+    write_bytes_whole(output / "annotations" / f"{plan.split}.json", document.encode())
     return made
 
 
@@ -94,7 +95,7 @@ def _claim(output: Path, settings: Record) -> None:
     """Writes the plan beside the set; raises SettingsInvalid when another one is there."""
     path = output / "projection.json"
     if not path.is_file():
-        _write_whole(path, (json.dumps(settings, indent=2) + "\n").encode())
+        write_bytes_whole(path, (json.dumps(settings, indent=2) + "\n").encode())
         return
     try:
         before = json.loads(path.read_bytes())
@@ -118,13 +119,6 @@ def _read_journal(path: Path) -> dict[str, Record]:
             continue
         done[record["image"]["file_name"]] = record
     return done
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    part.replace(path)
 
 
 class _Maker:

@@ -64,14 +64,26 @@ def ablate_command(
 
 @study_app.command("transfer")
 def transfer_command(
-    source: Annotated[str, typer.Argument(help="Data set or scanner that one of the two never saw.")],
-    without: Annotated[Path, typer.Option(help="metrics.json of the network trained without it (`leave_out`).")],
-    within: Annotated[Path, typer.Option(help="metrics.json of the one trained with it, on the same split.")],
+    sources: Annotated[list[str], typer.Argument(help="Data sets or scanners, each never seen by one network.")],
+    without: Annotated[
+        list[Path], typer.Option(help="metrics.json of the network trained without it; one for each, in order.")
+    ],
+    within: Annotated[
+        list[Path],
+        typer.Option(help="metrics.json of one trained with it, same split; one for each, or for all."),
+    ],
 ) -> None:
-    """What a network is worth on a scanner that it never saw, as a share of what one is worth that did."""
+    """What networks are worth on scanners that they never saw, as a share of what one is worth that did."""
     from training.evaluation.transfer import Transfer, transfer_markdown, transfer_table
 
-    typer.echo(transfer_markdown(transfer_table([Transfer(source, without, within)])))
+    seen = within * len(sources) if len(within) == 1 else within
+    if not len(sources) == len(without) == len(seen):
+        raise SettingsInvalid(
+            f"{len(sources)} sources, {len(without)} --without, {len(within)} --within",
+            remedy="give one --without for each source, and one --within for each or for all",
+        )
+    rows = [Transfer(*row) for row in zip(sources, without, seen, strict=True)]
+    typer.echo(transfer_markdown(transfer_table(rows)))
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:

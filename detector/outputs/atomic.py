@@ -28,7 +28,8 @@ def text_written_whole(path: Path) -> Iterator[TextIO]:
 
 
 def write_bytes_whole(path: Path, content: bytes) -> None:
-    """Writes `content` to `path` in one step. Raises OSError."""
+    """Writes `content` to `path` in one step, making the folder if need be. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{secrets.token_hex(8)}.partial")
     try:
         # Not forced to the disk, unlike the results: a picture is made again at no loss, and a batch writes thousands.

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from typer.testing import CliRunner
 
 from detector.detections import Detections
 from detector.errors import SettingsInvalid
 from tests.training.test_evaluation import BOX, ELSEWHERE, NAMES, found_of, index_of, random_case, scan_of
+from training.cli import app
 from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
@@ -352,6 +354,19 @@ def test_transfer_table(tmp_path: Path) -> None:
     fewer = written_metrics(tmp_path / "fewer.json", 0.6, None, n=39)
     with pytest.raises(SettingsInvalid, match="30 scans with 40 boxes against 30 with 39"):
         transfer_table([Transfer("set", without, fewer)])
+
+
+def test_the_transfer_command_takes_a_row_for_each_source_and_one_network_that_saw_them_all(tmp_path: Path) -> None:
+    apart = written_metrics(tmp_path / "a.json", 0.3, None, left_out=("set/5",))
+    other = written_metrics(tmp_path / "b.json", 0.4, None, left_out=("set",))
+    within = written_metrics(tmp_path / "within.json", 0.5, None)
+    told = [str(word) for word in ("transfer", "set/5", "set", "--without", apart, "--without", other)]
+    result = CliRunner().invoke(app, [*told, "--within", str(within)])
+    assert "| set/5 | 30 | 40 | 0.300" in result.stdout and "| set | 30 | 40 | 0.400" in result.stdout
+    result = CliRunner().invoke(app, [*told, "set/7", "--within", str(within)])
+    assert isinstance(result.exception, SettingsInvalid) and "3 sources, 2 --without, 1 --within" in str(
+        result.exception
+    )
 
 
 def test_draws_are_the_same_for_the_same_seed() -> None:

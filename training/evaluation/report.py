@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.detections import Detections
+from detector.outputs.atomic import write_bytes_whole
 from training.datasets.coco_index import CocoIndex
 from training.evaluation.alignment import align
 from training.evaluation.document import document
@@ -55,9 +56,9 @@ def write_evaluation(
     thresholds = {name: row.threshold for name, row in metrics.at_thresholds.classes.items()}
     figures = write_figures(metrics, folder)
     gallery = write_gallery(index, align(index, predictions), metrics.errors, thresholds, folder / "gallery")
-    _replace(folder / "report.html", page(metrics, described, figures, gallery))
+    write_bytes_whole(folder / "report.html", page(metrics, described, figures, gallery).encode())
     contents = {"schema_version": SCHEMA_VERSION, **document(metrics), "setup": described}
-    _replace(folder / "metrics.json", json.dumps(contents, indent=1, allow_nan=False) + "\n")
+    write_bytes_whole(folder / "metrics.json", (json.dumps(contents, indent=1, allow_nan=False) + "\n").encode())
     return folder / "metrics.json"
 
 
@@ -80,10 +81,3 @@ def _versions(packages: Sequence[str]) -> Mapping[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed under this name"
     return found
-
-
-def _replace(path: Path, text: str) -> None:
-    """Whole or not at all: a reader never sees half a file."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
