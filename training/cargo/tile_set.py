@@ -40,14 +40,16 @@ from training.tile_reader import areas
 UInt8 = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
 
-#: Side of a tile in pixels, and the pitch at which that is a tile of the first pass, mm.
-TILE, PITCH_MM = 512, 5.0
+#: Side of a tile in pixels, and the pitch at which that is a tile of the first pass, mm. The station's tiles may be
+#: larger at the same scale (`export --input-size`): here small ones show more threats in the same time.
+TILE, PITCH_MM = 320, 5.0
 #: Pitches of the simulated scanners, and how often: finer ones cost time with the square.
-PITCHES, PITCH_SHARES = (5.0, 4.0, 2.5), (0.8, 0.12, 0.08)
-#: Most threats of a training scan, share of scans without, and how often a threat is shown in a tile of double size.
-MOST_THREATS, CLEAN, COARSE = 4, 0.15, 0.3
-#: Tiles without regard to threats, a scan.
-BACKGROUNDS = 2
+PITCHES, PITCH_SHARES = (5.0, 4.0, 2.5), (0.83, 0.12, 0.05)
+#: Most threats of a training scan, share of scans without, and how often a threat is shown in a tile of double size. No
+#: lorry hides eight; but a scan costs a hundred times as much as a threat laid into it.
+MOST_THREATS, CLEAN, COARSE = 8, 0.1, 0.25
+#: Tiles without regard to threats, a scan: a station looks at a hundred without one for each with one.
+BACKGROUNDS = 5
 #: Share of validation scans without a threat: rates of false alarms are chosen on them.
 CLEAN_VALIDATION = 0.6
 #: First seed of the validation scans.

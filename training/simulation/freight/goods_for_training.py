@@ -1,15 +1,21 @@
-"""Contents of cartons of the TRAIN family: things that stand upright in rows, cloth, loose hardware."""
+"""Contents of cartons of the TRAIN family: things that stand upright in rows, cloth, loose hardware, and many more."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from training.simulation.freight.goods import MOTIF, Float32, Goods, draw_areal, grid, softened, tiled
+from training.simulation.freight.more_training_goods import draw_more_goods
 from training.simulation.textures import value_noise
+
+#: How often goods are of one of the kinds of more_training_goods.
+MORE = 0.55
 
 
 def draw_training_goods(style: np.random.Generator, depth: float) -> Goods:
     """One kind of goods, the same for all cartons of a consignment; depth: of the room, cm."""
+    if style.random() < MORE:
+        return draw_more_goods(style, depth)
     kinds = (_bottles, _tins, _books, _clothing, _hardware, _toys)
     return kinds[int(style.choice(len(kinds), p=[0.16, 0.16, 0.12, 0.2, 0.12, 0.24]))](style, depth)
 

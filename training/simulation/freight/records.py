@@ -18,8 +18,9 @@ class Family(Enum):
     Shared are the vehicles, the detector, the materials, where things are put, pallets and cardboard. What differs,
     TRAIN first, TEST after the stroke:
 
-    - cartons: upright stacks in columns; bottles, tins, books, clothing, hardware, small round things in lattices /
-      brick bond; shoes in pairs, tiles on edge, appliances, wound rolls, electronics, creased bedding
+    - cartons: upright stacks in columns; bottles, tins, books, clothing, hardware, small round things in lattices,
+      random parts in lattices, rods, coiled cable, cans, pans, tools, granulate, screws, spare parts, mixtures / brick
+      bond; shoes in pairs, tiles on edge, appliances, wound rolls, electronics, creased bedding
     - drums: steel drums of 200 l / fibre kegs in tiers; caged tanks of 1 m3
     - sacks: flat, in layers on pallets / big bags that sag
     - machinery: a crated lathe / a pump set with its motor and pipes
@@ -32,14 +33,18 @@ class Family(Enum):
     - mixed pallets: boxes, kegs and jars under film / roll cages of parcels and bags
     - bulk: grain, heaped under the hatches / coal or plastic pellets, levelled in waves
     - empty: straps, a dunnage bag / left pallets, sweepings
-    - handgun: self-loading pistol / revolver; machine pistol
-    - long_gun: rifle with a curved magazine / double-barrelled or pump-action shotgun
-    - knife: kitchen and folding knives / daggers; machetes
-    - ammunition: steel can of belted rounds / wooden case of packets in a tin liner
-    - grenade: egg-shaped, with lever and ring / stick grenades; capped pipes
-    - package: bricks in a regular stack / round bundles in a cloth bag
-    - lighters: upright in display rows / loose in tubs
-    - battery: lead-acid starter battery / packs of round lithium cells
+    - assorted: random solids in lattices, columns, heaps, rings, racks, machines / none
+    - loose things: tools, wheels, cans, straps, chains, bags on loads and floors / none
+    - handgun: self-loading pistols, whole, stripped, in heaps / revolver; machine pistol
+    - long_gun: rifles with a bolt, a curved or straight magazine or a drum, whole or taken apart /
+      double-barrelled or pump-action shotgun
+    - knife: kitchen, folding and hunting knives, cleavers, box cutters, fans of them / daggers; machetes
+    - ammunition: steel can of belted rounds, loose rounds and belts, cartons of rounds and shells /
+      wooden case of packets in a tin liner
+    - grenade: eggs and balls with lever and ring, smoke canisters, mortar bombs / stick grenades; capped pipes
+    - package: bricks in a stack or a heap, slabs, lumps, one block / round bundles in a cloth bag
+    - lighters: upright in display rows, leaning, in sachets; gas refills / loose in tubs
+    - battery: lead-acid blocks; flat lithium cells, tool packs / packs of round lithium cells
     """
 
     TRAIN = "train"

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.simulation.freight import cargo_for_testing, cargo_for_training
+from training.simulation.freight.assorted_cargo import assorted
 from training.simulation.freight.board import Area, Board
+from training.simulation.freight.loose_things import scatter
 from training.simulation.freight.records import Box, CargoLoad, Family
 from training.simulation.freight.shells import PARALLAX, SOURCE_HEIGHT, Room
 from training.simulation.freight.unit import Load, Unit
@@ -28,10 +30,11 @@ SPECIAL = MappingProxyType(
     }
 )
 #: What is put on top of itself, if there is room.
-STACKED = frozenset({"mixed pallets", "sacks", "engines"})
+STACKED = frozenset({"assorted", "mixed pallets", "sacks", "engines"})
 #: Units stand closely where people stow by hand, and apart where lifts do, cm (least, most).
 GAPS = MappingProxyType(
     {
+        "assorted": (0.2, 14.0),
         "cartons": (0.2, 2.5),
         "machinery": (20.0, 90.0),
         "steel coils": (60.0, 220.0),
@@ -43,8 +46,9 @@ GAPS = MappingProxyType(
 USUAL_GAP = (1.0, 7.0)
 #: How often a kind stands in two rows across the vehicle, which never quite line up.
 ROWS = MappingProxyType(
-    {"cartons": 0.5, "mixed pallets": 1.0, "sacks": 1.0, "drums": 0.8, "engines": 0.7, "timber": 0.8, "scrap": 0.5}
-)
+    {"assorted": 0.4, "cartons": 0.5, "mixed pallets": 1.0, "sacks": 1.0, "drums": 0.8, "engines": 0.7, "timber": 0.8,
+     "scrap": 0.5}
+)  # fmt: skip
 
 LOADS: MappingProxyType[Family, MappingProxyType[str, Load]] = MappingProxyType(
     {
@@ -68,6 +72,11 @@ LOADS: MappingProxyType[Family, MappingProxyType[str, Load]] = MappingProxyType(
         for family, loads in ((Family.TRAIN, cargo_for_training), (Family.TEST, cargo_for_testing))
     }
 )
+#: Loads that only the TRAIN family has, and how often one takes the place of a kind of KINDS.
+ASSORTED: MappingProxyType[str, Load] = MappingProxyType({"assorted": assorted})
+ASSORTED_SHARE = 0.3
+#: How often loose things lie about in a room of the TRAIN family, which may be none even so.
+LOOSE_SHARE = 0.75
 
 
 def stow(board: Board, room: Room, family: Family, conveyance: str, generator: np.random.Generator) -> list[CargoLoad]:
@@ -77,6 +86,8 @@ def stow(board: Board, room: Room, family: Family, conveyance: str, generator: n
     kinds = generator.choice(list(shares), count, p=np.array(list(shares.values())) / sum(shares.values())).tolist()
     if "empty" in kinds or "bulk" in kinds:
         kinds = kinds[:1]
+    if family is Family.TRAIN and conveyance not in SPECIAL:
+        kinds = [_varied(kind, generator) for kind in kinds]
     ends = np.sort(generator.uniform(0.15, 0.95, len(kinds) - 1)).tolist()
     # Some rooms are not full: the last metres before the doors are empty.
     full = float(generator.choice([1.0, generator.uniform(0.4, 0.95)], p=[0.7, 0.3]))
@@ -84,17 +95,29 @@ def stow(board: Board, room: Room, family: Family, conveyance: str, generator: n
     if kinds[0] in ("empty", "bulk"):
         edges = np.array([room.area.left, room.area.right])
     loads: list[CargoLoad] = []
+    stowed: list[Area] = []
     for kind, left, right in zip(kinds, edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         part = Room(Area(left, room.area.top, right, room.area.bottom), room.depth)
         areas = consign(board, part, kind, family, generator)
         loads += [CargoLoad(kind, box_of(board, area)) for area in areas]
+        stowed += areas
+    if family is Family.TRAIN and "bulk" not in kinds and generator.random() < LOOSE_SHARE:
+        scatter(board, room, stowed, generator)
     return loads
+
+
+def _varied(kind: str, generator: np.random.Generator) -> str:
+    """The kind, or now and then an assorted load in its place."""
+    if kind == "empty" or generator.random() >= ASSORTED_SHARE:
+        return kind
+    return str(generator.choice(list(ASSORTED)))
 
 
 def consign(board: Board, room: Room, kind: str, family: Family, generator: np.random.Generator) -> list[Area]:
     """Units of one kind, in one row or two across the room, each until it is full; where each unit lies at half
     the depth."""
-    build, seed = LOADS[family][kind], int(generator.integers(2**31))
+    build = ASSORTED[kind] if kind in ASSORTED and family is Family.TRAIN else LOADS[family][kind]
+    seed = int(generator.integers(2**31))
     rows = 2 if generator.random() < ROWS.get(kind, 0.0) else 1
     areas: list[Area] = []
     edges = np.linspace(-PARALLAX, PARALLAX, rows + 1).tolist()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import cv2
 import numpy as np
 
 from training.simulation.freight import threats_for_testing as testing
@@ -23,6 +24,10 @@ NO_CUT_OUTS: CutOuts = MappingProxyType({})
 #: How often a threat that there are cut-outs of is one of them.
 CUT_OUT_SHARE = 0.5
 
+#: How much longer or shorter a TRAIN threat is than it was built, along x and along y.
+STRETCH = (0.85, 1.2)
+#: How often a TRAIN threat is thicker or thinner along the beam than it was built, and by how much.
+THICKNESS_SHARE, THICKNESS = 0.4, (0.7, 1.4)
 #: Points a cm at which threats are built: triggers and cartridges are millimetres.
 BUILT_AT = 12.0
 #: How often a threat lies anywhere in the scan (cab, wheels, floor beams) instead of with the cargo.
@@ -52,11 +57,11 @@ def _threat(train: Builder, test: Builder, metallic: bool, tilt: float) -> Threa
 
 THREATS: MappingProxyType[str, Threat] = MappingProxyType(
     {
-        "handgun": _threat(training.pistol, testing.handgun, True, 55),
-        "long_gun": _threat(training.rifle, testing.shotgun, True, 50),
+        "handgun": _threat(training.handgun, testing.handgun, True, 55),
+        "long_gun": _threat(training.long_gun, testing.shotgun, True, 50),
         "knife": _threat(training.knife, testing.blade, True, 50),
-        "ammunition": _threat(training.rounds_in_a_can, testing.rounds_in_a_case, True, 10),
-        "grenade": _threat(training.grenades, testing.cylinders, True, 25),
+        "ammunition": _threat(training.ammunition, testing.rounds_in_a_case, True, 10),
+        "grenade": _threat(training.grenade, testing.cylinders, True, 25),
         "package": _threat(training.package, testing.package, False, 15),
         "lighters": _threat(training.lighters, testing.lighters, False, 10),
         "battery": _threat(training.battery, testing.battery, True, 15),
@@ -89,8 +94,23 @@ def hide(
 def _solid(name: str, family: Family, cut_outs: Sequence[Solid], generator: np.random.Generator) -> Solid:
     # Drawn only where there is a choice: what no cut-outs are given for stays as it is without them.
     if cut_outs and generator.random() < CUT_OUT_SHARE:
-        return cut_outs[int(generator.integers(len(cut_outs)))]
-    return THREATS[name].builders[family](generator, BUILT_AT).trimmed()
+        solid = cut_outs[int(generator.integers(len(cut_outs)))]
+    else:
+        solid = THREATS[name].builders[family](generator, BUILT_AT).trimmed()
+    # The benchmark shows every threat as it was built.
+    return _varied(solid, generator) if family is Family.TRAIN else solid
+
+
+def _varied(solid: Solid, generator: np.random.Generator) -> Solid:
+    """A copy stretched along x and y, now and then thicker or thinner along the beam."""
+    rows, columns = solid.shape
+    factors = generator.uniform(*STRETCH, 2)
+    thicker = float(generator.uniform(*THICKNESS)) if generator.random() < THICKNESS_SHARE else 1.0
+    varied = Solid(columns * factors[0] / solid.resolution, rows * factors[1] / solid.resolution, solid.resolution)
+    for material, thickness in solid.maps.items():
+        resized = cv2.resize(thickness, varied.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        varied.maps[material] = resized * np.float32(thicker)
+    return varied
 
 
 def _lay_somewhere(

@@ -1,18 +1,27 @@
-"""Threats of the TRAIN family; the pistol and the knives are those of luggage. See records.Family.
+"""Threats of the TRAIN family: the makes of each, and who chooses among them. See records.Family.
 
-Every builder takes a generator and a resolution in pixels a cm, and gives a Solid.
+A pistol and two knives are those of luggage. Every builder takes a generator and a resolution in pixels a cm, and
+gives a Solid.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from types import MappingProxyType
 
 import numpy as np
 
 from training.simulation.blades import folding_knife, kitchen_knife
 from training.simulation.firearms import pistol
+from training.simulation.freight import more_training_cases as cases
+from training.simulation.freight import more_training_guns as guns
+from training.simulation.freight import more_training_threats as more
 from training.simulation.outlines import ellipse, rectangle, rounded_rectangle, smooth
 from training.simulation.solids import Outline, Pose, Solid
 
-__all__ = ["battery", "grenades", "knife", "lighters", "package", "pistol", "rifle", "rounds_in_a_can"]
+__all__ = ["MAKES", "ammunition", "battery", "grenade", "handgun", "knife", "lighters", "long_gun", "package"]
+
+Make = Callable[[np.random.Generator, float], Solid]
 
 
 def rifle(generator: np.random.Generator, resolution: float) -> Solid:
@@ -62,11 +71,6 @@ def _curved_magazine(gun: Solid, rounds: int) -> None:
         gun.attach(case, Pose(float(x), float(y), angle=float(-turn)))
 
 
-def knife(generator: np.random.Generator, resolution: float) -> Solid:
-    """A kitchen knife or a folding one."""
-    return (kitchen_knife if generator.random() < 0.65 else folding_knife)(generator, resolution)
-
-
 def rounds_in_a_can(generator: np.random.Generator, resolution: float) -> Solid:
     """A steel can of 28 x 18 cm, 15 deep, with belted rifle rounds laid to and fro."""
     width, height = float(generator.uniform(26, 31)), float(generator.uniform(16, 20))
@@ -98,7 +102,7 @@ def _belt(can: Solid, span: tuple[float, float], top: float, length: float) -> N
     can.add("steel", (0.25 * chord * ((below > 0.45) & (below < 0.75))).astype(np.float32))
 
 
-def grenades(generator: np.random.Generator, resolution: float) -> Solid:
+def egg_grenades(generator: np.random.Generator, resolution: float) -> Solid:
     """One to six egg-shaped grenades with fuse, lever and ring, packed side by side."""
     columns, rows = int(generator.integers(1, 4)), int(generator.integers(1, 3))
     case = Solid(8.5 * columns + 4, 13.0 * rows + 4, resolution)
@@ -128,7 +132,7 @@ def _inside(body: Solid) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     return np.asarray(2 * 2.6 * np.sqrt(np.maximum(1 - squared, 0)), np.float32)
 
 
-def package(generator: np.random.Generator, resolution: float) -> Solid:
+def bricks_in_a_stack(generator: np.random.Generator, resolution: float) -> Solid:
     """Pressed bricks of a kilogram in a stack, up to three deep, each in tape."""
     columns, rows, deep = (int(generator.integers(low, high)) for low, high in ((1, 4), (2, 6), (1, 4)))
     width, height = float(generator.uniform(18, 22)), float(generator.uniform(4.5, 7))
@@ -144,7 +148,7 @@ def package(generator: np.random.Generator, resolution: float) -> Solid:
     return stack
 
 
-def lighters(generator: np.random.Generator, resolution: float) -> Solid:
+def display_trays(generator: np.random.Generator, resolution: float) -> Solid:
     """A carton of display trays: lighters upright in rows, 1,000 or so."""
     layers, across = int(generator.integers(3, 6)), int(generator.integers(16, 26))
     width, height, deep = 2.5 * across * 0.5 + 2, 9.0 * layers + 1.5, 16
@@ -167,7 +171,7 @@ def lighters(generator: np.random.Generator, resolution: float) -> Solid:
     return carton
 
 
-def battery(generator: np.random.Generator, resolution: float) -> Solid:
+def starter_battery(generator: np.random.Generator, resolution: float) -> Solid:
     """A lead-acid starter battery: six cells of plates, straps, two posts; 17 to 19 cm deep."""
     width = float(generator.uniform(21, 35))
     box = Solid(width + 3, 24, resolution)
@@ -185,3 +189,81 @@ def battery(generator: np.random.Generator, resolution: float) -> Solid:
         box.slab("lead", rectangle(x - 0.9, -11.2, x + 0.9, -6.0), 1.6)
     box.slab("polyethylene", rectangle(-width / 2, -9.6, width / 2, -7.8), 9)
     return box
+
+
+#: Threat -> what it is made as, and how often in a hundred draws.
+MAKES: MappingProxyType[str, dict[Make, int]] = MappingProxyType(
+    {
+        "handgun": {pistol: 20, guns.self_loader: 45, guns.stripped_pistol: 20, guns.pistols_in_a_heap: 15},
+        "long_gun": {
+            rifle: 20, guns.bolt_action_rifle: 20, guns.rifle_with_a_straight_magazine: 22,
+            guns.carbine_with_a_drum: 14, guns.taken_apart_rifle: 14, guns.rifles_in_parallel: 10,
+        },
+        "knife": {
+            kitchen_knife: 18, folding_knife: 12, more.cleaver: 16, more.wooden_handled_knife: 28, more.box_cutter: 10,
+            more.fanned_knives: 16,
+        },
+        "ammunition": {
+            rounds_in_a_can: 20, more.loose_rounds: 22, more.cartons_of_rounds: 24, more.shotgun_shells: 18,
+            more.belt_in_coils: 16,
+        },
+        "grenade": {egg_grenades: 30, more.balls_and_canisters: 42, more.mortar_bombs: 28},
+        "package": {
+            bricks_in_a_stack: 20, cases.taped_lumps: 24, cases.flat_slabs: 18, cases.tumbled_bricks: 22,
+            cases.big_block: 16,
+        },
+        "lighters": {
+            display_trays: 25, cases.leaning_lighters: 30, cases.sachets_of_lighters: 25, cases.gas_refills: 20,
+        },
+        "battery": {
+            starter_battery: 20, cases.flat_cells: 25, cases.lead_blocks: 25, cases.twin_blocks: 15,
+            cases.power_tool_packs: 15,
+        },
+    }
+)  # fmt: skip
+
+
+def _one_of(name: str, generator: np.random.Generator, resolution: float) -> Solid:
+    makes = list(MAKES[name])
+    shares = np.array(list(MAKES[name].values()), float)
+    return makes[int(generator.choice(len(makes), p=shares / shares.sum()))](generator, resolution)
+
+
+def handgun(generator: np.random.Generator, resolution: float) -> Solid:
+    """Self-loading pistols, whole, stripped or several."""
+    return _one_of("handgun", generator, resolution)
+
+
+def long_gun(generator: np.random.Generator, resolution: float) -> Solid:
+    """Rifles and carbines with one barrel, whole, taken apart or several."""
+    return _one_of("long_gun", generator, resolution)
+
+
+def knife(generator: np.random.Generator, resolution: float) -> Solid:
+    """Knives with one edge, cutters and cleavers, single or fanned."""
+    return _one_of("knife", generator, resolution)
+
+
+def ammunition(generator: np.random.Generator, resolution: float) -> Solid:
+    """Rounds and shells: belted, in cartons, loose."""
+    return _one_of("ammunition", generator, resolution)
+
+
+def grenade(generator: np.random.Generator, resolution: float) -> Solid:
+    """Grenades in the shape of eggs, balls and cans, and mortar bombs."""
+    return _one_of("grenade", generator, resolution)
+
+
+def package(generator: np.random.Generator, resolution: float) -> Solid:
+    """Bricks, slabs, blocks and lumps in tape."""
+    return _one_of("package", generator, resolution)
+
+
+def lighters(generator: np.random.Generator, resolution: float) -> Solid:
+    """Lighters in rows or sachets, and their gas."""
+    return _one_of("lighters", generator, resolution)
+
+
+def battery(generator: np.random.Generator, resolution: float) -> Solid:
+    """Lead-acid blocks, and lithium cells that are flat."""
+    return _one_of("battery", generator, resolution)
