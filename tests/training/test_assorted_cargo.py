@@ -169,3 +169,14 @@ def test_assorted_loads_are_of_the_training_family_alone() -> None:
         for family in Family
     }
     assert "assorted" in kinds[Family.TRAIN] and "assorted" not in kinds[Family.TEST]
+
+
+def test_narrow_things_rest_on_the_last_centimetre_of_a_heap() -> None:
+    for seed in range(30):
+        part = Solid(0.5, 0.5, 4.0)
+        part.add("steel", np.ones(part.shape, np.float32))
+        style, chance = np.random.default_rng(seed), np.random.default_rng([seed, 1])
+        # A width that is no whole number of centimetres: a thing may lie beyond the last whole one.
+        scene = Scene(Solid(45.9, 40, 1.0, origin=(-22.9, -20)), 45.9, 40, style, chance, ("steel", "wood"))
+        ARRANGEMENTS["heap"](scene, [part])
+        assert scene.solid.maps["steel"].max() > 0

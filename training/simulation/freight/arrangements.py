@@ -109,7 +109,8 @@ def _heap(scene: Scene, parts: list[Solid]) -> None:
         across, up = (length * scale for length in size_of(part))
         width, height = across * cosine + up * sine, across * sine + up * cosine
         x = float(scene.chance.uniform(min(width / 2, scene.width / 2), max(scene.width - width / 2, scene.width / 2)))
-        under = slice(max(int(x - width / 2), 0), max(int(x + width / 2), 1) + 1)
+        # A narrow thing at the right edge still rests on the last of the ground.
+        under = slice(min(max(int(x - width / 2), 0), len(ground) - 1), max(int(x + width / 2), 1) + 1)
         level = float(0.5 * ground[under].mean() + 0.5 * ground[under].max())
         if level + height > scene.height:
             continue
