@@ -27,11 +27,13 @@ def with_progress(title: str, items: Iterable[Item], total: int) -> Iterator[Ite
 
 
 def _with_lines(title: str, items: Iterable[Item], total: int) -> Iterator[Item]:
-    begun = last = time.perf_counter()
+    last, before = time.perf_counter(), 0
     for done, item in enumerate(items, 1):
         yield item
         if (now := time.perf_counter()) - last >= _LINE_SECONDS:
-            last, rate = now, done / (now - begun)
+            # Since the last line: what an earlier run had done comes at once, and would promise an early end.
+            rate = (done - before) / (now - last)
+            last, before = now, done
             stderr.print(
-                f"{title}: {done}/{total}, {rate:.0f} a second, {(total - done) / rate:.0f} s left", markup=False
+                f"{title}: {done}/{total}, {rate:.1f} a second, {(total - done) / rate:.0f} s left", markup=False
             )

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from detector.errors import SettingsInvalid
 from detector.weights import load_weights
 from tests.conftest import make_spec, picture
+from training import progress
 from training.cli import app
 from training.datasets.coco_index import read_coco
 from training.export import export_network, unchosen_spec
@@ -175,3 +176,13 @@ def test_a_share_of_the_training_bags_is_part_of_every_larger_share_and_judged_o
 def test_a_preview_of_augmentations_is_one_picture(data: Path, tmp_path: Path) -> None:
     typed("data", "preview", data, "--output", tmp_path / "sheet.png", "--augmentations")
     assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_time_left_counts_on_what_is_done_now_and_not_on_what_was_done_before(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0, *[0.1] * 80, 10.0, 15.0, 20.0, *[20.0] * 100])
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: next(clock))
+    assert len(list(progress.with_progress("making", iter(range(100)), 100))) == 100
+    lines = [line.strip() for line in capsys.readouterr().err.splitlines()]
+    assert lines == ["making: 81/100, 8.1 a second, 2 s left", "making: 83/100, 0.2 a second, 85 s left"]
