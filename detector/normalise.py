@@ -43,6 +43,9 @@ DARK_BORDER = 64
 LEAST_LONG_SIDE = 128
 #: From this level, of 255, in all channels a pixel of a rendered view counts as air.
 AIR_FROM_LEVEL = 240
+#: A pixel whose channels differ by more than this has a colour, beyond what JPEG does to grey; a view of which a
+#: smaller share of the cargo has one is grey. Of 192 real pseudo-colour scans the least coloured has 0.087.
+COLOUR_SPREAD, LEAST_COLOURED = 20, 0.02
 #: Attenuation at which the logarithmic channel is black, 24 cm of steel at 2 MeV: 32 levels for each factor of e.
 LOG_SPAN = 8.0
 #: Atomic numbers and their levels in the material channel: organic bright, metal dark. Air is white, what the low
@@ -114,6 +117,16 @@ def doubt(image: UInt8) -> str:
     if level >= DARK_BORDER:
         return ""
     return f"the view's border is dark ({level:.0f} of 255), where air is bright: it may be a negative"
+
+
+def is_grey(image: UInt8) -> bool:
+    """Whether a rendered view (H, W, 3) has no colours, as of a scanner or an export that shows none."""
+    step = max(1, int((image.shape[0] * image.shape[1] / 1_000_000) ** 0.5))
+    sampled = image[::step, ::step]
+    low, high = sampled.min(axis=2), sampled.max(axis=2)
+    cargo = low < AIR_FROM_LEVEL
+    coloured = cargo & (high - low > COLOUR_SPREAD)
+    return bool(coloured.sum() < LEAST_COLOURED * max(1, int(cargo.sum())))
 
 
 def opaque_part(image: UInt8) -> float:

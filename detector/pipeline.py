@@ -33,7 +33,7 @@ from detector.inspection import Inspection
 from detector.merging import merge_tiles
 from detector.network import Network, Provider
 from detector.normalisation.standardise import StandardScan, standardised
-from detector.normalise import doubt
+from detector.normalise import doubt, is_grey
 from detector.policy import decide, listed, opaque_doubt, opaque_note, refer, with_findings
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
@@ -52,7 +52,7 @@ Float32 = NDArray[np.float32]
 #: A view narrower than this, in pixels, is a thumbnail or a first line of a scan, not a scan.
 LEAST_SIDE = 32
 #: Raised by hand when reading, rendering, tiling or merging changes what is found: earlier results are made anew.
-PIPELINE_VERSION = 4
+PIPELINE_VERSION = 5
 
 
 @dataclass(frozen=True)
@@ -188,6 +188,7 @@ class Detector:
             opaque,
             self.spec.never_clear,
             trained,
+            self._colourless(seen),
             pitch_doubt(self.spec.look, self.tile_pixels, pitch),
             *map(doubt, seen.images),
             *seen.doubts,
@@ -200,6 +201,11 @@ class Detector:
     def _untrained(self, rendering: str) -> str:
         known = ", ".join(repr(name) for name in self.spec.renderings)
         return f"the weights {self.weights.name} were not trained on {rendering!r} scans but on {known}"
+
+    def _colourless(self, seen: StandardScan) -> str:
+        if not (self.spec.coloured and seen.rendering == "stored" and any(map(is_grey, seen.images))):
+            return ""
+        return f"the scan is grey, and the weights {self.weights.name} have seen coloured ones alone"
 
     def _tiles(self, images: Sequence[UInt8], pitch: tuple[float, float] | None) -> tuple[TileSquare, ...]:
         size = tile_size(self.spec.look, self.tile_pixels, pitch)

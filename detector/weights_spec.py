@@ -73,6 +73,8 @@ class WeightsSpec(_Frozen):
     precision: Literal["float32", "int8"] = "float32"
     pretrained: str
     training_data: tuple[TrainingSource, ...]
+    #: Whether all stored scans that they were chosen on had colours; then a grey one is never CLEAR.
+    coloured: bool = False
     #: Why no scan is CLEAR on the word of these weights alone; empty for weights that may clear.
     never_clear: str = ""
     #: Sources and scanners of the data folder that training and validation never saw.

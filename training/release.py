@@ -24,7 +24,7 @@ from training.export import Run, export_network, load_checkpoint, read_run, unch
 from training.parity import LEAST_SCANS, Parity, require_parity
 from training.scoring import predict_onnx
 from training.simulation import simulate_luggage
-from training.tile_reader import read_tile
+from training.tile_reader import all_coloured, read_tile
 
 UInt8 = NDArray[np.uint8]
 
@@ -109,6 +109,7 @@ def _with_operating_point(spec: WeightsSpec, draft: Path, validation: CocoIndex,
             "thresholds": chosen.thresholds,
             "operating_point": chosen.operating_point,
             "chosen_on": scans_digest(validation),
+            "coloured": all_coloured(validation, spec),
             "metrics": {"validation AP50": {"value": mean.AP50 or 0.0, "n": mean.n}},
         }
     )

@@ -8,16 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.normalisation.standardise import standardised
-from detector.normalise import letterbox
+from detector.normalise import is_grey, letterbox
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
 from detector.scanner_profile import parse_profile
 from detector.tile_squares import Look, plan, tile_size
 from detector.tiling import Tile
+from detector.weights_spec import WeightsSpec
 from training.augmentation import LEAST_VISIBLE
-from training.datasets.coco_index import AnnotatedScan
+from training.datasets.coco_index import AnnotatedScan, CocoIndex
 
 UInt8 = NDArray[np.uint8]
+#: Scans that are looked at for colours.
+COLOURS_SEEN_IN = 300
 
 
 def read_tile(
@@ -48,6 +51,15 @@ def rendered(scan: AnnotatedScan) -> tuple[UInt8, tuple[float, float] | None]:
         return read.views[0], None
     profile = parse_profile(read.profile, f"the profile beside {name}") if read.profile else None
     return standardised(read, profile).images[0], profile.pixel_pitch_mm if profile else None
+
+
+def all_coloured(index: CocoIndex, spec: WeightsSpec) -> bool:
+    """Whether every scan of the index has colours, where `spec` takes scans as they are stored; of a large index, of
+    COLOURS_SEEN_IN scans evenly spread. The station clears no grey scan then."""
+    if "stored" not in spec.renderings or not len(index):
+        return False
+    step = -(-len(index) // COLOURS_SEEN_IN)
+    return not any(is_grey(rendered(scan)[0]) for scan in index.scans[::step])
 
 
 def areas(boxes: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -172,6 +172,27 @@ def test_a_negative_is_not_cleared_and_keeps_its_alarms(detector: Detector) -> N
     assert detector.inspect(Scan((negative,), "bag.png", "0" * 64)).decision is Decision.ALARM
 
 
+def test_a_grey_scan_is_not_cleared_by_weights_that_have_seen_coloured_ones_alone(tmp_path: Path) -> None:
+    grey, coloured = picture(), picture()
+    coloured[4:20, 20:108] = (230, 160, 90)
+    # What JPEG leaves of grey is not exactly grey.
+    noise = np.random.default_rng(0).integers(-6, 7, grey.shape)
+    nearly = np.clip(grey.astype(np.int16) + noise, 0, 255).astype(np.uint8)
+    strict = Detector(probe_onnx(tmp_path / "strict.onnx", make_spec(coloured=True)))
+    lenient = Detector(probe_onnx(tmp_path / "lenient.onnx"))
+
+    def decided(detector: Detector, *views: np.ndarray) -> Decision:
+        return detector.inspect(Scan(views, "bag.png", "0" * 64)).decision
+
+    assert decided(strict, coloured) is decided(lenient, grey) is decided(lenient, nearly) is Decision.CLEAR
+    assert decided(strict, grey) is decided(strict, nearly) is decided(strict, coloured, grey) is Decision.REFER
+    # One page of a file may be stored without its three channels.
+    assert decided(strict, grey[:, :, 0]) is Decision.REFER
+    assert decided(strict, picture(middle=10)) is Decision.ALARM
+    inspection = strict.inspect(Scan((grey,), "bag.png", "0" * 64))
+    assert inspection.reasons[0] == "the scan is grey, and the weights strict have seen coloured ones alone"
+
+
 def test_a_deep_grey_scan_is_not_cleared_by_weights_that_know_colour_alone(tmp_path: Path) -> None:
     scan = tmp_path / "deep.png"
     cv2.imwrite(str(scan), picture()[:, :, 0].astype(np.uint16) * 200)

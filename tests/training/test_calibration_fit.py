@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -29,6 +30,7 @@ from training.evaluation.matching import ClassMatches, match_all
 from training.evaluation.thresholds import choose_for_pd
 from training.operating_point import Wanted, choose_operating_point
 from training.scoring import predict_with
+from training.tile_reader import all_coloured
 
 NAMES = ("gun", "knife")
 BOX, ELSEWHERE = [10.0, 10.0, 50.0, 50.0], [100.0, 100.0, 140.0, 140.0]
@@ -177,6 +179,24 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, CocoInd
     raw = probe_onnx(folder / "raw.onnx", make_spec(calibration={"gun": (9.0, 3.0)}))
     calibrate_weights(raw, index, Wanted(pfa=0.1), folder / "out" / "calibrated.onnx")
     return raw, folder / "out" / "calibrated.onnx", index
+
+
+def test_a_file_says_whether_all_scans_that_it_was_chosen_on_had_colours(
+    stage: tuple[Path, Path, CocoIndex], tmp_path: Path
+) -> None:
+    _, calibrated, index = stage
+    spec = load_weights(calibrated).spec
+    assert not spec.coloured
+    scans = []
+    for number, scan in enumerate(index.scans[:3]):
+        image = cv2.imread(str(scan.path))
+        image[4:20, 20:108] = (90, 160, 230)
+        path = tmp_path / f"{number}.png"
+        cv2.imwrite(str(path), image)
+        scans.append(replace(scan, path=path))
+    assert all_coloured(replace(index, scans=tuple(scans)), spec)
+    assert not all_coloured(replace(index, scans=(*scans, index.scans[0])), spec)
+    assert not all_coloured(replace(index, scans=tuple(scans)), spec.model_copy(update={"renderings": ("cargo",)}))
 
 
 def test_the_station_applies_exactly_the_map_that_was_fitted(stage: tuple[Path, Path, CocoIndex]) -> None:

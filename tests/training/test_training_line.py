@@ -115,6 +115,7 @@ def test_the_exported_file_explains_itself(released: Path) -> None:
     spec = load_weights(released).spec
     assert spec.name == "small" and spec.terms == "for tests" and spec.family == "yolox-nano"
     assert spec.training_data[0].name == "simulated" and spec.training_data[0].terms == "made here"
+    assert spec.coloured
     assert spec.operating_point != "none chosen: 0.30 for every class"
     plain = {entry.key: entry.value for entry in onnx.load(released).metadata_props}
     assert json.loads(plain["imgsz"]) == [64, 64]
