@@ -39,7 +39,6 @@ from training.evaluation.thresholds import LEAST_PROBABILITY, MOST_THRESHOLD
 from training.export import write_spec
 from training.operating_point import ChosenOperatingPoint, Wanted, choose_operating_point, with_operating_point
 from training.scoring import predict_with
-from training.tile_reader import all_coloured
 
 Float64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -89,9 +88,7 @@ def calibrate_weights(
         own = Detector(draft).spec
         # Thresholds on the scale of maps that are taken off may lie below every score that is looked at.
         thresholds = dict.fromkeys(own.class_names, MOST_THRESHOLD)
-        spec = own.model_copy(
-            update={"calibration": {}, "thresholds": thresholds, "coloured": all_coloured(index, own)}
-        )
+        spec = own.model_copy(update={"calibration": {}, "thresholds": thresholds})
         write_spec(draft, spec)
         predictions = predict_with(Detector(draft, policy=Policy(min_score=0.0)), index)
         result = calibrate_predictions(index, predictions, spec, wanted, seed)

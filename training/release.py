@@ -22,6 +22,7 @@ from training.evaluation.average_precision import average_precision
 from training.evaluation.thresholds import choose_thresholds
 from training.export import Run, export_network, load_checkpoint, read_run, unchosen_spec, write_spec
 from training.parity import LEAST_SCANS, Parity, require_parity
+from training.recipe import Recipe
 from training.scoring import predict_onnx
 from training.simulation import simulate_luggage
 from training.tile_reader import all_coloured, read_tile
@@ -64,6 +65,7 @@ def export_release(
         parity = require_parity(network, Network(load_weights(draft), Provider.CPU), _squares(validation, spec.look))
         if validation is not None:
             spec = _with_operating_point(spec, draft, validation, release.pfa)
+            spec = spec.model_copy(update={"coloured": _knows_colour_alone(described.recipe, validation)})
             write_spec(draft, spec)
         draft.replace(output)
     return spec, parity
@@ -90,6 +92,11 @@ def _spec(run: Run, release: Release) -> WeightsSpec:
     )
 
 
+def _knows_colour_alone(recipe: Recipe, validation: CocoIndex) -> bool:
+    """Validation scans come from where the training scans come from; an augmentation may have taken colours away."""
+    return "stored" in recipe.renderings and not recipe.augmentation.grey and all_coloured(validation)
+
+
 def _squares(validation: CocoIndex | None, look: Look) -> Iterator[UInt8]:
     if validation is not None and len(validation) >= LEAST_SCANS:
         for scan in validation.scans:
@@ -109,7 +116,6 @@ def _with_operating_point(spec: WeightsSpec, draft: Path, validation: CocoIndex,
             "thresholds": chosen.thresholds,
             "operating_point": chosen.operating_point,
             "chosen_on": scans_digest(validation),
-            "coloured": all_coloured(validation, spec),
             "metrics": {"validation AP50": {"value": mean.AP50 or 0.0, "n": mean.n}},
         }
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.errors import ScanWithoutContent
 from detector.normalisation.standardise import standardised
 from detector.normalise import is_grey, letterbox
 from detector.readers import Limits, read_scan
@@ -14,13 +15,12 @@ from detector.readers.files import read_file
 from detector.scanner_profile import parse_profile
 from detector.tile_squares import Look, plan, tile_size
 from detector.tiling import Tile
-from detector.weights_spec import WeightsSpec
 from training.augmentation import LEAST_VISIBLE
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
 
 UInt8 = NDArray[np.uint8]
-#: Scans that are looked at for colours.
-COLOURS_SEEN_IN = 300
+#: Scans that are looked at for colours, and the share of grey ones from which a network has learned to read them.
+COLOURS_SEEN_IN, MOST_GREY = 300, 0.05
 
 
 def read_tile(
@@ -50,16 +50,17 @@ def rendered(scan: AnnotatedScan) -> tuple[UInt8, tuple[float, float] | None]:
         # A part of a scan may be all steel: the whole was found fit to be looked at when it was drawn.
         return read.views[0], None
     profile = parse_profile(read.profile, f"the profile beside {name}") if read.profile else None
-    return standardised(read, profile).images[0], profile.pixel_pitch_mm if profile else None
+    try:
+        return standardised(read, profile).images[0], profile.pixel_pitch_mm if profile else None
+    except ScanWithoutContent as error:
+        raise ScanWithoutContent(f"{name}: {error.what}") from error
 
 
-def all_coloured(index: CocoIndex, spec: WeightsSpec) -> bool:
-    """Whether every scan of the index has colours, where `spec` takes scans as they are stored; of a large index, of
-    COLOURS_SEEN_IN scans evenly spread. The station clears no grey scan then."""
-    if "stored" not in spec.renderings or not len(index):
-        return False
-    step = -(-len(index) // COLOURS_SEEN_IN)
-    return not any(is_grey(rendered(scan)[0]) for scan in index.scans[::step])
+def all_coloured(index: CocoIndex) -> bool:
+    """Whether nearly all scans of the index, as they are stored, have colours; of a large one, of COLOURS_SEEN_IN
+    scans evenly spread. The few others are empty trays and the like, and teach nobody to read grey."""
+    seen = index.scans[:: max(1, -(-len(index) // COLOURS_SEEN_IN))]
+    return sum(is_grey(rendered(scan)[0]) for scan in seen) < MOST_GREY * len(seen)
 
 
 def areas(boxes: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ from detector.detections import Detections
 from detector.errors import SettingsInvalid
 from detector.weights import load_weights
 from tests.conftest import SIZE, make_spec, picture, probe_onnx
+from training import tile_reader
 from training.calibration_fit import (
     apply,
     calibrate_predictions,
@@ -181,22 +182,29 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, CocoInd
     return raw, folder / "out" / "calibrated.onnx", index
 
 
-def test_a_file_says_whether_all_scans_that_it_was_chosen_on_had_colours(
-    stage: tuple[Path, Path, CocoIndex], tmp_path: Path
+def test_scans_are_told_to_have_colours_if_nearly_all_do(
+    stage: tuple[Path, Path, CocoIndex], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, calibrated, index = stage
-    spec = load_weights(calibrated).spec
-    assert not spec.coloured
-    scans = []
-    for number, scan in enumerate(index.scans[:3]):
+    grey = stage[2].scans
+    coloured = []
+    for number, scan in enumerate(grey[:8]):
         image = cv2.imread(str(scan.path))
         image[4:20, 20:108] = (90, 160, 230)
         path = tmp_path / f"{number}.png"
         cv2.imwrite(str(path), image)
-        scans.append(replace(scan, path=path))
-    assert all_coloured(replace(index, scans=tuple(scans)), spec)
-    assert not all_coloured(replace(index, scans=(*scans, index.scans[0])), spec)
-    assert not all_coloured(replace(index, scans=tuple(scans)), spec.model_copy(update={"renderings": ("cargo",)}))
+        coloured.append(replace(scan, path=path))
+    assert all_coloured(CocoIndex(NAMES, tuple(coloured)))
+    assert not all_coloured(CocoIndex(NAMES, (*coloured, grey[0])))
+    assert not all_coloured(CocoIndex(NAMES, grey[:1]))
+    monkeypatch.setattr(tile_reader, "MOST_GREY", 0.2)
+    assert all_coloured(CocoIndex(NAMES, (*coloured, grey[0])))
+
+
+def test_calibration_keeps_what_a_file_says_of_colours(stage: tuple[Path, Path, CocoIndex], tmp_path: Path) -> None:
+    raw = probe_onnx(tmp_path / "raw.onnx", make_spec(coloured=True))
+    calibrate_weights(raw, stage[2], Wanted(pfa=0.1), tmp_path / "calibrated.onnx")
+    assert load_weights(tmp_path / "calibrated.onnx").spec.coloured
+    assert not load_weights(stage[1]).spec.coloured
 
 
 def test_the_station_applies_exactly_the_map_that_was_fitted(stage: tuple[Path, Path, CocoIndex]) -> None:

@@ -201,6 +201,16 @@ def test_own_clean_scans_give_the_same_kind_of_figures(
     assert (figures.clean, figures.threats) == (2, 2)
     lines = [json.loads(line) for line in (tmp_path / "out" / "scans.jsonl").read_text().splitlines()]
     assert len({line["group"] for line in lines}) == 2
+    # Killed between a scan and its threat, then a file is added before the others: each is counted once.
+    kept = "".join(json.dumps(line) + "\n" for line in lines[:-1])
+    (tmp_path / "out" / "scans.jsonl").write_text(kept)
+    freight = simulate_freight(3, Family.TRAIN, (), energies=1, pitch_mm=COARSE_MM)
+    np.save(folder / "a-new.npy", freight.high)
+    (folder / "a-new.toml").write_text(profile_text(1, COARSE_MM, "cargo"))
+    figures = benchmark_on_backgrounds(weights, folder, None, tmp_path / "out", unwatched)
+    assert (figures.clean, figures.threats) == (3, 3)
+    text = (tmp_path / "out" / "scans.jsonl").read_text()
+    assert text.startswith(kept) and len(text.splitlines()) == 6
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(SettingsInvalid, match="no scan"):

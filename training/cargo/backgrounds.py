@@ -8,7 +8,7 @@ them apart, save that no photons are taken from the noise of what lies behind it
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -53,27 +53,25 @@ class Backgrounds:
 
     def records(self, done: Collection[int]) -> Iterator[Record]:
         """Of all scans whose numbers are not `done`. One that cannot be a background is named and left out whole."""
-        for number, source in enumerate(self.sources):
-            numbers = range(number * (1 + THREATS_EACH), (number + 1) * (1 + THREATS_EACH))
-            if done and all(one in done for one in numbers):
-                continue
+        for turn, source in enumerate(self.sources):
+            places = [place for place in range(1 + THREATS_EACH) if _number(source, place) not in done]
             try:
                 # Both before either counts: a threat scan without its clean one would weigh on the figures.
-                yield from list(self._of(source, number))
+                yield from list(self._of(source, turn, places)) if places else ()
             # ValueError: a threat found no place within so small a scan.
             except (RoentgateError, ValueError) as error:
                 reason = error.reason() if isinstance(error, RoentgateError) else str(error)
                 stderr.print(f"left out: {source.name}: {reason}", markup=False)
 
-    def _of(self, source: ScanSource, number: int) -> Iterator[Record]:
+    def _of(self, source: ScanSource, turn: int, places: Sequence[int]) -> Iterator[Record]:
         exposure, profile = _read(source, self._profile)
         pitch_mm = _pitch(profile)
         inspector = self._inspector(rewritten_profile(profile, exposure))
-        group = int.from_bytes(hashlib.sha256(source.name.encode("utf-8", "surrogateescape")).digest()[:6])
-        for place in range(1 + THREATS_EACH):
-            threat = list(THREATS)[(number + place) % len(THREATS)] if place else ""
+        group = _group(source)
+        for place in places:
+            threat = list(THREATS)[(turn + place) % len(THREATS)] if place else ""
             energies = 1 if exposure.low is None else 2
-            planned = BenchmarkScan(number * (1 + THREATS_EACH) + place, group, threat, energies, pitch_mm)
+            planned = BenchmarkScan(_number(source, place), group, threat, energies, pitch_mm)
             freight = with_threats(exposure, (threat,) if threat else (), pitch_mm, group)
             yield {**asdict(planned), "group": group, "background": source.name, **inspector.record(freight)}
 
@@ -82,6 +80,15 @@ class Backgrounds:
         if digest not in self._inspectors:
             self._inspectors[digest] = Inspector(self._weights, threads=0, scanner=profile)
         return self._inspectors[digest]
+
+
+def _group(source: ScanSource) -> int:
+    """Of the name alone: files may come and go in the folder between two parts of a run."""
+    return int.from_bytes(hashlib.sha256(source.name.encode("utf-8", "surrogateescape")).digest()[:6])
+
+
+def _number(source: ScanSource, place: int) -> int:
+    return _group(source) * (1 + THREATS_EACH) + place
 
 
 def rewritten_profile(profile: ScannerProfile, exposure: Exposure) -> ScannerProfile:
