@@ -4,10 +4,10 @@ min_score = 0.10           # detections below are not listed, unless they made t
 refer_opaque_share = 0.10  # more of the cargo than this behind which nothing can be seen: a person must look
 
 [alarm]
-gun = 0.35              # in place of the weights' own alarm score
+gun = 0.12              # in place of the weights' own alarm score
 
 [refer]
-gun = 0.20              # from here up to the alarm score a person must look
+gun = 0.08              # from here up to the alarm score a person must look
 
 >>> policy = load_policy(Path("policy.toml"))
 >>> thresholds = policy.effective(spec.thresholds)

@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 
 SIGNATURE = re.compile(rb".{128}DICM", re.S)
 
-_INSTALL = "pip install roentgate[dicom]"
+_INSTALL = "install the extra `dicom` (uv sync --extra dicom, or pip install pydicom)"
 _EXPORT = "export the scan as uncompressed Explicit VR Little Endian DICOM, grey or RGB, or as 16 bit TIFF"
 #: Read without a further package.
 _PLAIN = {"1.2.840.10008.1.2": "<", "1.2.840.10008.1.2.1": "<", "1.2.840.10008.1.2.2": ">"}

@@ -15,7 +15,7 @@ from detector.errors import ScanTooLarge, ScanUnreadable
 from detector.readers import Limits, looks_like_scan, read_headers, read_scan
 from detector.readers.sample_values import AIR_LEVEL
 
-pydicom = pytest.importorskip("pydicom", reason="pydicom is not installed: pip install roentgate[dicom]")
+pydicom = pytest.importorskip("pydicom", reason="pydicom is not installed: uv sync --extra dicom")
 
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset  # noqa: E402
 from pydicom.encaps import encapsulate  # noqa: E402
@@ -261,4 +261,4 @@ def test_without_the_package_the_remedy_names_it(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "pydicom", None)
     with pytest.raises(ScanUnreadable) as refused:
         read_scan(bytes(128) + b"DICM" + bytes(50), "scan.dcs")
-    assert refused.value.remedy == "pip install roentgate[dicom]"
+    assert "uv sync --extra dicom" in refused.value.remedy
