@@ -23,6 +23,7 @@ from training.datasets.coco_index import CocoIndex
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
 from training.export import export_network, load_checkpoint, unchosen_spec
+from training.file_digests import annotations_digest
 from training.fit import TrainingData, fit, read_training_data
 from training.recipe import Recipe, resolve_recipe
 from training.scoring import predict_onnx
@@ -66,7 +67,8 @@ def ablate(
 ) -> list[SettingResult]:
     """Runs what is missing, writes the tables, returns them. progress: called with a line before each run.
 
-    Raises SettingsInvalid, before anything is trained, for a setting that no recipe takes or data without validation.
+    Raises SettingsInvalid, before anything is trained, for a setting that no recipe takes or data without validation;
+    and for figures in `output` that are of another recipe or of other data.
     """
     settings = combinations(ablation.vary)
     recipes = {
@@ -115,20 +117,34 @@ def _folder_name(setting: tuple[str, ...]) -> str:
 
 
 def _figures_of(data: TrainingData, recipe: Recipe, folder: Path) -> Figures:
-    """The figures of a run, trained and scored if they are not there; kept with the recipe that they belong to."""
+    """The figures of a run, trained and scored if they are not there; kept with the recipe and data they belong to."""
     kept = folder / "figures.json"
-    described = recipe.model_dump(mode="json")
+    annotations = {split: annotations_digest(Path(data.folder), split) for split in ("train", "val")}
+    described = {"recipe": recipe.model_dump(mode="json"), "annotations": annotations}
     if kept.is_file():
         before = json.loads(kept.read_bytes())
-        if before["recipe"] != described:
-            raise SettingsInvalid(
-                f"{folder} holds a run of another recipe", remedy="choose another --output, or remove that folder"
-            )
+        _require_same(before, described, folder)
         return {name: float(value) for name, value in before["figures"].items()}
     fit(data, recipe, folder, resume=holds_run(folder / "checkpoints"))
     figures = _score(data, recipe, folder)
-    write_bytes_whole(kept, (json.dumps({"recipe": described, "figures": figures}, indent=1) + "\n").encode())
+    write_bytes_whole(kept, (json.dumps({**described, "figures": figures}, indent=1) + "\n").encode())
     return figures
+
+
+def _require_same(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
+    anew = "choose another --output, or remove that folder"
+    if before["recipe"] != now["recipe"]:
+        raise SettingsInvalid(f"{folder} holds a run of another recipe", remedy=anew)
+    if "annotations" not in before:
+        raise SettingsInvalid(
+            f"{folder / 'figures.json'} does not say which annotations it is of",
+            remedy="remove that file: the run beside it stays and is only scored again",
+        )
+    changed = [split for split, digest in now["annotations"].items() if digest != before["annotations"][split]]
+    if changed:
+        raise SettingsInvalid(
+            f"{folder} holds figures of other annotations than those now in {' and '.join(changed)}", remedy=anew
+        )
 
 
 def _score(data: TrainingData, recipe: Recipe, folder: Path) -> Figures:
@@ -160,8 +176,8 @@ def _write(output: Path, results: list[SettingResult], ablation: Ablation, train
         "rare": rare_classes(train),
         "settings": {result.setting: {str(seed): row for seed, row in result.by_seed.items()} for result in results},
     }
-    (output / "ablation.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    (output / "ablation.md").write_text(table(results, rare_classes(train)), encoding="utf-8")
+    write_bytes_whole(output / "ablation.json", (json.dumps(document, indent=1) + "\n").encode())
+    write_bytes_whole(output / "ablation.md", table(results, rare_classes(train)).encode())
 
 
 def table(results: Sequence[SettingResult], rare: Sequence[str]) -> str:

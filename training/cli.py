@@ -64,7 +64,7 @@ def export(
     name: Annotated[str, typer.Option(help="What the weights are called; the file's stem if left out.")] = "",
     checkpoint: Annotated[str, typer.Option(help="best, last, or another file in the run's checkpoints.")] = "best",
     input_size: Annotated[int, typer.Option(min=0, help="Side of the network's square; 0 takes the recipe's.")] = 0,
-    pfa: Annotated[float, typer.Option(min=0, max=1, help="Share of clean scans that may alarm.")] = 0.05,
+    pfa: Annotated[float, typer.Option(help="Share of clean scans that may alarm, above 0.")] = 0.05,
     terms: Annotated[str, typer.Option(help="What may be done with these weights.")] = "not stated",
     source_terms: Terms = [],  # noqa: B006
 ) -> None:
@@ -228,9 +228,11 @@ def mine_command(
     """Hard negatives: clean scans on which the network alarms, to come more often in the next training."""
     from training.hard_negatives import mine, write_emphasis
 
-    emphasis = mine(weights, data, split)
-    write_emphasis(emphasis, output)
-    typer.echo(f"{len(emphasis)} scans; train with --set emphasis={output}")
+    mined = mine(weights, data, split)
+    write_emphasis(mined.emphasis, output)
+    for name, reason in mined.skipped.items():
+        stderr.print(f"left out: {name}: {reason}", markup=False, soft_wrap=True)
+    typer.echo(f"{len(mined.emphasis)} scans; train with --set emphasis={output}")
 
 
 @app.command()
@@ -250,9 +252,13 @@ def publish(
 
 
 def main() -> None:
-    """Entry point: every error of ours is one line on stderr and exit code 2; nothing else is caught."""
+    """Entry point: every error of ours is one line on stderr and exit code 2, a disk that cannot be used one and 1."""
     try:
         app()
     except RoentgateError as error:
         stderr.print(f"{error.reason()}\n  what to do: {error.remedy}", style="red", markup=False, soft_wrap=True)
         sys.exit(2)
+    except OSError as error:
+        remedy = "make room, or name files and folders that can be used; what was saved is kept"
+        stderr.print(f"{error}\n  what to do: {remedy}", style="red", markup=False, soft_wrap=True)
+        sys.exit(1)

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from detector.errors import RoentgateError
 from training.progress import with_progress
 
 if TYPE_CHECKING:
     from training.datasets.check_source import SourceCheck
     from training.datasets.findings import Finding
     from training.datasets.prepare import Prepared
+    from training.datasets.taxonomy import Taxonomy
 
 data_app = typer.Typer(no_args_is_help=True, help="Check, prepare and look at annotated scans.")
 console = Console(highlight=False)
@@ -53,12 +55,13 @@ def data_check(
     """Recognises the layout, reads every scan, counts against what was published, and says all that is wrong."""
     from training.datasets.check import summarise
     from training.datasets.findings import Severity
+    from training.datasets.taxonomy import load_taxonomy
 
-    faulty = False
+    known, faulty = load_taxonomy(taxonomy), False
     for path in paths:
         if len(paths) > 1:
             typer.echo(f"{path}:")
-        findings = _check(path, taxonomy)
+        findings = _check_or_say_why_not(path, known)
         for finding in findings:
             typer.echo(_line(finding))
         typer.echo(summarise(findings))
@@ -67,12 +70,24 @@ def data_check(
         raise typer.Exit(1)
 
 
-def _check(path: Path, taxonomy: Path | None) -> Sequence[Finding]:
+def _check_or_say_why_not(path: Path, taxonomy: Taxonomy) -> Sequence[Finding]:
+    """What cannot be checked at all is one finding: it keeps nobody from checking the next path."""
+    from training.datasets.findings import Finding, Severity
+
+    try:
+        return _check(path, taxonomy)
+    except RoentgateError as error:
+        message = f"{error.what}; what to do: {error.remedy}"
+    except OSError as error:
+        message = f"{error.filename or path}: {error.strerror or error}"
+    return [Finding(Severity.ERROR, "not checked", str(path), message)]
+
+
+def _check(path: Path, taxonomy: Taxonomy) -> Sequence[Finding]:
     from training.datasets.archives import is_archive, unpack
     from training.datasets.check import check
     from training.datasets.check_source import check_source
     from training.datasets.recognition import is_trainable, recognise
-    from training.datasets.taxonomy import load_taxonomy
 
     if is_archive(path):
         with TemporaryDirectory(prefix="roentgate-") as folder:
@@ -80,7 +95,7 @@ def _check(path: Path, taxonomy: Path | None) -> Sequence[Finding]:
             return _check(Path(folder) / "set", taxonomy)
     if is_trainable(path):
         return check(path)
-    checked = check_source(recognise(path), load_taxonomy(taxonomy), with_progress)
+    checked = check_source(recognise(path), taxonomy, with_progress)
     _print_counts(checked)
     return checked.findings
 

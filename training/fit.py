@@ -6,7 +6,6 @@ it, and best.ckpt by AP50 on validation), `metrics.jsonl` and TensorBoard events
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections import Counter
@@ -30,10 +29,14 @@ from training.checkpoints import NO_ROOM, Begun, NotSaved, WholeCheckpoints, beg
 from training.datasets.coco_index import CocoIndex, read_coco, share_of
 from training.evaluation.transfer import split_without, without_sources
 from training.export import Run, read_run
+from training.file_digests import annotations_digest, file_digest
 from training.metrics_log import JsonLinesLogger
+from training.models.interface import DetectionNetwork
 from training.models.table import build
 from training.module import DetectionModule
+from training.progress import with_lines
 from training.recipe import Recipe
+from training.tile_reader import rendered
 from training.training_stream import Batch, ResumingBatches, Sample, TrainingStream, collate
 
 #: Steps between logged losses.
@@ -74,8 +77,9 @@ def fit(data: TrainingData, recipe: Recipe, run: Path, *, resume: bool = False) 
 
     resume: goes on from the last usable checkpoint, to the same weights as if it had never stopped. Raises
     SettingsInvalid when there is nothing to resume or to learn from, when the recipe or the classes are not the run's,
-    or when the folder already holds a run and resume was not asked for; ScanUnreadable for a scan that cannot be read;
-    NotSaved, BatchTooLarge and Diverged. None of them costs a checkpoint saved before.
+    when a size does not suit the network, or when the folder already holds a run and resume was not asked for;
+    ScanUnreadable for a scan that cannot be read, before the first step if it is of validation; NotSaved, BatchTooLarge
+    and Diverged. None of them costs a checkpoint saved before.
     """
     _require_startable(run, resume)
     _require_learnable(data, recipe)
@@ -83,6 +87,9 @@ def fit(data: TrainingData, recipe: Recipe, run: Path, *, resume: bool = False) 
         _require_same(read_run(run), recipe, data)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     network = build(recipe.model, data.train.class_names)
+    require_suited(network, recipe)
+    if data.validation is not None and not resume:
+        _require_readable(data.validation, data.folder)
     start = network.load_pretrained(recipe.start) if recipe.start else "random weights"
     module = DetectionModule(network, recipe, data.validation)
     point = begun(run / "checkpoints", module.state_dict()) if resume else None
@@ -124,7 +131,7 @@ class _FaultsAsSamples(Dataset[Sample | RoentgateError]):
 
     def __init__(self, stream: TrainingStream, folder: str) -> None:
         self._stream = stream
-        self._remedy = f"run `roentgate-train data check {folder}`, correct what it names, go on with --resume"
+        self._remedy = f"{_check(folder)}, go on with --resume"
 
     def __len__(self) -> int:
         return len(self._stream)
@@ -132,10 +139,18 @@ class _FaultsAsSamples(Dataset[Sample | RoentgateError]):
     def __getitem__(self, position: int) -> Sample | RoentgateError:
         try:
             return self._stream[position]
-        except RoentgateError as error:
-            return type(error)(error.what, remedy=self._remedy)
-        except OSError as error:
-            return ScanUnreadable(f"{error.filename}: {error.strerror}", remedy=self._remedy)
+        except (RoentgateError, OSError) as error:
+            return _fault(error, self._remedy)
+
+
+def _fault(error: RoentgateError | OSError, remedy: str) -> RoentgateError:
+    if isinstance(error, OSError):
+        return ScanUnreadable(f"{error.filename}: {error.strerror}", remedy=remedy)
+    return type(error)(error.what, remedy=remedy)
+
+
+def _check(folder: str) -> str:
+    return f"run `roentgate-train data check {folder}`, correct what it names"
 
 
 def _collate(samples: list[Sample | RoentgateError]) -> Batch | RoentgateError:
@@ -182,6 +197,28 @@ def _require_learnable(data: TrainingData, recipe: Recipe) -> None:
         )
 
 
+def require_suited(network: DetectionNetwork, recipe: Recipe) -> None:
+    """Raises SettingsInvalid when a size of the recipe is no multiple of the network's stride."""
+    sizes = {"input_size": (recipe.input_size,), "multi_scale": recipe.multi_scale}
+    for key, size in ((key, size) for key, values in sizes.items() for size in values):
+        if size < network.stride or size % network.stride:
+            below = size // network.stride * network.stride
+            nearest = f"{below} or {below + network.stride}" if below else f"{network.stride}"
+            raise SettingsInvalid(
+                f"{key}: {size} is no multiple of {network.stride}, as {recipe.model} needs it",
+                remedy=f"give {nearest} in its place",
+            )
+
+
+def _require_readable(validation: CocoIndex, folder: str) -> None:
+    """Now rather than at the first validation, which may be hours away."""
+    for scan in with_lines("reading the validation scans", validation.scans, len(validation)):
+        try:
+            rendered(scan)
+        except (RoentgateError, OSError) as error:
+            raise _fault(error, f"{_check(folder)}, begin again") from error
+
+
 def _require_same(before: Run, now: Recipe, data: TrainingData) -> None:
     """Only what does not change the result may differ between the parts of one run."""
     class_names, folder = data.train.class_names, data.folder
@@ -199,16 +236,11 @@ def _require_same(before: Run, now: Recipe, data: TrainingData) -> None:
         )
     files = {before.emphasis: Path(now.emphasis), before.annotations: Path(folder) / "annotations" / "train.json"}
     for digest, path in files.items():
-        if digest and digest != _digest(path):
+        if digest and digest != file_digest(path):
             raise SettingsInvalid(
                 f"{path} is not what it was when the run began: scans would come in another order",
                 remedy="restore the file, or begin in another folder",
             )
-
-
-def _digest(path: Path) -> str:
-    """Of a file's content; empty where there is none, as for scans that a test makes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def _scans_by_source(index: CocoIndex) -> dict[str, int]:
@@ -225,8 +257,8 @@ def _write_run(run: Path, recipe: Recipe, data: TrainingData, start: str) -> Non
         "start": start,
         "data": data.folder,
         "sources": _scans_by_source(data.train),
-        "emphasis": _digest(Path(recipe.emphasis)) if recipe.emphasis else "",
-        "annotations": _digest(Path(data.folder) / "annotations" / "train.json"),
+        "emphasis": file_digest(Path(recipe.emphasis)) if recipe.emphasis else "",
+        "annotations": annotations_digest(Path(data.folder), "train"),
     }
     with text_written_whole(run / "run.json") as file:
         file.write(json.dumps(described, indent=2) + "\n")

@@ -3,17 +3,18 @@
 The scans that alarm most are written as `{scan: weight}`; a recipe takes the file by its key `emphasis`, and they come
 more often in the next training.
 
->>> write_emphasis(mine("luggage.onnx", Path("data")), Path("emphasis.json"))                   # doctest: +SKIP
+>>> write_emphasis(mine("luggage.onnx", Path("data")).emphasis, Path("emphasis.json"))          # doctest: +SKIP
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from detector.detections import Detections
-from detector.errors import SettingsInvalid
+from detector.errors import InferenceFailed, SettingsInvalid
 from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
 from training.scoring import detector_for, predict_with
 
@@ -25,19 +26,41 @@ MOST_WEIGHT, MOST_ALARM = 4.0, 2.0
 MOST_SHARE = 0.2
 
 
-def mine(weights: Path | str, data: Path, split: str = "train") -> dict[str, float]:
-    """Weights, above 1, of the scans of a split that alarm most, most first, named as in the annotations.
+@dataclass(frozen=True)
+class Mined:
+    """emphasis: weights, above 1, of the scans that alarm most, most first, named as in the annotations. skipped: why a
+    scan could not be judged, by its name."""
+
+    emphasis: dict[str, float]
+    skipped: dict[str, str]
+
+
+def mine(weights: Path | str, data: Path, split: str = "train") -> Mined:
+    """Looks through a split. Scans that cannot be judged are left out, and named.
 
     weights: ONNX file or name of shipped weights. Raises SettingsInvalid when no scan is clean of any of its classes,
-    and InferenceFailed when a scan cannot be judged.
+    and InferenceFailed when not one scan can be judged.
     """
     detector = detector_for(weights)
     index = read_coco(data, split, detector.spec.class_names)
-    return emphasise(index, predict_with(detector, index), detector.spec.thresholds)
+    judged: list[AnnotatedScan] = []
+    predictions: list[Detections] = []
+    skipped: dict[str, str] = {}
+    for scan in index.scans:
+        try:
+            predictions += predict_with(detector, CocoIndex(index.class_names, (scan,)))
+            judged.append(scan)
+        except InferenceFailed as error:
+            skipped[scan.name] = error.what.removeprefix(f"{scan.path.name}: ")
+    if skipped and not judged:
+        name, reason = next(iter(skipped.items()))
+        raise InferenceFailed(f"none of {len(index)} scans can be judged, first {name}: {reason}")
+    emphasis = emphasise(CocoIndex(index.class_names, tuple(judged)), predictions, detector.spec.thresholds)
+    return Mined(emphasis, skipped)
 
 
 def emphasise(index: CocoIndex, predictions: Sequence[Detections], thresholds: Mapping[str, float]) -> dict[str, float]:
-    """The same for predictions at hand, one a scan of `index`, in its order. thresholds: class -> alarm score."""
+    """`Mined.emphasis` of predictions at hand, one a scan of `index` in its order. thresholds: class -> alarm score."""
     if not any(_clean_classes(scan) for scan in index.scans):
         raise SettingsInvalid(
             "no scan is known to be clean of a class",
@@ -48,7 +71,7 @@ def emphasise(index: CocoIndex, predictions: Sequence[Detections], thresholds: M
     ]
     alarming = sorted((pair for pair in found if pair[0] >= LEAST_SHARE), key=lambda pair: -pair[0])
     kept = alarming[: max(1, round(MOST_SHARE * len(index)))]
-    return {scan_name(scan): round(1 + (MOST_WEIGHT - 1) * min(1, share / MOST_ALARM), 4) for share, scan in kept}
+    return {scan.name: round(1 + (MOST_WEIGHT - 1) * min(1, share / MOST_ALARM), 4) for share, scan in kept}
 
 
 def highest_false_alarm(scan: AnnotatedScan, found: Detections, thresholds: Mapping[str, float]) -> float:
@@ -62,13 +85,6 @@ def highest_false_alarm(scan: AnnotatedScan, found: Detections, thresholds: Mapp
 def _clean_classes(scan: AnnotatedScan) -> set[int]:
     present = set(scan.class_ids.tolist())
     return {class_id for class_id, looked_for in enumerate(scan.annotated.tolist()) if looked_for} - present
-
-
-def scan_name(scan: AnnotatedScan) -> str:
-    """The scan's path below the folder of images, which is what follows the last `images` in its path."""
-    parts = scan.path.parts
-    start = len(parts) - parts[::-1].index("images") if "images" in parts else len(parts) - 1
-    return "/".join(parts[start:])
 
 
 def write_emphasis(emphasis: dict[str, float], path: Path) -> None:

@@ -29,14 +29,16 @@ from training.checkpoints import holds_run
 from training.datasets.coco_index import CocoIndex, read_coco
 from training.evaluation.metrics import evaluate
 from training.export import export_network, load_checkpoint, unchosen_spec
-from training.fit import TrainingData, fit
-from training.models.table import MODELS
+from training.file_digests import annotations_digest
+from training.fit import TrainingData, fit, require_suited
+from training.models.table import MODELS, build
 from training.recipe import RECIPES, Recipe, resolve_recipe
 from training.scoring import predict_onnx
 
 #: Share of the run that the averaged weights look back on; a recipe's own decay is meant for its own, longer run.
 _AVERAGED_SHARE = 0.05
 _QUARTILES = 4
+_ANEW = "choose another output folder, or remove that one"
 
 
 @dataclass(frozen=True)
@@ -92,13 +94,16 @@ def compare(
     """Trains, scores and times `models`; writes `output`/comparison.json and comparison.md; returns their rows.
 
     data: COCO folder, trained on `train` and scored on `split`. starts: model -> pretrained weights, as a recipe's
-    `start`; models without one begin with random weights. Raises SettingsInvalid for an unknown or repeated model, and
-    when `output` holds results of another budget, split, start or folder.
+    `start`; models without one begin with random weights. Raises SettingsInvalid for an unknown or repeated model, for
+    an input size that does not suit one, and when `output` holds results of another budget, split, start, folder or
+    annotations.
     """
     _require_known(models)
     train = read_coco(data, "train")
     scored = read_coco(data, split, train.class_names)
-    setting = {"budget": asdict(budget), "data": str(data.resolve()), "split": split}
+    annotations = {name: annotations_digest(data, name) for name in dict.fromkeys(("train", split))}
+    setting = {"budget": asdict(budget), "data": str(data.resolve()), "split": split, "annotations": annotations}
+    _require_sizes(models, budget)
     rows = []
     for model in models:
         own = {**setting, "start": (starts or {}).get(model, "")}
@@ -116,15 +121,22 @@ def _require_known(models: Sequence[str]) -> None:
         raise SettingsInvalid(what, remedy=f"name each once, of {', '.join(sorted(MODELS))}")
 
 
+def _require_sizes(models: Sequence[str], budget: Budget) -> None:
+    """Of all, before the first is trained for hours. Each one's own size suits it."""
+    if budget.input_size:
+        for model in models:
+            require_suited(build(model, ("any",)), comparison_recipe(model, budget))
+
+
 def _result(folder: Path, setting: dict[str, Any]) -> Compared | None:
     path = folder / "result.json"
     if not path.is_file():
         return None
     document = json.loads(path.read_text(encoding="utf-8"))
-    if document["setting"] != setting:
-        raise SettingsInvalid(
-            f"{folder} holds a result of another budget, split, start or data", remedy="choose another output folder"
-        )
+    named = {"annotations": "state of the annotations"}
+    changed = [named.get(name, name) for name, value in setting.items() if document["setting"].get(name) != value]
+    if changed:
+        raise SettingsInvalid(f"{folder} holds a result of another {', '.join(changed)}", remedy=_ANEW)
     row = document["row"]
     interval = row.pop("AP50_interval")
     return Compared(**row, AP50_interval=tuple(interval) if interval else None)

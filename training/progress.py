@@ -19,14 +19,15 @@ _LINE_SECONDS = 10.0
 def with_progress(title: str, items: Iterable[Item], total: int) -> Iterator[Item]:
     """Passes `items` on: a bar on a terminal, a line every ten seconds elsewhere, always on standard error."""
     if not sys.stderr.isatty():
-        yield from _with_lines(title, items, total)
+        yield from with_lines(title, items, total)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=stderr) as bar:
         yield from bar.track(items, total=total, description=title)
 
 
-def _with_lines(title: str, items: Iterable[Item], total: int) -> Iterator[Item]:
+def with_lines(title: str, items: Iterable[Item], total: int) -> Iterator[Item]:
+    """Passes `items` on: a line every ten seconds on standard error, and none for what is done before."""
     last, before = time.perf_counter(), 0
     for done, item in enumerate(items, 1):
         yield item

@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.errors import SettingsInvalid
+from detector.errors import ScanUnreadable, SettingsInvalid
 from detector.normalise import render
 from detector.outputs.atomic import write_bytes_whole
-from detector.readers import read_scan
+from detector.readers import Limits, read_scan
+from detector.readers.files import read_file
 from detector.tile_squares import BAG_PIXELS, Look
 from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
 from training.datasets.preview import encode_picture
@@ -130,19 +131,39 @@ class _Maker:
         self._backgrounds = clean or list(range(len(index)))
         # Items must have the size that they have in the background: one store of them for each size of scan.
         self._donors: dict[int, Donors] = {}
+        # Why a background cannot be used, so that it is not read for every scan again.
+        self._unusable: dict[int, str] = {}
 
     def make(self, number: int, name: str) -> tuple[NDArray[np.uint8], Record]:
         """The picture (H, W, 3) and its record. Raises SettingsInvalid when no background takes an item."""
         generator = np.random.default_rng((self._plan.seed, number))
         for _ in range(BACKGROUNDS if self._backgrounds else 0):
-            background = self._backgrounds[int(generator.integers(len(self._backgrounds)))]
-            scan = self._index.scans[background]
-            image = render(read_scan(scan.path.read_bytes(), str(scan.path)).views[0])
+            background, image = self._usable(int(generator.integers(len(self._backgrounds))))
             image, found = self._filled(image, background, generator)
             if found:
+                scan = self._index.scans[background]
                 return image, {"image": self._image(scan, name), "annotations": [*self._own(scan), *found]}
         raise SettingsInvalid(
             f"no item of {self._plan.split} can be projected into its scans", remedy="give data with clear items"
+        )
+
+    def _usable(self, place: int) -> tuple[int, NDArray[np.uint8]]:
+        """The background at this place in the list of them, or the next that can be used, and its picture.
+
+        Nothing is drawn at random for it, so that scan number n stays what it is. Raises SettingsInvalid without any.
+        """
+        for background in (*self._backgrounds[place:], *self._backgrounds[:place]):
+            if background not in self._unusable:
+                path = self._index.scans[background].path
+                try:
+                    data = read_file(path, str(path), Limits())
+                    return background, render(read_scan(data, str(path)).views[0])
+                except ScanUnreadable as error:
+                    self._unusable[background] = f"{path.name}: {error.what}"
+        first = next(iter(self._unusable.values()))
+        raise SettingsInvalid(
+            f"none of the {len(self._backgrounds)} backgrounds of {self._plan.split} can be used, first {first}",
+            remedy="run `roentgate-train data check` on the folder",
         )
 
     def _filled(
@@ -156,7 +177,11 @@ class _Maker:
         found: list[Record] = []
         for _ in range(DRAWS * wanted):
             # Of the classes that count there: what nobody looked for in the background would be in no figure.
-            drawn = donors.draw(generator, background, scan.annotated)
+            try:
+                drawn = donors.draw(generator, background, scan.annotated)
+            except ScanUnreadable:
+                # The item's own scan cannot be used: a draw in vain.
+                continue
             variation = Variation(clutter=self._plan.clutter)
             projection = project(image, drawn[1], generator, variation, boxes) if drawn else None
             if drawn and projection:

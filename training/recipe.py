@@ -6,11 +6,13 @@ what came out beside its checkpoints. Unknown keys are refused with the nearest 
 
 from __future__ import annotations
 
+import math
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from detector.errors import SettingsInvalid
 from detector.scanner_profile import Rendering
@@ -62,6 +64,13 @@ class AugmentationSettings(_Section):
     #: Probability that a clean scan lies in the same beam: transmissions multiply.
     background_mixup: float = Field(0.0, ge=0, le=1)
 
+    @field_validator("zoom")
+    @classmethod
+    def _zoom_is_a_range(cls, zoom: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < zoom[0] <= zoom[1] < math.inf:
+            raise ValueError("zoom is the smallest, above 0, and the largest")
+        return zoom
+
 
 class Recipe(_Section):
     """One training. Sizes are pixels of the network's square input; steps are optimiser steps."""
@@ -85,7 +94,7 @@ class Recipe(_Section):
     #: Millimetres a pixel of such a tile, for a network of one scale (cargo); 0 for one that knows no scale.
     pixel_pitch_mm: float = Field(0.0, ge=0)
     #: Sides of the tiles of each pass of the station over a scan, in tile_pixels.
-    passes: tuple[float, ...] = (1.0,)
+    passes: tuple[float, ...] = Field((1.0,), min_length=1)
     #: Every batch is scaled to one of these sizes; empty for input_size alone.
     multi_scale: tuple[int, ...] = ()
     steps: int = Field(ge=1)
@@ -125,6 +134,14 @@ class Recipe(_Section):
         """Steps between validations that really apply."""
         return min(self.validate_every, self.steps)
 
+    @field_validator("passes")
+    @classmethod
+    def _passes_grow(cls, passes: tuple[float, ...]) -> tuple[float, ...]:
+        # As the weights' own description wants it, which is written hours later.
+        if passes[0] != 1 or not all(earlier < later < math.inf for earlier, later in pairwise(passes)):
+            raise ValueError("passes begin with 1 and grow")
+        return passes
+
     @model_validator(mode="after")
     def _ends_with_a_validation(self) -> Recipe:
         if self.steps % self.validation_interval:
@@ -159,4 +176,6 @@ def _apply(values: dict[str, Any], change: str) -> None:
     *sections, name = key.strip().split(".")
     for section in sections:
         values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise SettingsInvalid(f"--set {change}: {section} is no section", remedy=f"set {section} itself")
     values[name] = value

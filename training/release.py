@@ -54,6 +54,7 @@ def export_release(
     validation: scans to prove parity on and to choose alarm scores on; None proves it on simulated scans and leaves the
     scores unchosen, which the file then says.
     """
+    _require_choosable(release, validation)
     described = read_run(run)
     network = load_checkpoint(run, release.checkpoint)
     if release.input_size % network.stride:
@@ -69,6 +70,16 @@ def export_release(
             write_spec(draft, spec)
         draft.replace(output)
     return spec, parity
+
+
+def _require_choosable(release: Release, validation: CocoIndex | None) -> None:
+    if not 0 < release.pfa < 1:
+        raise SettingsInvalid(f"--pfa {release.pfa:g}: not a share of the clean scans", remedy="give one in (0, 1)")
+    if validation is not None and not len(validation):
+        raise SettingsInvalid(
+            "the val split holds no scan: no alarm score can be chosen on it",
+            remedy="annotate some, or remove val.json to leave the alarm scores unchosen",
+        )
 
 
 def _made(folder: Path) -> Path:

@@ -36,22 +36,14 @@ def source_factors(index: CocoIndex, evenness: float) -> NDArray[np.float64]:
 def emphasis_factors(index: CocoIndex, path: Path) -> NDArray[np.float64]:
     """Factor of each scan from a JSON object {scan: weight > 0}; 1 for a scan that is not in it.
 
-    A scan is named as in the annotations: its path below the folder of images. Raises SettingsInvalid for a file that
-    cannot be read, a weight that is none, or a scan that the index does not hold.
+    A scan is named exactly as in the annotations, by its `file_name`. Raises SettingsInvalid for a file that cannot be
+    read, a weight that is none, or a scan that the index does not hold.
     """
     wanted = _read_emphasis(path)
-    factors = np.ones(len(index))
-    found: set[str] = set()
-    for number, scan in enumerate(index.scans):
-        parts = scan.path.parts
-        for name in ("/".join(parts[start:]) for start in range(len(parts) - 1, 0, -1)):
-            if name in wanted:
-                factors[number] = wanted[name]
-                found.add(name)
-    unknown = sorted(wanted.keys() - found)
+    unknown = sorted(wanted.keys() - {scan.name for scan in index.scans})
     if unknown:
         raise SettingsInvalid(f"{path}: {len(unknown)} scans are not in the data, first {unknown[0]}", remedy=_REMEDY)
-    return factors
+    return np.array([wanted.get(scan.name, 1.0) for scan in index.scans])
 
 
 def _read_emphasis(path: Path) -> dict[str, float]:

@@ -243,3 +243,39 @@ def test_a_start_that_does_not_fit_is_one_line(kind: str, data: Path, tmp_path: 
         train_on(data, tmp_path / "run", recipe(start=str(make(tmp_path))))
     one_line(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message", "remedy"),
+    [
+        ({"input_size": 400}, "input_size: 400 is no multiple of 32", "384 or 416"),
+        ({"multi_scale": (96, 100)}, "multi_scale: 100 is no multiple of 32", "96 or 128"),
+        ({"multi_scale": (0, 96)}, "multi_scale: 0 is no multiple of 32", "give 32 in"),
+    ],
+)
+def test_a_size_that_the_network_does_not_take_is_one_line(
+    change: dict[str, object], message: str, remedy: str, data: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsInvalid, match=message) as caught:
+        train_on(data, tmp_path / "run", recipe(**change))
+    one_line(caught.value)
+    assert remedy in caught.value.remedy and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("fault", ["cut short", "gone"])
+def test_a_validation_scan_that_cannot_be_read_is_one_line_before_the_first_step(
+    fault: str, data: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(data, folder)
+    both = TrainingData(str(folder), read_coco(folder, "train"), read_coco(folder, "val"))
+    assert both.validation is not None
+    path = both.validation.scans[-1].path
+    if fault == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ScanUnreadable, match=path.name) as caught:
+        fit(both, recipe(), tmp_path / "run")
+    one_line(caught.value)
+    assert "data check" in caught.value.remedy and not (tmp_path / "run").exists()

@@ -75,3 +75,46 @@ def test_each_setting_and_seed_is_trained_once_and_only_what_is_missing_again(
     with pytest.raises(SettingsInvalid, match="did you mean"):
         ablate(Ablation("yolox-nano", ("augmentation.projektion=0,1",)), tmp_path / "data", tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_figures_of_other_data_are_not_taken_for_these(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, output = tmp_path / "data", tmp_path / "out"
+    simulate_dataset(data, scans=8, seed=1)
+    monkeypatch.setattr(ablation_module, "fit", lambda data, recipe, run, *, resume: run.mkdir(parents=True))
+    monkeypatch.setattr(ablation_module, "_score", lambda data, recipe, folder: {"AP50": 0.5, "AP50 of frequent": 0.5})
+    plan = Ablation("yolox-nano", ("weight_decay=0.1",), seeds=(0,), changes=SMALL)
+    results = ablate(plan, data, output)
+    assert ablate(plan, data, output) == results
+    path = data / "annotations" / "val.json"
+    before, document = path.read_bytes(), json.loads(path.read_text())
+    # The same scans, one box moved by a pixel.
+    document["annotations"][0]["bbox"][0] += 1
+    path.write_text(json.dumps(document))
+    with pytest.raises(SettingsInvalid, match=r"other annotations than those now in val$"):
+        ablate(plan, data, output)
+    path.write_bytes(before)
+    assert ablate(plan, data, output) == results
+    # As they were kept before they told.
+    kept = next(output.glob("*/seed0/figures.json"))
+    older = {name: value for name, value in json.loads(kept.read_text()).items() if name != "annotations"}
+    kept.write_text(json.dumps(older))
+    with pytest.raises(SettingsInvalid, match="does not say which annotations") as refused:
+        ablate(plan, data, output)
+    assert "remove that file" in refused.value.remedy
+
+
+def test_a_table_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulate_dataset(tmp_path / "data", scans=8, seed=1)
+    monkeypatch.setattr(ablation_module, "fit", lambda data, recipe, run, *, resume: None)
+    monkeypatch.setattr(ablation_module, "_score", lambda data, recipe, folder: {"AP50": 0.5, "AP50 of frequent": 0.5})
+    plan = Ablation("yolox-nano", ("weight_decay=0.1",), seeds=(0,), changes=SMALL)
+    ablate(plan, tmp_path / "data", tmp_path / "out")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("ablation.*")}
+
+    def full(path: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        ablate(plan, tmp_path / "data", tmp_path / "out")
+    assert len(before) == 2 and before == {path.name: path.read_bytes() for path in (tmp_path / "out").glob("abl*.*")}

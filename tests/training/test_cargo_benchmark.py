@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -240,6 +241,40 @@ def test_the_training_set_shows_whole_threats_at_the_stations_scale(
     assert (tmp_path / "one" / "annotations" / "train.json").read_bytes() == before
     with pytest.raises(SettingsInvalid, match="another freight set"):
         list(write_freight_set(tmp_path / "one", FreightSet(9, 2, 4)))
+
+
+@pytest.mark.parametrize(("constant", "name"), [("TILE", "tile"), ("VERSION", "version")])
+def test_a_training_set_is_not_begun_with_one_generator_and_ended_with_another(
+    constant: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = FreightSet(scans=0, validation=0)
+    list(write_freight_set(tmp_path, wanted))
+    was = getattr(tile_set, constant)
+    monkeypatch.setattr(tile_set, constant, 512)
+    with pytest.raises(SettingsInvalid, match=f"another freight set: {name} {was}; here {name} 512"):
+        list(write_freight_set(tmp_path, wanted))
+    # As folders were begun before they told.
+    (tmp_path / "freight.json").write_text(json.dumps(asdict(wanted)))
+    with pytest.raises(SettingsInvalid, match=r"an older generator: .* version, tile") as refused:
+        list(write_freight_set(tmp_path, wanted))
+    assert "another --output" in refused.value.remedy
+
+
+def test_a_training_set_is_not_ended_with_other_luggage(tmp_path: Path) -> None:
+    luggage, folder = tmp_path / "luggage", tmp_path / "freight"
+    wanted = FreightSet(scans=0, validation=0, luggage=str(luggage))
+    with pytest.raises(SettingsInvalid, match="no annotations"):
+        list(write_freight_set(folder, wanted))
+    assert not folder.exists()
+    simulate_dataset(luggage, scans=4, seed=1)
+    for _ in range(2):
+        list(write_freight_set(folder, wanted))
+    path = luggage / "annotations" / "train.json"
+    document = json.loads(path.read_text())
+    document["annotations"][0]["bbox"][2] -= 1
+    path.write_text(json.dumps(document))
+    with pytest.raises(SettingsInvalid, match="another freight set: luggage_annotations"):
+        list(write_freight_set(folder, wanted))
 
 
 def test_air_of_the_simulated_scanner_is_its_own_level() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,6 +152,48 @@ def test_commands_from_a_prepared_folder_to_a_prepared_folder(tmp_path: Path) ->
     assert code == 1 and "error: unreadable scan: train: fake/0.png" in output
     code, output = run("prepare", tmp_path / "nowhere", "--output", tmp_path / "out")
     assert code == 2 and "no folder" in output
+
+
+def test_check_says_what_it_cannot_check_and_goes_on(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "hostile.zip", "w") as archive:
+        archive.writestr("../../out.txt", "x")
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "x.bin").write_bytes(b"x")
+    paths = [tmp_path / name for name in ("nowhere", "hostile.zip", "odd")]
+    code, output = run("check", *paths, prepared(tmp_path))
+    assert code == 1
+    for path, message in zip(paths, ("no folder", "hostile.zip", "no layout fits"), strict=True):
+        (line,) = [line for line in output.splitlines() if line.startswith(f"error: not checked: {path}: ")]
+        assert message in line and "what to do: " in line
+    assert output.endswith("data:\nnothing found\n") and not (tmp_path / "out.txt").exists()
+    (tmp_path / "own.toml").write_text("[")
+    assert run("check", tmp_path / "data", "--taxonomy", tmp_path / "own.toml")[0] == 2
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_failed_export_leaves_nothing_and_is_run_again(tmp_path: Path, name: str) -> None:
+    data, out = prepared(tmp_path), tmp_path / "out"
+    source, write = recognise(data).read(), EVERY[FORMATS[name]].write
+    assert write is not None
+    for path, message in (("images/fake/gone.png", "is not there"), ("images/fake/0.jpg", "would share")):
+        faulty = replace(source, scans=(*source.scans, replace(source.scans[0], path=path)))
+        with pytest.raises(SettingsInvalid, match=message):
+            write(faulty, out)
+        assert not [path for path in tmp_path.iterdir() if path.name.startswith("out")]
+    # As a run that was killed leaves it.
+    (tmp_path / "out.partial" / "images").mkdir(parents=True)
+    shutil.copyfile(data / "images" / "fake" / "0.png", tmp_path / "out.partial" / "images" / "stray.png")
+    out.mkdir()
+    assert export_set(data, name, out).scans == 3
+    assert not (tmp_path / "out.partial").exists()
+    assert len(list(out.rglob("*.png"))) == 3
+
+
+def test_an_export_does_not_remove_the_set_that_it_reads(tmp_path: Path) -> None:
+    data = prepared(tmp_path).rename(tmp_path / "out.partial")
+    with pytest.raises(SettingsInvalid, match="lies where"):
+        export_set(data, "yolo", tmp_path / "out")
+    assert (data / "images" / "fake" / "2.png").is_file()
 
 
 @pytest.mark.parametrize("name", ["coco", "yolo", "voc", "labelme", "label-studio"])

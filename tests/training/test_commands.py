@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -11,13 +12,13 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from detector.errors import SettingsInvalid
+from detector.errors import InferenceFailed, SettingsInvalid
 from detector.weights import load_weights
 from tests.conftest import make_spec, picture
 from training import progress
-from training.cli import app
+from training.cli import app, main
 from training.datasets.coco_index import read_coco
-from training.export import export_network, unchosen_spec
+from training.export import Run, export_network, unchosen_spec
 from training.fit import TrainingData, read_training_data
 from training.models.table import build
 from training.recipe import Recipe
@@ -131,6 +132,24 @@ def test_mined_scans_are_an_emphasis_that_fit_takes(data: Path, weights: Path, t
                                    f"emphasis={emphasis}").stdout  # fmt: skip
 
 
+def test_mine_passes_over_scans_that_cannot_be_judged_and_names_them(data: Path, weights: Path, tmp_path: Path) -> None:
+    folder, emphasis = tmp_path / "data", tmp_path / "emphasis.json"
+    shutil.copytree(data, folder)
+    scans = read_coco(folder, "train").scans
+    scans[0].path.write_bytes(scans[0].path.read_bytes()[:200])
+    cv2.imwrite(str(scans[1].path), np.full((scans[1].height, scans[1].width, 3), 255, np.uint8))
+    result = typed("mine", weights, "--data", folder, "--output", emphasis)
+    for scan, error in zip(scans, ("ScanUnreadable", "ScanWithoutContent"), strict=False):
+        assert f"left out: {scan.name}: {error}" in result.stderr
+    assert result.stderr.count("left out") == 2
+    mined = json.loads(emphasis.read_text())
+    assert mined and not mined.keys() & {scan.name for scan in scans[:2]}
+    for scan in scans:
+        scan.path.write_bytes(b"")
+    with pytest.raises(InferenceFailed, match=f"none of {len(scans)} scans can be judged, first {scans[0].name}"):
+        typed("mine", weights, "--data", folder, "--output", emphasis)
+
+
 def test_ablate_compares_settings_by_seed(data: Path, tmp_path: Path) -> None:
     command = ("ablate", "yolox-nano", "--data", data, "--output", tmp_path, "--vary", "balance_share=0,0.2")
     typed(*command, "--seeds", "0", *TINY)
@@ -186,3 +205,24 @@ def test_the_time_left_counts_on_what_is_done_now_and_not_on_what_was_done_befor
     assert len(list(progress.with_progress("making", iter(range(100)), 100))) == 100
     lines = [line.strip() for line in capsys.readouterr().err.splitlines()]
     assert lines == ["making: 81/100, 8.1 a second, 2 s left", "making: 83/100, 0.2 a second, 85 s left"]
+
+
+def test_a_disk_that_cannot_be_used_is_one_line_and_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr("sys.argv", ["roentgate-train", "freight-set", "--output", str(tmp_path / "file" / "set")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr().err
+    assert ended.value.code == 1 and "Not a directory" in told and "what to do: make room" in told
+
+
+@pytest.mark.parametrize("pfa", ["0", "1", "nan"])
+def test_an_export_for_a_pfa_that_no_scans_can_support_is_refused(
+    pfa: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(Recipe(model="yolox-nano", steps=1), read_coco(data, "train").class_names, "", str(data), {})
+    monkeypatch.setattr("training.export.read_run", lambda folder: run)
+    with pytest.raises(SettingsInvalid, match=f"--pfa {pfa}: not a share"):
+        typed("export", tmp_path / "run", "--output", tmp_path / "x.onnx", "--pfa", pfa)

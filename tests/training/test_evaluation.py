@@ -37,6 +37,7 @@ from training.evaluation.operating_curve import (
     threshold_for,
 )
 from training.evaluation.thresholds import LEAST_THRESHOLD, choose_thresholds
+from training.operating_point import Wanted, choose_operating_point
 
 NAMES = ("gun", "knife", "lighter")
 BOX, ELSEWHERE = (10.0, 10.0, 50.0, 50.0), (100.0, 100.0, 140.0, 140.0)
@@ -325,6 +326,36 @@ def test_a_class_without_clean_scans_has_a_budget_where_it_is_absent() -> None:
         chosen.operating_point
     )
     assert "knife: best F1, as too few scans without them were checked for them" in chosen.operating_point
+
+
+def test_a_pfa_that_the_clean_scans_cannot_support_lets_none_of_them_alarm() -> None:
+    # Each class is scored on clean scans up to its own highest, and best F1 would let half of them alarm.
+    clean = [found_of(("gun", 0.003 * row, BOX), ("knife", 0.002 * row, BOX)) for row in range(100)]
+    held = [found_of(("gun", 0.25 + 0.01 * row, BOX), ("knife", 0.25, ELSEWHERE)) for row in range(20)]
+    items = [scan_of(("gun", BOX), ("knife", ELSEWHERE)) for _ in range(20)]
+    index, found = index_of(*(scan_of() for _ in clean), *items), clean + held
+    chosen = choose_thresholds(index, found, pfa=0.004)
+    assert chosen.thresholds["gun"] == pytest.approx(0.297, abs=2e-4)
+    assert chosen.thresholds["knife"] == pytest.approx(0.198, abs=2e-4), "classes that share nothing are not scaled"
+    scores = score_scans(index, align(index, found), (0, 1), chosen.thresholds)
+    assert rates_at(scores, 1.0).pfa.count == 0
+    assert "no alarm on any of 100 clean validation scans; Pfa 0.4% would need >= 250" in chosen.operating_point
+    assert "F1" not in chosen.operating_point
+    none = choose_thresholds(index, found, pfa=0)
+    assert none.thresholds == chosen.thresholds and "would need" not in none.operating_point
+    # A score of 1 alarms at any threshold, and must not be told away.
+    certain = [found_of(("gun", 1.0, BOX)), *found[1:]]
+    assert "alarms on no fewer than 1 of 100" in choose_thresholds(index, certain, pfa=0.004).operating_point
+    point = choose_operating_point(index, found, Wanted(pfa=0.004))
+    assert point.together is not None and (point.together.pfa.count, point.together.pfa.total) == (0, 100)
+
+
+def test_a_handful_of_clean_scans_does_not_decide_by_their_silence() -> None:
+    clean = [found_of(("gun", 0.06, BOX)) for _ in range(5)]
+    held = [found_of(("gun", 0.6, BOX), ("gun", 0.4, ELSEWHERE)) for _ in range(20)]
+    index = index_of(*(scan_of() for _ in clean), *(scan_of(("gun", BOX)) for _ in held))
+    chosen = choose_thresholds(index, clean + held, pfa=0.01)
+    assert chosen.thresholds["gun"] == pytest.approx(0.5, abs=2e-4) and "gun: best F1" in chosen.operating_point
 
 
 def test_without_any_box_there_is_still_a_threshold() -> None:

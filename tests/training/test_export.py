@@ -5,11 +5,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 import torch
 
+from detector.errors import SettingsInvalid
+from training.datasets.coco_index import CocoIndex
 from training.export import export_network, unchosen_spec
 from training.models.table import build
 from training.recipe import Recipe
+from training.release import Release, export_release
 
 
 def test_an_export_within_mixed_precision_is_in_full_precision(tmp_path: Path) -> None:
@@ -33,3 +37,10 @@ def test_the_tiles_of_a_network_of_one_scale_grow_with_its_square() -> None:
     bags = Recipe(model="yolox-nano", steps=1, input_size=320, tile_pixels=640)
     assert [unchosen_spec(cargo, ("gun",), size).tile_pixels for size in (0, 320, 512)] == [320, 320, 512]
     assert [unchosen_spec(bags, ("gun",), size).tile_pixels for size in (0, 512)] == [640, 640]
+
+
+def test_an_export_without_a_validation_scan_is_refused_before_anything_else(tmp_path: Path) -> None:
+    empty = CocoIndex(("gun",), ())
+    with pytest.raises(SettingsInvalid, match="val split holds no scan"):
+        export_release(tmp_path / "run", tmp_path / "x.onnx", Release("x", "t", {}), empty)
+    assert not list(tmp_path.iterdir())

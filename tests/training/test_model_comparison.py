@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,20 @@ def test_every_model_has_a_recipe_of_its_family_to_take_settings_from() -> None:
         # Averages over a twentieth of the run: what the release's decay means needs the release's steps.
         assert recipe.ema_decay == pytest.approx(0.9)
     assert comparison_recipe("yolox-nano", Budget(steps=200)).augmentation.zoom == (0.85, 1.3)
+
+
+def test_results_of_other_annotations_are_not_taken_for_these(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    compare(PAIR[:1], tmp_path / "data", TINY, tmp_path / "out", timing_rounds=1)
+    path = tmp_path / "data" / "annotations" / "val.json"
+    document = json.loads(path.read_text())
+    document["annotations"][0]["bbox"][0] += 1
+    path.write_text(json.dumps(document))
+    with pytest.raises(SettingsInvalid, match=r"another state of the annotations$"):
+        compare(PAIR[:1], tmp_path / "data", TINY, tmp_path / "out", timing_rounds=1)
+
+
+def test_a_size_that_a_network_does_not_take_is_refused_before_any_training(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match="input_size: 100 is no multiple of 32") as refused:
+        compare(PAIR, data, Budget(steps=2, input_size=100, workers=0), tmp_path / "none")
+    assert "96 or 128" in refused.value.remedy and not (tmp_path / "none").exists()

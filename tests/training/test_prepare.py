@@ -10,16 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from detector.errors import SettingsInvalid
 from tests.training.fake_set import ADAPTERS, make_set, scan_entry
+from training.cargo.reading import profile_text
 from training.datasets.annotated_set import SourceSet
 from training.datasets.check import check
 from training.datasets.coco_index import read_coco
 from training.datasets.findings import Severity
 from training.datasets.merge import merge
 from training.datasets.prepare import Prepared, PrepareOptions, prepare, silently
+from training.tile_reader import rendered
 
 OPTIONS = PrepareOptions()
 
@@ -177,6 +181,47 @@ def test_what_cannot_be_used_is_left_out_with_a_finding_each(tmp_path: Path) -> 
     assert len((tmp_path / "data" / "findings.jsonl").read_text().splitlines()) == 6
     assert image(tmp_path / "data", "far.png")["annotated_category_ids"] == {"knife"}, "its gun may be in the scan"
     assert loaded(tmp_path / "data", "train")["annotations"][0]["bbox"] == [50, 4, 14, 16]
+
+
+def test_a_scan_that_shows_nothing_is_left_out_as_fit_would_stop_on_it(tmp_path: Path) -> None:
+    folder = make_set(tmp_path / "set", [scan_entry(f"{name}.png", split="train") for name in ("blank", "good")])
+    cv2.imwrite(str(folder / "blank.png"), np.full((48, 64), 255, np.uint8))
+    prepared = run(folder, tmp_path / "data", replace(OPTIONS, share=0.0))
+    assert prepared.left_out == 1 and prepared.counts["train"]["scans"] == 1
+    (finding,) = prepared.findings
+    assert (finding.kind, finding.subject) == ("unreadable scan", "fake/blank.png")
+    assert finding.message.startswith("ScanWithoutContent: all parts of the view lie within 255..255")
+
+
+@pytest.mark.parametrize("link", ["hard", "copy"])
+@pytest.mark.parametrize("named", ["deep.npy.toml", "deep.toml"])
+def test_the_profile_beside_a_raw_scan_goes_along(link: Any, named: str, tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    levels = np.full((96, 128), 50_000, np.uint16)
+    levels[20:70, 30:90] = 9_000
+    np.save(folder / "deep.npy", levels)
+    (folder / named).write_text(profile_text(1, 5.0, "cargo").replace("air_value = 52000", "air_value = 50000"))
+    make_set(folder, [scan_entry("deep.npy", split="train")])
+    options = replace(OPTIONS, share=0.0, link=link)
+    assert run(folder, tmp_path / "data", options).counts["train"]["scans"] == 1
+    (scan,) = read_coco(tmp_path / "data", "train").scans
+    drawn, pitch_mm = rendered(scan)
+    assert pitch_mm == (5.0, 5.0)
+    # Transmission 0.18 in the first channel, as the profile says; windowed without one, it would be black.
+    assert abs(int(drawn[45, 60, 0]) - round(255 * 9_000 / 50_000)) <= 1
+    before = contents(tmp_path / "data")
+    run(folder, tmp_path / "data", options)
+    assert contents(tmp_path / "data") == before
+
+
+def test_scans_of_a_journal_that_did_not_ask_whether_they_show_anything_are_read_again(tmp_path: Path) -> None:
+    folder, data = official(tmp_path / "set"), tmp_path / "data"
+    run(folder, data)
+    journal = data / ".prepare" / "scans.jsonl"
+    first, rest = journal.read_text().split("\n", 1)
+    journal.write_text(first + "\n" + rest.replace('"form": 2, ', ""))
+    assert [run(folder, data).examined for _ in range(2)] == [5, 0]
 
 
 def test_views_of_one_bag_and_scans_alike_stay_together(tmp_path: Path) -> None:

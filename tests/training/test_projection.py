@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -292,6 +293,58 @@ def test_a_set_cut_off_goes_on_to_the_same_files_and_another_plan_is_refused(dat
         write_projection_set(data, tmp_path / "parts", ProjectionPlan(scans=3, seed=6))
     with pytest.raises(SettingsInvalid, match="3-1"):
         ProjectionPlan(scans=3, items=(3, 1))
+
+
+def spoilt(data: Path, folder: Path, spared: int) -> tuple[Path, set[str]]:
+    """A copy with six clean scans or more, all but the first `spared` blank or cut short, and the names of these."""
+    shutil.copytree(data, folder)
+    annotations = folder / "annotations" / "train.json"
+    document = json.loads(annotations.read_text())
+    emptied = sorted(image["id"] for image in document["images"])[:6]
+    document["annotations"] = [row for row in document["annotations"] if row["image_id"] not in emptied]
+    annotations.write_text(json.dumps(document))
+    clean = [scan.path for scan in read_coco(folder, "train").scans if not len(scan.class_ids)][spared:]
+    assert len(clean) > 4
+    for number, path in enumerate(clean):
+        height, width = read_picture(path).shape[:2]
+        if number % 2:
+            path.write_bytes(path.read_bytes()[:200])
+        else:
+            cv2.imwrite(str(path), np.full((height, width, 3), 255, np.uint8))
+    return folder, {path.name for path in clean}
+
+
+def test_a_background_that_cannot_be_used_makes_way_for_the_next(data: Path, tmp_path: Path) -> None:
+    bad, names = spoilt(data, tmp_path / "bad", spared=1)
+    plan = ProjectionPlan(scans=4, seed=5)
+    assert write_projection_set(bad, tmp_path / "whole", plan) == 4
+    document = json.loads((tmp_path / "whole" / "annotations" / "train.json").read_text())
+    assert not {image["background"] for image in document["images"]} & names
+    write_projection_set(bad, tmp_path / "parts", ProjectionPlan(scans=2, seed=5))
+    assert write_projection_set(bad, tmp_path / "parts", plan) == 2
+    for path in (tmp_path / "whole" / "images").rglob("*.png"):
+        assert (tmp_path / "parts" / path.relative_to(tmp_path / "whole")).read_bytes() == path.read_bytes()
+
+
+def test_without_any_background_that_can_be_used_it_ends_in_one_line(data: Path, tmp_path: Path) -> None:
+    bad, names = spoilt(data, tmp_path / "bad", spared=0)
+    with pytest.raises(
+        SettingsInvalid, match=f"none of the {len(names)} backgrounds of train can be used"
+    ) as none_left:
+        write_projection_set(bad, tmp_path / "set", ProjectionPlan(scans=2, seed=5))
+    assert "data check" in none_left.value.remedy
+
+
+def test_an_item_whose_own_scan_cannot_be_used_makes_way_for_another(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "bad"
+    shutil.copytree(data, folder)
+    donors = [scan.path for scan in read_coco(folder, "train").scans if 0 in scan.class_ids]
+    assert len(donors) > 1
+    for path in donors[1:]:
+        path.write_bytes(path.read_bytes()[:200])
+    assert write_projection_set(folder, tmp_path / "set", ProjectionPlan(scans=2, seed=5)) == 2
+    rows = json.loads((tmp_path / "set" / "annotations" / "train.json").read_text())["annotations"]
+    assert {row["donor"]["scan"] for row in rows if row["projected"]} == {donors[0].name}
 
 
 def test_run_lengths_start_with_what_is_unset() -> None:

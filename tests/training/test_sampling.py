@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from detector.detections import Detections
 from detector.errors import SettingsInvalid
-from training.datasets.coco_index import AnnotatedScan, CocoIndex
-from training.hard_negatives import MOST_ALARM, MOST_WEIGHT, emphasise, scan_name, write_emphasis
+from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
+from training.hard_negatives import MOST_ALARM, MOST_WEIGHT, emphasise, write_emphasis
 from training.recipe import Recipe
 from training.sampling import SampleOrder, emphasis_factors, repeat_factors, sampling_weights, source_factors
 
@@ -23,7 +25,8 @@ def scan_of(
 ) -> AnnotatedScan:
     boxes = np.tile(np.array([[10, 10, 40, 40]], np.float32), (len(class_ids), 1))
     ids, path = np.array(class_ids, np.int64), Path("/data/images/train") / name
-    return AnnotatedScan(path, 64, 64, source, boxes, ids, np.zeros(len(ids), np.bool_), np.array(annotated))
+    scan = AnnotatedScan(path, 64, 64, source, boxes, ids, np.zeros(len(ids), np.bool_), np.array(annotated))
+    return replace(scan, name=f"train/{name}")
 
 
 def found(*scored: tuple[int, float]) -> Detections:
@@ -112,6 +115,27 @@ def test_an_emphasis_file_that_does_not_fit_is_refused(tmp_path: Path, content: 
         emphasis_factors(CocoIndex(NAMES, (scan_of([0]),)), tmp_path / "missing.json")
 
 
-def test_a_scan_is_named_below_the_folder_of_images() -> None:
-    assert scan_name(scan_of([], "belt/x.png")) == "train/belt/x.png"
-    assert json.dumps(scan_name(scan_of([], "x.png"))) == '"train/x.png"'
+def test_a_scan_is_emphasised_by_the_name_that_its_annotations_give_it_and_no_other(tmp_path: Path) -> None:
+    names = ["eds/domain1/images/x.png", "eds/domain2/images/x.png", "x.png"]
+    for name in names:
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / "images" / name), np.zeros((64, 64), np.uint8))
+    images = [{"id": number, "file_name": name, "width": 64, "height": 64} for number, name in enumerate(names)]
+    categories = [{"id": number, "name": name} for number, name in enumerate(NAMES)]
+    (tmp_path / "annotations").mkdir()
+    document = {"images": images, "annotations": [], "categories": categories}
+    (tmp_path / "annotations" / "train.json").write_text(json.dumps(document))
+    index = read_coco(tmp_path, "train")
+    emphasis = emphasise(index, [found((0, 0.9)), found(), found()], dict.fromkeys(NAMES, 0.5))
+    assert list(emphasis) == names[:1]
+    write_emphasis(emphasis, tmp_path / "emphasis.json")
+    assert emphasis_factors(index, tmp_path / "emphasis.json") == pytest.approx([emphasis[names[0]], 1, 1])
+    write_emphasis({"x.png": 2.0}, tmp_path / "emphasis.json")
+    assert emphasis_factors(index, tmp_path / "emphasis.json").tolist() == [1, 1, 2]
+    write_emphasis({"images/x.png": 2.0}, tmp_path / "emphasis.json")
+    with pytest.raises(SettingsInvalid, match="1 scans are not in the data, first images/"):
+        emphasis_factors(index, tmp_path / "emphasis.json")
+
+
+def test_a_scan_without_a_name_has_that_of_its_file() -> None:
+    assert replace(scan_of([], "belt/x.png"), name="").name == "x.png"

@@ -134,3 +134,24 @@ def test_a_short_run_is_not_judged_on_the_weights_it_began_with() -> None:
     # After thousands of steps it is the plain exponential average.
     late = average(torch.zeros(1), now, torch.tensor(100_000))
     assert late.item() == pytest.approx(0.001, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["steps.x=1"], "steps is no section"),
+        (["model.start=a"], "model is no section"),
+        (["augmentation=1", "augmentation.flip=0.3"], "augmentation is no section"),
+        (["passes=[]"], "passes"),
+        (["passes=[2.0]"], "passes begin with 1 and grow"),
+        (["passes=[1.0, 1.0]"], "passes begin with 1 and grow"),
+        (["passes=[1.0, nan]"], "passes begin with 1 and grow"),
+        (["augmentation.zoom=[1.4, 0.7]"], "zoom is the smallest"),
+        (["augmentation.zoom=[0, 1]"], "zoom is the smallest"),
+        (["augmentation.zoom=[nan, 1]"], "zoom is the smallest"),
+        (["augmentation.zoom=[1, inf]"], "zoom is the smallest"),
+    ],
+)
+def test_a_change_that_cannot_be_is_refused_in_one_line(changes: list[str], message: str) -> None:
+    with pytest.raises(SettingsInvalid, match=message):
+        resolve_recipe("yolox-nano", changes)

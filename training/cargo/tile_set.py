@@ -33,6 +33,7 @@ from training.augmentation import LEAST_VISIBLE
 from training.cargo.luggage_threats import luggage_threats
 from training.cargo.reading import as_scanned
 from training.datasets.coco_index import read_coco
+from training.file_digests import annotations_digest
 from training.simulation.freight import THREATS, Family, FreightScan, simulate_freight
 from training.simulation.freight.threats import NO_CUT_OUTS, CutOuts
 from training.tile_reader import areas
@@ -40,6 +41,9 @@ from training.tile_reader import areas
 UInt8 = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
 
+#: Raised by hand when the same numbers give other pictures, so that no folder is begun with one code and ended with
+#: another.
+VERSION = 1
 #: Side of a tile in pixels, and the pitch at which that is a tile of the first pass, mm. The station's tiles may be
 #: larger at the same scale (`export --input-size`): here small ones show more threats in the same time.
 TILE, PITCH_MM = 320, 5.0
@@ -98,14 +102,36 @@ def write_freight_set(folder: Path, wanted: FreightSet, workers: int = 1) -> Ite
 
 
 def _claim(folder: Path, wanted: FreightSet) -> None:
-    told = folder / "freight.json"
-    if told.is_file() and json.loads(told.read_text(encoding="utf-8")) != asdict(wanted):
+    told, now = folder / "freight.json", _made_of(wanted)
+    before = json.loads(told.read_text(encoding="utf-8")) if told.is_file() else now
+    unknown = [name for name in now if name not in before]
+    if unknown:
         raise SettingsInvalid(
-            f"{folder} holds another freight set: {told.read_text(encoding='utf-8').strip()}",
-            remedy="give another --output, or the same numbers to finish it",
+            f"{folder} was begun by an older generator: it does not tell its {', '.join(unknown)}",
+            remedy="give another --output, or remove that folder",
+        )
+    changed = [name for name, value in now.items() if before[name] != value]
+    if changed:
+        raise SettingsInvalid(
+            f"{folder} holds another freight set: {_words(before, changed)}; here {_words(now, changed)}",
+            remedy="give another --output, or the same numbers, luggage and version to finish it",
         )
     (folder / "journal").mkdir(parents=True, exist_ok=True)
-    write_bytes_whole(told, json.dumps(asdict(wanted)).encode())
+    write_bytes_whole(told, json.dumps(now).encode())
+
+
+def _made_of(wanted: FreightSet) -> dict[str, Any]:
+    """All that decides the pictures."""
+    annotations = annotations_digest(Path(wanted.luggage), "train") if wanted.luggage else ""
+    if wanted.luggage and not annotations:
+        raise SettingsInvalid(
+            f"{wanted.luggage}: no annotations/train.json", remedy="give --luggage a folder that `data prepare` wrote"
+        )
+    return {**asdict(wanted), "version": VERSION, "tile": TILE, "luggage_annotations": annotations}
+
+
+def _words(made_of: dict[str, Any], names: list[str]) -> str:
+    return ", ".join(f"{name} {str(made_of[name])[:60] or 'none'}" for name in names)
 
 
 def _journal(folder: Path, split: str, number: int) -> Path:

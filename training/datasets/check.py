@@ -151,7 +151,9 @@ def _check_boxes(split: str, document: dict[str, Any]) -> Iterator[Finding]:
 def _examined(data: Path, split: str, document: dict[str, Any]) -> list[ScanFacts]:
     own = data / "images" / split
     folder = own if own.is_dir() else data / "images"
-    return list(examine_all(folder / str(image["file_name"]) for image in document["images"]))
+    paths = [folder / str(image["file_name"]) for image in document["images"]]
+    drawn = {path for path, image in zip(paths, document["images"], strict=True) if image.get("drawn")}
+    return list(examine_all(paths, drawn=drawn))
 
 
 def _check_scans(split: str, document: dict[str, Any], facts: list[ScanFacts]) -> Iterator[Finding]:

@@ -26,7 +26,7 @@ from training.datasets.annotated_set import Adapter, SourceBox, SourceScan, Sour
 from training.datasets.annotation_values import pairs
 from training.datasets.carried_keys import every_label, refuse_unwritable
 from training.datasets.coco_document import CocoPart, Entry, Names, looks_like_coco, read_parts, take_own_keys
-from training.datasets.exchange import new_folder, place_scans
+from training.datasets.exchange import into_new_folder, place_scans
 from training.datasets.indexed_folder import IndexedFolder
 from training.datasets.scan_size import scan_size
 from training.datasets.source_folder import SourceFolder, common_group, first_files, stem_of
@@ -85,6 +85,7 @@ def _adjust(scan: SourceScan, entry: Entry, names: Names, folder: IndexedFolder)
     return take_own_keys(replace(scan, group=common_group(scan.path)), entry, names, folder)
 
 
+@into_new_folder
 def write(source: SourceSet, folder: Path) -> None:
     """Annotations and scans in a new folder. Raises SettingsInvalid for a split that cannot be part of a file's name.
 
@@ -97,7 +98,6 @@ def write(source: SourceSet, folder: Path) -> None:
     for split in by_split:
         if split and (not _WRITABLE_SPLIT.fullmatch(split) or split_of(f"{_INSTANCES}_{split}") != split):
             raise SettingsInvalid(f"COCO cannot tell the split {split!r} in a file's name", remedy="rename it")
-    new_folder(folder)
     place_scans(source, folder, lambda scan: scan.path)
     (folder / "annotations").mkdir(exist_ok=True)
     for split, scans in (by_split or {"": []}).items():

@@ -36,7 +36,8 @@ class AnnotatedScan:
     iscrowd: neither a hit nor a false alarm. annotated: (C,) bool, the classes that the source looked for.
     subset: part of the source that is reported apart, such as easy / hard / hidden or OL1 to OL3; may be empty. group:
     scans of one bag and near-duplicates share it; empty for a scan that stands alone. scanner: empty if not known.
-    drawn: the file holds what the station drew for the network, to be taken as it is.
+    drawn: the file holds what the station drew for the network, to be taken as it is. name: `file_name` as the
+    annotations have it, which tells scans of one folder apart; the file's own name where nothing is given.
     """
 
     path: Path
@@ -51,6 +52,10 @@ class AnnotatedScan:
     group: str = ""
     scanner: str = ""
     drawn: bool = False
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or self.path.name)
 
 
 @dataclass(frozen=True)
@@ -164,6 +169,7 @@ def _scan(
         group=str(image.get("group", image["file_name"])),
         scanner=_scanner(image),
         drawn=bool(image.get("drawn", False)),
+        name=str(image["file_name"]),
     )
 
 

@@ -11,11 +11,15 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable
+from functools import wraps
 from pathlib import Path
 
 from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import SourceScan, SourceSet
 from training.datasets.source_folder import is_confined
+
+#: Puts a set's annotations and scans into a folder.
+Write = Callable[[SourceSet, Path], None]
 
 #: Name of the file that lists what the format had no place for.
 NOT_CARRIED = "NOT_CARRIED.txt"
@@ -31,11 +35,40 @@ _FORGOTTEN_BOXES: dict[str, Callable[[SourceScan], bool]] = {
 }
 
 
-def new_folder(folder: Path) -> None:
-    """Makes it. Raises SettingsInvalid where something is in it already."""
+def into_new_folder(write: Write) -> Write:
+    """`write`, but its folder appears whole or not at all: until it is whole it has `.partial` behind its name.
+
+    What an earlier attempt left under that name is replaced. The result raises SettingsInvalid where something is in
+    the folder already, and for a set that lies where the attempt would.
+    """
+
+    @wraps(write)
+    def written_whole(source: SourceSet, folder: Path) -> None:
+        _refuse_taken(folder)
+        # A folder named `.` or `..` has a name all the same.
+        target = folder.resolve()
+        partial = target.with_name(f"{target.name}.partial")
+        if source.root.resolve().is_relative_to(partial):
+            raise SettingsInvalid(f"{source.root} lies where {folder} is being made", remedy="give another new folder")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        try:
+            write(source, partial)
+            if target.is_dir():
+                target.rmdir()
+            partial.replace(target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    return written_whole
+
+
+def _refuse_taken(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SettingsInvalid(f"{folder} is not empty", remedy="give a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
+    if folder.is_mount():
+        # Nothing can be put in its place when all is written.
+        raise SettingsInvalid(f"{folder} is where a file system is mounted", remedy="give a new folder inside it")
 
 
 def refuse_partly_annotated(source: SourceSet, format_name: str) -> None:

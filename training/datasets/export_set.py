@@ -63,7 +63,8 @@ def export_set(
         write(written, output)
     except OSError as error:
         raise SettingsInvalid(
-            f"{error.filename or output}: {error.strerror}", remedy="free some space and give a new --output"
+            f"{error.filename or output}: {error.strerror}",
+            remedy="put that right, free space if the disk is full, and run it again",
         ) from None
     return Exported(len(written.scans), len(found.scans) - len(written.scans))
 

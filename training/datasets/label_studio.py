@@ -22,7 +22,7 @@ from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Adapter, SourceBox, SourceScan, SourceSet
 from training.datasets.annotation_values import leave_out_unboxed
 from training.datasets.carried_keys import all_labels, carried_keys, refuse_unwritable, take_carried, write_labels
-from training.datasets.exchange import new_folder, place_scans
+from training.datasets.exchange import into_new_folder, place_scans
 from training.datasets.indexed_folder import IndexedFolder, has_key, head
 from training.datasets.label_studio_task import IGNORE, read_regions, results_of, scan_of, size_of
 from training.datasets.scan_size import scan_size
@@ -90,6 +90,7 @@ def _read_task(folder: IndexedFolder, task: Any, subject: str) -> SourceScan | N
     return take_carried(scan, meta) if isinstance(meta, dict) else scan
 
 
+@into_new_folder
 def write(source: SourceSet, folder: Path) -> None:
     """The export, scans and labels.txt in a new folder.
 
@@ -99,7 +100,6 @@ def write(source: SourceSet, folder: Path) -> None:
     if any(IGNORE in box.attributes for scan in source.scans for box in scan.boxes):
         what = f"Label Studio cannot hold an attribute called {IGNORE}: it marks items to be ignored"
         raise SettingsInvalid(what, remedy="rename the attribute")
-    new_folder(folder)
     place_scans(source, folder, lambda scan: scan.path)
     placed = SourceFolder(folder)
     tasks = [_task(placed, scan, number) for number, scan in enumerate(source.scans, 1)]

@@ -22,7 +22,7 @@ from training.datasets import stcray
 from training.datasets.annotated_set import Adapter, SourceBox, SourceScan, SourceSet
 from training.datasets.annotation_values import leave_out_unboxed, pairs
 from training.datasets.carried_keys import all_labels, carried_keys, refuse_unwritable, take_carried, write_labels
-from training.datasets.exchange import new_folder, place_scans
+from training.datasets.exchange import into_new_folder, place_scans
 from training.datasets.indexed_folder import MAX_SCAN_BYTES, IndexedFolder, has_key, head, nearby_json
 from training.datasets.labelme_document import read_shapes, stated_size, union
 from training.datasets.scan_size import scan_size
@@ -87,10 +87,10 @@ def _from_root(path: str, image: Any) -> Any:
     return posixpath.normpath("/".join([posixpath.dirname(path) or ".", *parts])) if is_confined(rest) else image
 
 
+@into_new_folder
 def write(source: SourceSet, folder: Path) -> None:
     """Scans, JSON and labels.txt in a new folder. A scan whose size is not known gets the one of its file."""
     refuse_unwritable(source, "LabelMe", listed=True)
-    new_folder(folder)
     place_scans(source, folder, lambda scan: scan.path)
     placed = SourceFolder(folder)
     for scan in source.scans:

@@ -18,7 +18,7 @@ from pathlib import Path
 from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Adapter, SourceScan, SourceSet
 from training.datasets.exchange import (
-    new_folder,
+    into_new_folder,
     place_scans,
     refuse_partly_annotated,
     refuse_unwritable_labels,
@@ -70,6 +70,7 @@ def read(root: Path) -> SourceSet:
     return SourceSet("pascal-voc", root, tuple(labels), tuple(scans), tuple(folder.findings))
 
 
+@into_new_folder
 def write(source: SourceSet, folder: Path) -> None:
     """Annotations/, JPEGImages/, ImageSets/Main/<split>.txt and labelmap.txt in a new folder.
 
@@ -81,7 +82,6 @@ def write(source: SourceSet, folder: Path) -> None:
     attributes = [item for scan in source.scans for box in scan.boxes for item in box.attributes.items()]
     refuse_unwritable_labels((text for item in attributes for text in item if text), "Pascal VOC")
     refuse_unwritable_splits(source, "Pascal VOC")
-    new_folder(folder)
     place_scans(source, folder, _target)
     lines = [f"{label}:::" for label in source.labels]
     (folder / _LABELS).write_text("\n".join(["# label:color_rgb:parts:actions", *lines, ""]), encoding="utf-8")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from detector.outputs.atomic import text_written_whole, write_bytes_whole
+from detector.readers.sidecar import join, sidecar_of
 from training.datasets.findings import Finding
 from training.datasets.records import Record, RecordBox
 from training.datasets.scan_journal import ScanFacts
@@ -37,7 +38,7 @@ class Placed:
 
 
 def place(record: Record, images: Path, link: Link) -> bool:
-    """Puts a scan's file in its place; False where it is there already, proved by its digest.
+    """Puts a scan's file in its place, the profile beside it first; False where they are there, proved by digest.
 
     Raises OSError, also when the source's file is no longer the one that was examined.
     """
@@ -46,6 +47,7 @@ def place(record: Record, images: Path, link: Link) -> bool:
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
+    _place_profile(record.origin, target)
     if link == "hard":
         try:
             os.link(record.origin.resolve(), target)
@@ -58,10 +60,25 @@ def place(record: Record, images: Path, link: Link) -> bool:
                 raise OSError(errno.ESTALE, "the file changed while it was read", str(record.origin))
             return True
     content = record.origin.read_bytes()
-    if hashlib.sha256(content).hexdigest() != record.facts.sha256:
+    if _digest(content, record.origin) != record.facts.sha256:
         raise OSError(errno.ESTALE, "the file changed while it was read", str(record.origin))
     write_bytes_whole(target, content)
     return True
+
+
+def _place_profile(origin: Path, target: Path) -> None:
+    """A raw array is read through the profile beside it, so it goes along; one that was there before goes."""
+    profile, old = sidecar_of(origin), sidecar_of(target)
+    if old is not None:
+        old.unlink()
+    if profile is not None:
+        write_bytes_whole(target.with_name(target.name + ".toml"), profile.read_bytes())
+
+
+def _digest(content: bytes, path: Path) -> str:
+    """Of a scan's bytes and of the profile beside `path`, as the journal takes it."""
+    profile = sidecar_of(path)
+    return hashlib.sha256(join(content, profile.read_bytes()) if profile else content).hexdigest()
 
 
 def write_annotations(
@@ -127,9 +144,10 @@ def counts_of(placed: Sequence[Placed], classes: Sequence[str]) -> dict[str, Any
 def _is_there(target: Path, origin: Path, facts: ScanFacts) -> bool:
     if not target.is_file():
         return False
-    if target.samefile(origin) and _same_state(target, facts):
-        return True
-    return hashlib.sha256(target.read_bytes()).hexdigest() == facts.sha256
+    # What has a profile beside it is few and small: its digest is taken whatever the file's state.
+    if sidecar_of(origin) is None and target.samefile(origin) and _same_state(target, facts):
+        return sidecar_of(target) is None
+    return _digest(target.read_bytes(), target) == facts.sha256
 
 
 def _same_state(path: Path, facts: ScanFacts) -> bool:

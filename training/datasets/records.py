@@ -68,7 +68,7 @@ class RecordMaker:
         self.findings: list[Finding] = []
 
     def make(self, scan: SourceScan, facts: ScanFacts) -> Record | None:
-        """None, and a finding, for a scan that must be left out: unreadable, or of another size than its boxes are."""
+        """None, and a finding, for a scan that must be left out: unusable, or of another size than its boxes are."""
         if problem := self._unusable(scan, facts):
             self._note(Severity.ERROR, problem[0], scan.path, problem[1])
             return None

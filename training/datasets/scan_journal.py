@@ -4,8 +4,8 @@
         for facts in journal.examine(files):
             ...
 
-One line a scan, appended when it is known. A line that was cut off in the middle is read again; so is a file that has
-changed since (size or time of change).
+One line a scan, appended when it is known. A scan is read again when its line was cut off in the middle or is of an
+earlier form, and when its file has changed since (size or time of change).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,21 +21,28 @@ from types import TracebackType
 
 import cv2
 
-from detector.errors import ScanUnreadable
+from detector.errors import ScanUnreadable, SettingsInvalid
+from detector.normalisation.standardise import standardised
+from detector.normalise import render
 from detector.readers import read_scan
 from detector.readers.files import read_file
 from detector.readers.limits import Limits
+from detector.scan import Scan
+from detector.scanner_profile import parse_profile
 from training.datasets.fingerprint import Fingerprint, fingerprint, fingerprint_from_text
 
 #: Files read ahead, so that a million waiting ones need no memory.
 _AHEAD = 64
+#: Of a line: what was asked of a scan. In form 1, which lines do not name, nobody asked whether it shows anything.
+_FORM = 2
 
 
 @dataclass(frozen=True)
 class ScanFacts:
     """One file. size, changed: bytes, and time of change in nanoseconds; -1 if it is not there. sha256: of its bytes.
 
-    width, height: pixels as decoded. picture: its fingerprint as text. error: why it cannot be read, else "".
+    width, height: pixels as decoded. picture: its fingerprint as text. error: why it cannot be read, or what in it
+    shows nothing; "" for a good one.
     """
 
     size: int
@@ -48,31 +55,47 @@ class ScanFacts:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """Of the first view. Raises ValueError for a file that could not be read."""
+        """Of the first view. Raises ValueError for a file that cannot be used."""
         return fingerprint_from_text(self.picture)
 
 
-def examine(path: Path) -> ScanFacts:
-    """Reads, decodes, hashes one file. Never raises for what is in it."""
+def examine(path: Path, drawn: bool = False) -> ScanFacts:
+    """Reads, decodes, hashes one file, and draws it for the network as training does. Never raises for what is in it.
+
+    drawn: the file holds what was drawn already, so that a part of a scan may be all steel.
+    """
     size, changed = _state(path)
     try:
         data = read_file(path, path.name, Limits())
         scan = read_scan(data, path.name)
         picture = fingerprint(scan.views[0]).text()
-    except ScanUnreadable as error:
+        if not drawn:
+            _refuse_unusable(scan)
+    except (ScanUnreadable, SettingsInvalid) as error:
         return ScanFacts(size, changed, error=error.reason())
     except (cv2.error, MemoryError) as error:
         return ScanFacts(size, changed, error=f"{type(error).__name__}: the scan cannot be shrunk here")
     return ScanFacts(size, changed, scan.sha256, scan.width, scan.height, picture)
 
 
-def examine_all(paths: Iterable[Path], workers: int | None = None) -> Iterator[ScanFacts]:
-    """Facts of every path, in order, keeping no journal."""
+def _refuse_unusable(scan: Scan) -> None:
+    """Raises what drawing it for the network raises: ScanWithoutContent, and what its profile says against it."""
+    if scan.profile:
+        standardised(scan, parse_profile(scan.profile, f"the profile beside {scan.source}"))
+    else:
+        for view in scan.views:
+            render(view)
+
+
+def examine_all(
+    paths: Iterable[Path], workers: int | None = None, drawn: Container[Path] = frozenset()
+) -> Iterator[ScanFacts]:
+    """Facts of every path, in order, keeping no journal. drawn: those of them that are drawn already."""
     with ThreadPoolExecutor(workers or os.cpu_count(), thread_name_prefix="scans") as pool:
         waiting: deque[Future[ScanFacts]] = deque()
         try:
             for path in paths:
-                waiting.append(pool.submit(examine, path))
+                waiting.append(pool.submit(examine, path, path in drawn))
                 if len(waiting) >= _AHEAD:
                     yield waiting.popleft().result()
             while waiting:
@@ -127,7 +150,7 @@ class ScanJournal:
         found = facts.result()
         self.examined += 1
         self._known[str(path)] = found
-        self._file.write(json.dumps({"path": str(path), **asdict(found)}) + "\n")
+        self._file.write(json.dumps({"form": _FORM, "path": str(path), **asdict(found)}) + "\n")
         self._file.flush()
         return path, found
 
@@ -148,10 +171,13 @@ def _read(path: Path) -> Iterator[tuple[str, ScanFacts]]:
         for line in file:
             try:
                 values = json.loads(line)
-                facts = ScanFacts(**{key: value for key, value in values.items() if key != "path"})
+                if values.pop("form", 1) != _FORM:
+                    continue
+                name = str(values.pop("path"))
+                facts = ScanFacts(**values)
                 if facts.picture:
                     fingerprint_from_text(facts.picture)
-                yield str(values["path"]), facts
+                yield name, facts
             except (ValueError, TypeError, KeyError, AttributeError):
                 # Cut off in the middle: the file is read again.
                 continue

@@ -20,7 +20,7 @@ from pathlib import Path
 from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Adapter, SourceScan, SourceSet
 from training.datasets.exchange import (
-    new_folder,
+    into_new_folder,
     place_scans,
     refuse_partly_annotated,
     refuse_unwritable_labels,
@@ -93,6 +93,7 @@ def label_path(picture: str) -> str:
     return "/".join(parts) + ".txt"
 
 
+@into_new_folder
 def write(source: SourceSet, folder: Path) -> None:
     """images/<split>/, labels/<split>/ and data.yaml in a new folder. A scan without a split lies in images/ itself.
 
@@ -108,7 +109,6 @@ def write(source: SourceSet, folder: Path) -> None:
     unknown = {box.label for scan in source.scans for box in scan.boxes} - ids.keys()
     if unknown:
         raise SettingsInvalid(f"boxes of {', '.join(sorted(unknown))}, which the set does not list as labels")
-    new_folder(folder)
     place_scans(source, folder, _target)
     _write_labels(source, folder, ids)
     splits = [split for split in dict.fromkeys(scan.split for scan in source.scans) if split]

@@ -4,7 +4,8 @@ For a Pfa, classes that were looked for in the same scans share one budget of fa
 are tried, from the same score for every class to the same share of false alarms for every class; each is scaled until
 it just meets the budget, and the one that finds most items stays. The first budget is that of the truly clean scans.
 Classes without such scans have budgets of their own, on scans that hold other things: there an alarm is false when its
-class is not in the scan. Where no such scans suffice, a class takes the score with the best F1.
+class is not in the scan. Where too few such scans are to allow a single false alarm, classes take the lowest score at
+which none of them alarms; where there are hardly any, the score with the best F1.
 
 For a Pd, each class takes the highest score at which so many of the scans that hold it have a box of it on the item.
 
@@ -41,7 +42,8 @@ LEAST_THRESHOLD, MOST_THRESHOLD = 0.05, 1.0
 LEAST_PROBABILITY = 0.001
 #: When no class at all has enough boxes to choose by.
 _FALLBACK = 0.5
-#: A class joins a budget when so many scans were looked through for it in vain; fewer would let any score pass.
+#: A class joins a budget when so many scans were looked through for it in vain, unless fewer allow a false alarm; in
+#: fewer without one, any score would pass.
 _LEAST_ABSENT = 20
 #: From one score for all classes (0) to an equal share of false alarms for each (1).
 _SHAPES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -95,18 +97,24 @@ def choose_thresholds(
     limits_of = _limits(index, least, reach)
     aligned = align(index, predictions)
     matches = match_all(index, aligned)
-    budgets = tuple(budget for budget in _budgets(index) if allowed_alarms(len(budget.rows), pfa) >= 1)
+    budgets = tuple(budget for budget in _budgets(index) if _decides(budget, pfa))
     chosen: dict[str, float] = {}
+    words: list[str] = []
     for budget in budgets:
-        bounds = limits_of[list(budget.class_ids)]
-        limits = _within(false_scores(index, aligned, budget), _class_hits(index, matches, budget), pfa, bounds)
+        bounds, scores = limits_of[list(budget.class_ids)], false_scores(index, aligned, budget)
+        limits = _within(scores, _class_hits(index, matches, budget), pfa, bounds)
         chosen |= {index.class_names[c]: float(value) for c, value in zip(budget.class_ids, limits, strict=True)}
+        words.append(_budget_words(index, budget, pfa, alarms=int((scores >= limits).any(axis=1).sum())))
     rest = [name for name, found in matches.items() if name not in chosen and found.boxes >= LEAST_BOXES]
     chosen |= {name: _best_f1(matches[name], limits_of[index.class_names.index(name)]) for name in rest}
-    words = [_budget_words(index, budget, pfa) for budget in budgets]
     if rest:
         words.append(f"{', '.join(rest)}: best F1, as too few scans without them were checked for them")
     return _completed(index, ChosenThresholds(chosen, "; ".join(words), budgets), limits_of)
+
+
+def _decides(budget: Budget, pfa: float) -> bool:
+    scans = len(budget.rows)
+    return allowed_alarms(scans, pfa) >= 1 or scans >= _LEAST_ABSENT
 
 
 def choose_for_pd(
@@ -255,6 +263,10 @@ def _class_hits(index: CocoIndex, matches: Mapping[str, ClassMatches], budget: B
 def _within(scores: Float64, hits: Sequence[_ClassHits], pfa: float, bounds: Float64) -> Float64:
     """Thresholds (C,) that find most items within the budget. scores: (scans, C) of `false_scores`; bounds: (C, 2)."""
     allowed = allowed_alarms(len(scores), pfa)
+    if not allowed:
+        # Nothing is shared out: each class takes the lowest that none of the scans reaches.
+        highest = scores.max(axis=0, initial=0.0)
+        return np.array([_round_up(value, *limits) for value, limits in zip(highest, bounds, strict=True)])
     equal = _equal_share(scores, allowed, bounds)
     candidates = [_scaled(equal**shape, scores, allowed, bounds) for shape in _SHAPES]
     return candidates[int(np.argmax([_mean_recall(hits, candidate) for candidate in candidates]))]
@@ -321,9 +333,16 @@ def _round_down(value: float) -> float:
     return round(max(_STEP, float(np.floor(value / _STEP - 1e-3) * _STEP)), 6)
 
 
-def _budget_words(index: CocoIndex, budget: Budget, pfa: float) -> str:
+def _budget_words(index: CocoIndex, budget: Budget, pfa: float, alarms: int) -> str:
+    """alarms: how many of the budget's scans alarm falsely at what was chosen."""
     together = ", ".join(index.class_names[class_id] for class_id in budget.class_ids)
     allowed, scans = allowed_alarms(len(budget.rows), pfa), len(budget.rows)
+    if not allowed:
+        which = "clean validation scans" if budget.clean else "validation scans for one of them that they do not hold"
+        # At the highest threshold there is, a score of 1 still alarms.
+        none = f"no alarm on any of {scans}" if not alarms else f"alarms on no fewer than {alarms} of {scans}"
+        needed = f"; Pfa {pfa * 100:g}% would need >= {int(np.ceil((1 - 1e-9) / pfa))}" if pfa else ""
+        return f"{together}: {none} {which}{needed}"
     if budget.clean:
         return f"{together}: at most {allowed} of {scans} clean validation scans alarm (Pfa <= {pfa:.1%})"
     return (
