@@ -154,6 +154,9 @@ def test_its_figures_make_a_card_that_says_simulation_first(weights: str, tmp_pa
     assert "not validated on real containers" in first
     assert entry.sha256 in text
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    alarms = metrics["decisions"]["threat"]["ALARM"]
+    assert f"it alarms on {alarms} of {metrics['threat_scans']} [" in text
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert headline(metrics) == {}
     assert "Too few clean scans" in card("x", load_weights(weights).spec, entry, metrics)
 

@@ -1,4 +1,4 @@
-"""A training set of simulated freight: tiles as the station would cut and draw them, whole scans to validate on.
+"""A training set of simulated freight: tiles as the station would draw them, whole scans to validate on.
 
 >>> write_freight_set(Path("data/freight"), FreightSet(scans=1500, validation=200))      # doctest: +SKIP
 
