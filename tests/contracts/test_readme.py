@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
+from detector import Decision, Detector
 from detector.weights import read_manifest
 from training.datasets.adapters import ADAPTERS
 from training.evaluation.alignment import intersection_over_union
@@ -146,3 +148,12 @@ def test_the_table_holds_the_numbers_of_the_manifest() -> None:
         (row,) = re.findall(rf"^\| `{name}`.*$", README, re.MULTILINE)
         for values in entry.metrics.values():
             assert f"{values['value']:.3f}" in row, (name, values)
+
+
+def test_the_shipped_weights_do_not_clear_a_bag_whose_colours_are_lost(tmp_path: Path) -> None:
+    name = "bag_clean_1.jpg"
+    image = cv2.imread(str(REPOSITORY / "examples" / name))
+    cv2.imwrite(str(tmp_path / "grey.png"), cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+    detector = Detector("luggage")
+    assert detector.inspect(REPOSITORY / "examples" / name).decision is Decision.CLEAR
+    assert detector.inspect(tmp_path / "grey.png").decision is not Decision.CLEAR
