@@ -3,6 +3,10 @@
 `OUTPUT/<setting>/seed<n>/` holds each run and its `figures.json`; `OUTPUT/ablation.json` and `ablation.md` the table:
 AP50 on the validation split overall, of rare classes and of each class, as mean and spread over the seeds, and the
 difference to the first setting, seed by seed. What is there is not done again, and a run that was cut off goes on.
+Many settings of two values each are better screened than tried one by one: see `training/screening.py`.
+
+Scans of sources that the recipe leaves out are figures of their own, `unseen`: all of train and val, as none was
+learned from.
 """
 
 from __future__ import annotations
@@ -19,14 +23,16 @@ from typing import Any
 from detector.errors import SettingsInvalid
 from detector.outputs.atomic import write_bytes_whole
 from training.checkpoints import holds_run
-from training.datasets.coco_index import CocoIndex
+from training.datasets.coco_index import CocoIndex, read_coco
 from training.evaluation.alignment import align
-from training.evaluation.average_precision import average_precision
+from training.evaluation.average_precision import PrecisionTable, average_precision
+from training.evaluation.transfer import is_of
 from training.export import export_network, load_checkpoint, unchosen_spec
 from training.file_digests import annotations_digest
 from training.fit import TrainingData, fit, read_training_data
 from training.recipe import Recipe, resolve_recipe
 from training.scoring import predict_onnx
+from training.screening import Factor, screening_settings, screening_table
 
 #: Classes with fewer training boxes than this count as rare.
 RARE_BOXES = 200
@@ -37,12 +43,22 @@ Figures = dict[str, float]
 @dataclass(frozen=True)
 class Ablation:
     """What to compare. recipe: file or shipped name. changes: `key=value` for all runs. vary: `key=value,value,...`,
-    several of them in every combination. seeds: each setting is trained once with each."""
+    several of them in every combination; screening: two values of each, in as few runs as tell their effects.
+    seeds: each setting is trained once with each."""
 
     recipe: str
     vary: tuple[str, ...]
     seeds: tuple[int, ...] = (0, 1, 2)
     changes: tuple[str, ...] = ()
+    screening: bool = False
+
+    def settings(self) -> list[tuple[str, ...]]:
+        """The `key=value` changes of each run. Raises SettingsInvalid for a `vary` that makes none."""
+        return screening_settings(self.factors()) if self.screening else combinations(self.vary)
+
+    def factors(self) -> list[Factor]:
+        """Each key with its two values. Raises SettingsInvalid for one of more or fewer."""
+        return [_factor(options) for options in axes(self.vary)]
 
 
 @dataclass(frozen=True)
@@ -70,7 +86,7 @@ def ablate(
     Raises SettingsInvalid, before anything is trained, for a setting that no recipe takes or data without validation;
     and for figures in `output` that are of another recipe or of other data.
     """
-    settings = combinations(ablation.vary)
+    settings = ablation.settings()
     recipes = {
         (setting, seed): resolve_recipe(ablation.recipe, [*ablation.changes, *setting, f"seed={seed}"])
         for setting in settings
@@ -99,17 +115,32 @@ def _splits(data: Path, recipe: Recipe) -> TrainingData:
 
 
 def combinations(vary: Sequence[str]) -> list[tuple[str, ...]]:
-    """("a=1,2", "b=x,y") -> [("a=1", "b=x"), ("a=1", "b=y"), ...]. Commas within brackets do not divide."""
-    axes: list[list[str]] = []
+    """("a=1,2", "b=x,y") -> [("a=1", "b=x"), ("a=1", "b=y"), ...]."""
+    return list(itertools.product(*axes(vary)))
+
+
+def axes(vary: Sequence[str]) -> list[list[str]]:
+    """("a=1,2", "b=x,y") -> [["a=1", "a=2"], ["b=x", "b=y"]]. Commas within brackets do not divide."""
+    found: list[list[str]] = []
     for text in vary:
         key, separator, values = text.partition("=")
         options = re.findall(r"(?:\[[^\]]*\]|[^,\[])+", values)
         if not (key and separator and options):
             raise SettingsInvalid(f"--vary {text}: not of the form key=value,value", remedy="give key=first,second")
-        axes.append([f"{key}={option}" for option in options])
-    if not axes:
+        found.append([f"{key}={option}" for option in options])
+    if not found:
         raise SettingsInvalid("nothing to vary", remedy="give --vary key=first,second")
-    return list(itertools.product(*axes))
+    return found
+
+
+def _factor(options: list[str]) -> Factor:
+    key = options[0].partition("=")[0]
+    values = [option.partition("=")[2] for option in options]
+    if len(values) != 2:
+        raise SettingsInvalid(
+            f"--vary {key}: {len(values)} values, screening takes two", remedy="give two, or leave --screening out"
+        )
+    return Factor(key, (values[0], values[1]))
 
 
 def _folder_name(setting: tuple[str, ...]) -> str:
@@ -152,15 +183,30 @@ def _score(data: TrainingData, recipe: Recipe, folder: Path) -> Figures:
     assert data.validation is not None
     names, exported = data.train.class_names, folder / "last.onnx"
     export_network(load_checkpoint(folder, "last"), unchosen_spec(recipe, names), exported)
-    table = average_precision(data.validation, align(data.validation, predict_onnx(data.validation, exported)))
+    table = _table_of(data.validation, exported)
     classes = {name: row.AP50 for name, row in table.classes.items() if row.n and row.AP50 is not None}
     rare = [classes[name] for name in rare_classes(data.train) if name in classes]
+    unseen = left_out_scans(Path(data.folder), recipe, names)
     return {
         "AP50": table.mean.AP50 or 0.0,
         "AP50 of frequent": table.mean_of_frequent.AP50 or 0.0,
         **({"AP50 of rare": statistics.fmean(rare)} if rare else {}),
+        **({"AP50 of frequent, unseen": _table_of(unseen, exported).mean_of_frequent.AP50 or 0.0} if unseen else {}),
         **{f"AP50 {name}": value for name, value in classes.items()},
     }
+
+
+def _table_of(index: CocoIndex, exported: Path) -> PrecisionTable:
+    return average_precision(index, align(index, predict_onnx(index, exported)))
+
+
+def left_out_scans(folder: Path, recipe: Recipe, class_names: tuple[str, ...]) -> CocoIndex | None:
+    """What the recipe leaves out of train and val: none of it was learned from. None if it leaves nothing out."""
+    if not recipe.leave_out:
+        return None
+    both = [read_coco(folder, split, class_names) for split in ("train", "val")]
+    scans = (scan for index in both for scan in index.scans)
+    return CocoIndex(class_names, tuple(scan for scan in scans if any(is_of(scan, one) for one in recipe.leave_out)))
 
 
 def rare_classes(train: CocoIndex) -> list[str]:
@@ -177,7 +223,16 @@ def _write(output: Path, results: list[SettingResult], ablation: Ablation, train
         "settings": {result.setting: {str(seed): row for seed, row in result.by_seed.items()} for result in results},
     }
     write_bytes_whole(output / "ablation.json", (json.dumps(document, indent=1) + "\n").encode())
-    write_bytes_whole(output / "ablation.md", table(results, rare_classes(train)).encode())
+    if not ablation.screening:
+        text = table(results, rare_classes(train))
+    elif len(results) == len(ablation.settings()):
+        names = next(iter(results[0].by_seed.values()))
+        figures: dict[str, Sequence[float]] = {name: [result.mean(name) for result in results] for name in names}
+        text = screening_table(figures, ablation.factors(), ablation.seeds)
+    else:
+        # Effects come from all runs or not at all.
+        return
+    write_bytes_whole(output / "ablation.md", text.encode())
 
 
 def table(results: Sequence[SettingResult], rare: Sequence[str]) -> str:

@@ -50,6 +50,9 @@ def ablate_command(
     vary: Annotated[list[str], typer.Option(metavar="KEY=A,B,...", help="A key and its values; repeat it.")],
     seeds: Annotated[str, typer.Option(metavar="N,N,...", help="Every setting is trained once with each.")] = "0,1,2",
     changes: Changes = None,
+    screening: Annotated[
+        bool, typer.Option("--screening", help="Tells the effect of each of many two-valued --vary from few runs.")
+    ] = False,
 ) -> None:
     """What one setting is worth: the same training for each value and seed, with the spread over the seeds."""
     from training.ablation import Ablation, ablate
@@ -58,7 +61,7 @@ def ablate_command(
         numbers = tuple(int(seed) for seed in seeds.split(","))
     except ValueError:
         raise SettingsInvalid(f"--seeds {seeds}: not of the form 0,1,2") from None
-    ablate(Ablation(recipe, tuple(vary), numbers, tuple(changes or ())), data, output, typer.echo)
+    ablate(Ablation(recipe, tuple(vary), numbers, tuple(changes or ()), screening), data, output, typer.echo)
     console.print(Markdown((output / "ablation.md").read_text(encoding="utf-8")))
 
 

@@ -1,0 +1,90 @@
+"""Screening designs: every factor against every other equally often, and effects that come back as they were made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detector.errors import SettingsInvalid
+from training import ablation as ablation_module
+from training.ablation import Ablation, ablate, left_out_scans
+from training.fit import TrainingData
+from training.recipe import Recipe, resolve_recipe
+from training.screening import LEAST_SPARE, Factor, design, effects, screening_settings, screening_table
+from training.simulation import simulate_dataset
+
+
+@pytest.mark.parametrize(
+    ("factors", "runs"), [(1, 8), (4, 8), (5, 12), (8, 12), (9, 16), (12, 16), (16, 20), (17, 24), (20, 24)]
+)
+def test_columns_are_balanced_and_orthogonal(factors: int, runs: int) -> None:
+    signs = design(factors).astype(int)
+    assert signs.shape == (runs, runs - 1) and runs - 1 - factors >= LEAST_SPARE
+    assert (signs.T @ signs == runs * np.eye(runs - 1)).all() and (signs.sum(axis=0) == 0).all()
+
+
+def test_effects_come_back_and_noise_stays_within_its_interval() -> None:
+    signs, true = design(8)[:, :8], np.array([0.1, -0.05, 0, 0, 0, 0, 0, 0])
+    found = effects((0.4 + signs @ (true / 2)).tolist(), 8)
+    assert found.mean == pytest.approx(0.4) and found.of == pytest.approx(tuple(true)) and found.chance < 1e-9
+    generator = np.random.default_rng(0)
+    outside = []
+    for _ in range(2000):
+        noisy = effects((signs @ (true / 2) + generator.normal(0, 0.02, len(signs))).tolist(), 8)
+        outside += [abs(one - meant) > noisy.chance for one, meant in zip(noisy.of, true, strict=True)]
+    assert np.mean(outside) == pytest.approx(0.05, abs=0.01)
+
+
+def test_settings_name_both_values_equally_often_and_the_last_run_has_the_first() -> None:
+    factors = [Factor("a", ("0", "1")), Factor("b.c", ("[1,1]", "[0.7,1.4]"))]
+    settings = screening_settings(factors)
+    assert settings[-1] == ("a=0", "b.c=[1,1]") and len(settings) == 8
+    assert [sum(setting[0] == f"a={value}" for setting in settings) for value in "01"] == [4, 4]
+    with pytest.raises(SettingsInvalid, match="20 are the most"):
+        design(21)
+
+
+def test_what_is_beyond_chance_stands_out() -> None:
+    factors = [Factor("a", ("0", "1")), Factor("b", ("0", "1"))]
+    noise = np.random.default_rng(1).normal(0, 0.001, 8)
+    values = (0.4 + 0.05 * design(2)[:, 0] + noise).tolist()
+    text = screening_table({"AP50": values}, factors, (0,))
+    assert "| a 0 -> 1 | b 0 -> 1 |" in text and "**+0.099**" in text and text.count("**") == 2
+
+
+def test_a_screening_runs_its_design_and_tells_effects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulate_dataset(tmp_path / "data", scans=8, seed=1)
+
+    def scored(data: TrainingData, recipe: Recipe, folder: Path) -> dict[str, float]:
+        return {"AP50": 0.3 + 0.1 * recipe.augmentation.mosaic + recipe.balance_share}
+
+    monkeypatch.setattr(ablation_module, "fit", lambda data, recipe, run, *, resume: run.mkdir(parents=True))
+    monkeypatch.setattr(ablation_module, "_score", scored)
+    vary = ("augmentation.mosaic=0,0.5", "augmentation.palette=0,0.5", "balance_share=0,0.1")
+    plan = Ablation("yolox-nano", vary, seeds=(0,), changes=("start=",), screening=True)
+    results = ablate(plan, tmp_path / "data", tmp_path / "out")
+    assert len(results) == 8 and len(json.loads((tmp_path / "out" / "ablation.json").read_text())["settings"]) == 8
+    row = next(line for line in (tmp_path / "out" / "ablation.md").read_text().splitlines() if "AP50" in line)
+    assert row == "| AP50 | 0.375 | **+0.050** | +0.000 | **+0.100** | ± 0.000 |"
+    with pytest.raises(SettingsInvalid, match=r"balance_share: 3 values, screening takes two"):
+        ablate(Ablation("yolox-nano", ("balance_share=0,1,2",), screening=True), tmp_path / "data", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_left_out_scans_of_both_splits_are_the_unseen_ones(tmp_path: Path) -> None:
+    simulate_dataset(tmp_path, scans=8, seed=1)
+    names = None
+    for split in ("train", "val"):
+        path = tmp_path / "annotations" / f"{split}.json"
+        document = json.loads(path.read_text())
+        document["images"][0]["source"] = "elsewhere"
+        names = tuple(row["name"] for row in sorted(document["categories"], key=lambda row: row["id"]))
+        path.write_text(json.dumps(document))
+    assert names
+    recipe = resolve_recipe("yolox-nano", ['leave_out=["elsewhere"]'])
+    unseen = left_out_scans(tmp_path, recipe, names)
+    assert unseen and [scan.source for scan in unseen.scans] == ["elsewhere", "elsewhere"]
+    assert left_out_scans(tmp_path, resolve_recipe("yolox-nano", []), names) is None
