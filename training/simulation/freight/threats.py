@@ -51,20 +51,20 @@ class Threat:
     tilt: float
 
 
-def _threat(train: Builder, test: Builder, metallic: bool, tilt: float) -> Threat:
-    return Threat(MappingProxyType({Family.TRAIN: train, Family.TEST: test}), metallic, tilt)
+def _threat(name: str, test: Builder, metallic: bool, tilt: float) -> Threat:
+    return Threat(MappingProxyType({Family.TRAIN: training.chooser(name), Family.TEST: test}), metallic, tilt)
 
 
 THREATS: MappingProxyType[str, Threat] = MappingProxyType(
     {
-        "handgun": _threat(training.handgun, testing.handgun, True, 55),
-        "long_gun": _threat(training.long_gun, testing.shotgun, True, 50),
-        "knife": _threat(training.knife, testing.blade, True, 50),
-        "ammunition": _threat(training.ammunition, testing.rounds_in_a_case, True, 10),
-        "grenade": _threat(training.grenade, testing.cylinders, True, 25),
-        "package": _threat(training.package, testing.package, False, 15),
-        "lighters": _threat(training.lighters, testing.lighters, False, 10),
-        "battery": _threat(training.battery, testing.battery, True, 15),
+        "handgun": _threat("handgun", testing.handgun, True, 55),
+        "long_gun": _threat("long_gun", testing.shotgun, True, 50),
+        "knife": _threat("knife", testing.blade, True, 50),
+        "ammunition": _threat("ammunition", testing.rounds_in_a_case, True, 10),
+        "grenade": _threat("grenade", testing.cylinders, True, 25),
+        "package": _threat("package", testing.package, False, 15),
+        "lighters": _threat("lighters", testing.lighters, False, 10),
+        "battery": _threat("battery", testing.battery, True, 15),
     }
 )
 

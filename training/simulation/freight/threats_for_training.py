@@ -7,6 +7,7 @@ gives a Solid.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -18,8 +19,6 @@ from training.simulation.freight import more_training_guns as guns
 from training.simulation.freight import more_training_threats as more
 from training.simulation.outlines import ellipse, rectangle, rounded_rectangle, smooth
 from training.simulation.solids import Outline, Pose, Solid
-
-__all__ = ["MAKES", "ammunition", "battery", "grenade", "handgun", "knife", "lighters", "long_gun", "package"]
 
 Make = Callable[[np.random.Generator, float], Solid]
 
@@ -223,47 +222,12 @@ MAKES: MappingProxyType[str, dict[Make, int]] = MappingProxyType(
 )  # fmt: skip
 
 
-def _one_of(name: str, generator: np.random.Generator, resolution: float) -> Solid:
-    makes = list(MAKES[name])
-    shares = np.array(list(MAKES[name].values()), float)
-    return makes[int(generator.choice(len(makes), p=shares / shares.sum()))](generator, resolution)
+def chooser(threat: str) -> Make:
+    """Builds one of the makes of a threat, each as often as MAKES says."""
+    return partial(_one_of, threat)
 
 
-def handgun(generator: np.random.Generator, resolution: float) -> Solid:
-    """Self-loading pistols, whole, stripped or several."""
-    return _one_of("handgun", generator, resolution)
-
-
-def long_gun(generator: np.random.Generator, resolution: float) -> Solid:
-    """Rifles and carbines with one barrel, whole, taken apart or several."""
-    return _one_of("long_gun", generator, resolution)
-
-
-def knife(generator: np.random.Generator, resolution: float) -> Solid:
-    """Knives with one edge, cutters and cleavers, single or fanned."""
-    return _one_of("knife", generator, resolution)
-
-
-def ammunition(generator: np.random.Generator, resolution: float) -> Solid:
-    """Rounds and shells: belted, in cartons, loose."""
-    return _one_of("ammunition", generator, resolution)
-
-
-def grenade(generator: np.random.Generator, resolution: float) -> Solid:
-    """Grenades in the shape of eggs, balls and cans, and mortar bombs."""
-    return _one_of("grenade", generator, resolution)
-
-
-def package(generator: np.random.Generator, resolution: float) -> Solid:
-    """Bricks, slabs, blocks and lumps in tape."""
-    return _one_of("package", generator, resolution)
-
-
-def lighters(generator: np.random.Generator, resolution: float) -> Solid:
-    """Lighters in rows or sachets, and their gas."""
-    return _one_of("lighters", generator, resolution)
-
-
-def battery(generator: np.random.Generator, resolution: float) -> Solid:
-    """Lead-acid blocks, and lithium cells that are flat."""
-    return _one_of("battery", generator, resolution)
+def _one_of(threat: str, generator: np.random.Generator, resolution: float) -> Solid:
+    makes = MAKES[threat]
+    shares = np.array(list(makes.values()), float)
+    return list(makes)[int(generator.choice(len(makes), p=shares / shares.sum()))](generator, resolution)
