@@ -304,6 +304,31 @@ def test_stcray_threat_without_json_is_no_clean_scan(tmp_path: Path) -> None:
     assert kinds(found) == {"malformed annotation": 1, "missing annotation": 2, "missing scan": 1}
 
 
+def test_stcray_shapes_that_cannot_be_read_are_no_clean_scan(tmp_path: Path) -> None:
+    stcray_fixture.build(tmp_path)
+    put(tmp_path / "STCray_TrainSet/Json_BB/Class 04_Knife/0001_BB.json", '{"imageWidth": 60, "imageHeight": 33}')
+    scan = by_path(stcray.ADAPTER.read(tmp_path))["STCray_TrainSet/Images/Class 04_Knife/0001.jpg"]
+    assert (scan.boxes, scan.looked_for) == ((), frozenset())
+
+
+def test_stcray_copies_share_the_group_of_their_original_and_others_are_left_out(tmp_path: Path) -> None:
+    stcray_fixture.build(tmp_path)
+    images = tmp_path / "STCray_Augmented/Threat_Items_Images"
+    boxes = tmp_path / "STCray_Augmented/Threat_Items_Json_BB"
+    # The last four: numbered by themselves, of no original, of another number, of a test scan perhaps.
+    for name in ("04_Knife/0001_7", "04_Knife/0001", "04_Knife/0002_7", "04_Knife/00011_7", "22_Non Threat/0001_7"):
+        draw(images / f"Class {name}.jpg", 60, 33)
+        put_labelme(boxes / f"Class {name}.json", ("Knife", [[1, 2], [9, 8]]))
+    found = stcray.ADAPTER.read(tmp_path)
+    copies = [scan for scan in found.scans if scan.subset == "augmented"]
+    assert [(scan.path.rpartition("/")[2], scan.split, scan.group) for scan in copies] == [
+        ("0001_7.jpg", "train", "STCray_TrainSet/Images/Class 04_Knife/0001.jpg")
+    ]
+    original = by_path(found)["STCray_TrainSet/Images/Class 04_Knife/0001.jpg"]
+    assert original.group == copies[0].group
+    assert [(finding.kind, finding.message[:4]) for finding in found.findings] == [("copy without original", "4 x:")]
+
+
 # --- prepared by ourselves
 
 

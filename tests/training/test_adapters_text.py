@@ -72,14 +72,23 @@ def test_opixray_takes_a_tiff_before_a_jpeg_of_the_same_stem(tmp_path: Path) -> 
 
 def test_opixray_skips_a_line_of_an_unknown_class(tmp_path: Path) -> None:
     found = opix(tmp_path, "009025.jpg Spoon 1 1 9 9\n009025.jpg Scissor 1 1 9 9")
-    assert [box.label for box in scan_of(found, "009025").boxes] == ["Scissor"]
-    assert kinds(found) == {"unknown class": 1}
+    scan = scan_of(found, "009025")
+    # The Spoon may be a knife, or another pair of scissors.
+    assert [box.label for box in scan.boxes] == ["Scissor"] and scan.looked_for == frozenset()
+    assert kinds(found) == {"unknown class": 1} and "Spoon" not in found.labels
 
 
 def test_opixray_skips_a_box_that_begins_right_of_the_scan_and_clamps_others(tmp_path: Path) -> None:
     found = opix(tmp_path, "009025.jpg Scissor 1230 1 1240 9\n009025.jpg Scissor -5 -6 1300 1000")
     assert [box.box_xyxy for box in scan_of(found, "009025").boxes] == [(0, 0, 1225, 954)]
     assert kinds(found) == {"box outside scan": 1}
+    assert scan_of(found, "009025").present == {"Scissor"}
+
+
+def test_opixray_a_label_whose_only_box_is_skipped_was_not_looked_for(tmp_path: Path) -> None:
+    found = opix(tmp_path, "009025.jpg Scissor 1230 1 1240 9")
+    scan = scan_of(found, "009025")
+    assert scan.present == {"Scissor"} and scan.looked_for == set(found.labels) - {"Scissor"}
 
 
 def test_opixray_a_scan_without_lines_is_clean_and_one_without_a_valid_line_is_not(tmp_path: Path) -> None:
@@ -183,7 +192,7 @@ def test_eds_reads_names_in_any_case_and_under_every_alias(tmp_path: Path) -> No
     assert [box.label for box in scan.boxes] == [
         *("smallelectronicequipment", "smallelectronicequipment", "drinkbottle", "scissor", "laptop")
     ]
-    assert kinds(found) == {"unknown class": 1}
+    assert kinds(found) == {"unknown class": 1} and scan.looked_for == frozenset()
 
 
 def test_eds_counts_from_one_and_names_the_domain_as_scanner(tmp_path: Path) -> None:
@@ -275,10 +284,28 @@ def test_sixray_other_values_and_headers_are_findings(tmp_path: Path) -> None:
 
 def test_sixray_a_box_that_the_lists_deny_is_noted(tmp_path: Path) -> None:
     sixray.build(tmp_path)
-    put(tmp_path / "Annotation/P00003.xml", voc("P00003.jpg", 64, 48, ("Pliers", 1, 1, 9, 9), ("Spanner", 1, 1, 9, 9)))
+    put(tmp_path / "Annotation/P00003.xml", voc("P00003.jpg", 64, 48, ("Pliers", 1, 1, 9, 9), ("Spoon", 1, 1, 9, 9)))
     found = ADAPTERS["sixray"].read(tmp_path)
     assert kinds(found) == {"class not evaluated": 1, "list contradicts box": 1, "unknown class": 1}
-    assert scan_of(found, "P00003").present == {"Wrench"}
+    scan = scan_of(found, "P00003")
+    assert (scan.present, scan.looked_for) == ({"Wrench"}, frozenset())
+
+
+def test_sixray_reads_names_in_any_case_and_under_other_words(tmp_path: Path) -> None:
+    sixray.build(tmp_path)
+    boxes = [(name, 1, 1, 9, 9) for name in ("GUN", "Spanner", "scissor")]
+    put(tmp_path / "Annotation/P00003.xml", voc("P00003.jpg", 64, 48, *boxes))
+    found = ADAPTERS["sixray"].read(tmp_path)
+    scan = scan_of(found, "P00003")
+    assert [box.label for box in scan.boxes] == ["Gun", "Wrench", "Scissors"] and "unknown class" not in kinds(found)
+    assert (scan.present, scan.looked_for) == (frozenset(), None)
+
+
+def test_sixray_a_negative_with_boxes_that_cannot_be_read_is_not_clean(tmp_path: Path) -> None:
+    draw(tmp_path / "JPEGImage/N0000001.jpg", 64, 48)
+    for content in (voc("N0000001.jpg", 64, 48, ("Gun", 9, 9, 1, 1)), "<annotation><object>"):
+        put(tmp_path / "Annotation/N0000001.xml", content)
+        assert scan_of(ADAPTERS["sixray"].read(tmp_path), "N0000001").looked_for == frozenset()
 
 
 def test_sixray_a_positive_of_which_nothing_is_known_is_not_clean(tmp_path: Path) -> None:
@@ -323,7 +350,9 @@ def test_gdxray_nine_columns_are_corners_and_three_a_point(tmp_path: Path) -> No
     found = ADAPTERS["gdxray"].read(tmp_path)
     box = scan_of(found, "B0047_0002").boxes[0]
     assert box.box_xyxy == (9, 4, 30, 20) and box.polygons == ((9.5, 4.5, 29.5, 4.5, 29.5, 19.5, 9.5, 19.5),)
-    assert scan_of(found, "B0048_0001").boxes == () and kinds(found)["point"] == 1
+    point, clean = scan_of(found, "B0048_0001"), scan_of(found, "B0048_0002")
+    assert point.boxes == () and kinds(found)["point"] == 1
+    assert (point.looked_for, clean.looked_for) == (frozenset(), {"razor_blade"})
 
 
 def test_gdxray_exchanged_corners_of_b0031_are_put_right_and_noted_elsewhere(tmp_path: Path) -> None:
@@ -357,6 +386,10 @@ def test_gdxray_a_bad_row_is_one_finding(line: str, tmp_path: Path) -> None:
     put(tmp_path / "Baggages/B0046/ground_truth.txt", f"{line}\n2 1 2 3 4\n")
     found = ADAPTERS["gdxray"].read(tmp_path)
     assert (kinds(found) - before).total() == 1 and len(scan_of(found, "B0046_0002").boxes) == 1
+    read = line == "7 1 2 3 4"
+    assert scan_of(found, "B0046_0001").looked_for == ({"handgun"} if read else frozenset())
+    # Where not even the frame can be read, it may have been any.
+    assert scan_of(found, "B0046_0002").looked_for == (frozenset() if line[0] in "nx" else {"handgun"})
 
 
 def test_gdxray_matlab_files_of_other_things_and_bombs_are_refused(tmp_path: Path) -> None:
@@ -493,7 +526,7 @@ def test_is2ai_bad_rows_are_findings(tmp_path: Path) -> None:
     is2ai.write_table(tmp_path / "annotations.json.gz", rows)
     found = ADAPTERS["is2ai"].read(tmp_path)
     assert kinds(found) == {"malformed box": 6, "unknown id": 1, "malformed entry": 1}
-    assert len(scan_of(found, "1").boxes) == 1 and scan_of(found, "1").looked_for == {"toys"}
+    assert len(scan_of(found, "1").boxes) == 1 and scan_of(found, "1").looked_for == frozenset()
 
 
 def test_is2ai_paths_stay_in_the_folder(tmp_path: Path) -> None:

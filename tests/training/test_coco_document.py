@@ -14,14 +14,8 @@ from detector.errors import SettingsInvalid
 from tests.training.dataset_fixtures.coco_files import coco, put_coco
 from tests.training.dataset_fixtures.drawing import draw, put
 from training.datasets.annotated_set import SourceSet
-from training.datasets.coco_document import (
-    CocoPart,
-    announces,
-    category_names,
-    first_image,
-    looks_like_coco,
-    read_parts,
-)
+from training.datasets.coco_document import CocoPart, read_parts
+from training.datasets.coco_head import announces, category_names, first_image, looks_like_coco
 from training.datasets.indexed_folder import IndexedFolder, plain_path
 
 _PART = CocoPart("annotations/train.json", ("train",), "train")
@@ -86,6 +80,16 @@ def test_a_bad_box_is_one_finding_and_its_label_stays_known(tmp_path: Path, bbox
     first, second = found.scans
     assert first.present == {"gun"} and first.looked_for == {"knife"}
     assert second.present == frozenset() and second.looked_for is None
+
+
+@pytest.mark.parametrize("change", [{"category_id": 9}, {"category_id": None}, {"category_id": 1}])
+def test_a_scan_with_an_item_that_has_no_class_is_clean_of_nothing(tmp_path: Path, change: dict[str, Any]) -> None:
+    changed = document()
+    changed["annotations"][0] |= change
+    changed["categories"].append({"id": 1, "name": "drill"})
+    first, second = read(tmp_path, changed).scans
+    assert [box.label for box in first.boxes] == ["knife"]
+    assert (first.looked_for, first.present) == (frozenset(), frozenset()) and second.looked_for is None
 
 
 def test_a_box_beside_the_refused_one_keeps_its_label_looked_for(tmp_path: Path) -> None:

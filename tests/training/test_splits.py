@@ -92,6 +92,27 @@ def test_val_is_cut_out_of_train_only_where_there_is_none() -> None:
     assert Counter(plan_splits(without, [], share=0.0, seed=0).splits)["val"] == 0
 
 
+def test_an_official_val_or_test_takes_no_scan_that_is_in_no_list() -> None:
+    unlisted = scans(60, groups=60)
+    for official, expected in {
+        "test": {"train", "val"},
+        "val": {"train", "test"},
+        "train": {"train", "val", "test"},
+    }.items():
+        listed = Candidate("a/listed", "a", official, "listed")
+        plan = plan_splits([*unlisted, listed], [], share=0.2, seed=0)
+        assert set(plan.splits[:60]) == expected, official
+    both = [Candidate(f"a/{split}", "a", split, split) for split in ("train", "val", "test")]
+    assert set(plan_splits([*unlisted, *both], [], share=0.2, seed=0).splits[:60]) == {"train"}
+
+
+def test_an_unlisted_scan_like_an_official_test_scan_is_left_out_and_reported() -> None:
+    candidates = [Candidate("a/1", "a", "test", "1"), Candidate("a/2", "a", "", "2"), Candidate("a/3", "a", "", "3")]
+    plan = plan_splits(candidates, [(0, 1)], share=0.1, seed=0)
+    assert plan.splits == ("test", "", "train")
+    assert [finding.kind for finding in plan.findings] == ["scan like an official one"]
+
+
 def test_a_train_scan_like_a_test_scan_stays_and_is_reported() -> None:
     candidates = [
         Candidate("a/1", "a", "train", "1"),

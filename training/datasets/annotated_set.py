@@ -42,8 +42,9 @@ class SourceScan:
     path: below the set's root, with forward slashes. split: the source's own, "" where it has none. boxes: () for a
     scan without items. group: views of one bag, frames of one object: they share it and may never be in two splits.
     width, height: pixels, as the annotation says; 0 where it does not. looked_for: labels that the annotators looked
-    for in this scan; None for all labels of the set. present: labels known to be in the scan without a box (image-level
-    lists). subset: official part (easy, OL1, ...). scanner: domain or machine.
+    for in this scan; None for all labels of the set; empty too where an item is in it of which nobody can tell what it
+    is. present: labels known to be in the scan without a box (image-level lists). subset: official part (easy, OL1,
+    ...). scanner: domain or machine.
     """
 
     path: str

@@ -15,6 +15,10 @@ from training.datasets.annotated_set import Corners, SourceScan
 
 Outline = tuple[float, ...]
 
+#: Stands in a scan's `present` for an item of which nobody can tell what it is, until `leave_out_unboxed` sees to it.
+#: No label is spelt like it, and no set that an adapter gives holds it.
+UNNAMED = ""
+
 
 class Unusable(ValueError):
     """A value that cannot be taken. kind: a Finding's."""
@@ -123,12 +127,21 @@ def flat(outline_points: Iterable[tuple[float, float]]) -> Outline:
     return tuple(value for point in outline_points for value in point)
 
 
+def labels_met(scans: Iterable[SourceScan]) -> tuple[str, ...]:
+    """Labels of the boxes and of what is there without one, in alphabetical order."""
+    met = {label for scan in scans for label in {*scan.present, *(box.label for box in scan.boxes)}}
+    return tuple(sorted(met - {UNNAMED}))
+
+
 def leave_out_unboxed(scan: SourceScan, labels: Iterable[str]) -> SourceScan:
     """The same scan, its `looked_for` without labels that are in it but not boxed.
 
     An item that is there without a box would teach the network to miss it. A label with boxes beside the missing one
-    stays: its boxes are worth more. labels: all of the set, for a scan that looked for all.
+    stays: its boxes are worth more. One that is UNNAMED may be of any label: the scan is clean of none, though its
+    boxes count. labels: all of the set, for a scan that looked for all.
     """
+    if UNNAMED in scan.present:
+        return replace(scan, looked_for=frozenset(), present=scan.present - {UNNAMED})
     unboxed = scan.present - {box.label for box in scan.boxes}
     if not unboxed:
         return scan

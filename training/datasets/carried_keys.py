@@ -14,7 +14,7 @@ from typing import Any
 
 from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import SourceScan, SourceSet
-from training.datasets.annotation_values import is_label, is_word
+from training.datasets.annotation_values import UNNAMED, is_label, is_word
 from training.datasets.source_folder import SourceFolder, common_group
 
 LABELS = "labels.txt"
@@ -52,7 +52,7 @@ def all_labels(folder: SourceFolder, scans: list[SourceScan]) -> tuple[str, ...]
     """Labels of `labels.txt` in its order, then those met in the scans."""
     listed = [label for label in folder.lines(LABELS) if label not in _NO_LABELS]
     met = (label for scan in scans for label in (*(box.label for box in scan.boxes), *sorted(scan.present)))
-    return tuple(dict.fromkeys((*listed, *met)))
+    return tuple(label for label in dict.fromkeys((*listed, *met)) if label != UNNAMED)
 
 
 def refuse_unwritable(source: SourceSet, format_name: str, listed: bool = False) -> None:

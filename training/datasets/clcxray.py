@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from training.datasets.annotated_set import Adapter, Published, SourceSet
-from training.datasets.coco_document import CocoPart, announces, read_parts
+from training.datasets.coco_document import CocoPart, read_parts
+from training.datasets.coco_head import announces
 from training.datasets.indexed_folder import IndexedFolder
 
 #: To recognise the set by, never to name boxes by.

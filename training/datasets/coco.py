@@ -25,7 +25,8 @@ from training.datasets import clcxray, iedxray, ldxray, pidray, pixray, roboflow
 from training.datasets.annotated_set import Adapter, SourceBox, SourceScan, SourceSet
 from training.datasets.annotation_values import pairs
 from training.datasets.carried_keys import every_label, refuse_unwritable
-from training.datasets.coco_document import CocoPart, Entry, Names, looks_like_coco, read_parts, take_own_keys
+from training.datasets.coco_document import CocoPart, Entry, Names, read_parts, take_own_keys
+from training.datasets.coco_head import looks_like_coco
 from training.datasets.exchange import into_new_folder, place_scans
 from training.datasets.indexed_folder import IndexedFolder
 from training.datasets.scan_size import scan_size

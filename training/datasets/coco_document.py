@@ -5,22 +5,21 @@
 
 Class names come from `categories` of the same file and from nowhere else. What is refused leaves one finding: an
 annotation of an unknown image or class, a box that is inverted, not finite or of the wrong type. The label of a refused
-box stays in the scan's `present`, since the item is there. Annotations that are only captions are passed over.
+box stays in the scan's `present`, since the item is there; without a class it may be anything, and the scan is clean of
+nothing. Annotations that are only captions are passed over.
 """
 
 from __future__ import annotations
 
-import mmap
-import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import SourceBox, SourceScan, SourceSet
 from training.datasets.annotation_values import (
+    UNNAMED,
     Outline,
     Unusable,
     corners_from_xywh,
@@ -30,14 +29,12 @@ from training.datasets.annotation_values import (
     outline,
     side,
 )
-from training.datasets.indexed_folder import IndexedFolder, head
+from training.datasets.indexed_folder import IndexedFolder
 
 Id = int | str
 Entry = Mapping[str, Any]
 #: Label of each category id.
 Names = Mapping[Id, str]
-_LOOKED_AT_BYTES = 1 << 16
-_NAME = re.compile(rb'"name"\s*:\s*"([^"\\]*)"')
 
 
 @dataclass(frozen=True)
@@ -91,46 +88,6 @@ def read_parts(
     scans = [scan for contents in read for scan in _scans(folder, contents, labels, adjust)]
     _note_scans_without_entry(folder, parts, {path for contents in read for path, _ in contents.images.values()})
     return SourceSet(source, folder.root, labels, tuple(scans), tuple(folder.findings))
-
-
-def category_names(path: Path) -> set[str]:
-    """Class names that a COCO file announces, found by a search for its `categories` without parsing the file."""
-    if not head(path).startswith(b"{"):
-        return set()
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        start = content.find(b'"categories"')
-        found = content[start : start + _LOOKED_AT_BYTES] if start >= 0 else b""
-    return {name.decode("utf-8", "replace") for name in _NAME.findall(found)}
-
-
-def announces(path: Path, labels: Collection[str]) -> bool:
-    """Whether a COCO file has half of a set's class names or more, whatever their case and punctuation."""
-    plain = {_plain(name) for name in category_names(path)}
-    return 2 * sum(_plain(label) in plain for label in labels) >= len(labels)
-
-
-def _plain(name: str) -> str:
-    return "".join(character for character in name.casefold() if character.isalnum())
-
-
-def first_image(path: Path) -> bytes:
-    """The text of a COCO file's first image entry; b"" where there is none."""
-    if not head(path).startswith(b"{"):
-        return b""
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        start = content.find(b'"images"')
-        found = content[start : start + _LOOKED_AT_BYTES] if start >= 0 else b""
-    return found[found.find(b"{") :].partition(b"}")[0] if b"{" in found else b""
-
-
-def looks_like_coco(path: Path) -> bool:
-    """Whether a JSON file, perhaps a half-written one, has images and what is in them, without parsing it."""
-    if not head(path).startswith(b"{"):
-        return False
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.find(b'"images"') >= 0 and any(
-            content.find(key) >= 0 for key in (b'"annotations"', b'"categories"')
-        )
 
 
 def _read(folder: IndexedFolder, part: CocoPart) -> _Contents | None:
@@ -260,6 +217,7 @@ def _take_annotation(folder: IndexedFolder, contents: _Contents, entry: Entry, s
         return
     if category is None or category not in contents.names:
         folder.error("unknown class", subject, f"category_id {entry.get('category_id')!r:.40} is not in categories")
+        contents.unboxed[image].add(UNNAMED)
         return
     label = contents.names[category]
     try:
@@ -310,8 +268,8 @@ def _scans(
             group=path,
             width=_side(folder, entry, "width", path),
             height=_side(folder, entry, "height", path),
-            looked_for=looked_for if contents.annotated else frozenset(),
-            present=frozenset(contents.unboxed.get(identity, ())),
+            looked_for=looked_for,
+            present=frozenset(contents.unboxed.get(identity, ()) if contents.annotated else {UNNAMED}),
             subset=contents.part.subset,
         )
         scan = adjust(scan, entry, contents.names, folder) if adjust else scan

@@ -60,10 +60,12 @@ class AnnotatedScan:
 
 @dataclass(frozen=True)
 class CocoIndex:
-    """The scans of one split, under one list of class names."""
+    """The scans of one split, under one list of class names. kept_out: names of scans of that split that a recipe
+    leaves out."""
 
     class_names: tuple[str, ...]
     scans: tuple[AnnotatedScan, ...]
+    kept_out: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.scans)

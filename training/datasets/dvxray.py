@@ -18,7 +18,14 @@ from typing import Any
 
 from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Adapter, Published, SourceBox, SourceScan, SourceSet
-from training.datasets.annotation_values import Unusable, corners_from_xyxy, is_label, leave_out_unboxed
+from training.datasets.annotation_values import (
+    UNNAMED,
+    Unusable,
+    corners_from_xyxy,
+    is_label,
+    labels_met,
+    leave_out_unboxed,
+)
 from training.datasets.indexed_folder import MAX_SCAN_BYTES, IndexedFolder, has_key, head
 from training.datasets.source_folder import first_files, stem_of
 
@@ -39,7 +46,7 @@ def _read(root: Path) -> SourceSet:
     if not scans:
         raise SettingsInvalid(f"no pairs of views with annotations in {root}", remedy=f"it should hold {_FOLDERS[0]}/")
     _note_scans_without_annotation(folder, {path.removesuffix(".json") for path in bags})
-    labels = tuple(sorted({label for scan in scans for label in {*scan.present, *(box.label for box in scan.boxes)}}))
+    labels = labels_met(scans)
     return SourceSet(
         "dvxray", root, labels, tuple(leave_out_unboxed(scan, labels) for scan in scans), tuple(folder.findings)
     )
@@ -69,6 +76,7 @@ def _view(folder: IndexedFolder, path: str, scan: str, view: str, objects: list[
         label = item.get("label") if isinstance(item, dict) else None
         if not is_label(label):
             folder.error("malformed annotation", subject, "an object needs a label")
+            present.add(UNNAMED)
             continue
         corners = item.get(f"{view.lower()}_bb")
         try:

@@ -97,7 +97,8 @@ def _read_scan(folder: SourceFolder, domain: str, picture: str, annotation: str)
         return None
     boxes = [_known(folder, box, annotation) for box in found.boxes]
     kept = tuple(box for box in boxes if box is not None)
-    looked_for = frozenset(box.label for box in kept) if found.faults else None
+    # What cannot be read or named may be of any class, also of one that has boxes.
+    looked_for = frozenset[str]() if found.faults or None in boxes else None
     size = found.width, found.height
     return SourceScan(picture, "", kept, picture, *size, looked_for, subset=domain, scanner=domain)
 

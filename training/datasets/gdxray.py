@@ -72,22 +72,38 @@ def _read_series(folder: SourceFolder, series: str) -> list[SourceScan]:
     label = LABEL_OF_SERIES.get(name, OTHER_LABEL)
     rows = _rows(folder, series)
     boxes: dict[int, list[SourceBox]] = defaultdict(list)
+    unboxed: set[int | None] = set()
     for number, row in enumerate(rows or (), 1):
         try:
             frame, box = _box(folder, row, name, label)
         except ValueError as error:
             folder.error("malformed box", f"{series}: row {number}", str(error))
+            unboxed.add(_frame_of(row))
             continue
         if box is not None:
             boxes[frame].append(box)
+        else:
+            unboxed.add(frame)
     frames = {int(match[2]): path for path in folder.pictures(series) if (match := _frame(path))}
     for frame in sorted(boxes.keys() - frames.keys()):
         folder.error("missing file", f"{series}: frame {frame}", f"it has {len(boxes[frame])} boxes and no picture")
-    looked_for = frozenset({label} if rows is not None else ())
+    # A row of which not even the frame can be read may be about any frame of the series.
+    clean = frozenset({label} if rows is not None and None not in unboxed else ())
     return [
-        SourceScan(path, "", tuple(boxes.get(frame, ())), name, looked_for=looked_for, subset=name)
+        SourceScan(
+            path,
+            "",
+            tuple(boxes.get(frame, ())),
+            name,
+            looked_for=frozenset() if frame in unboxed else clean,
+            subset=name,
+        )
         for frame, path in frames.items()
     ]
+
+
+def _frame_of(row: list[float]) -> int | None:
+    return round(row[0]) if row and math.isfinite(row[0]) else None
 
 
 def _frame(path: str) -> re.Match[str] | None:
@@ -107,13 +123,16 @@ def _text_rows(folder: SourceFolder, path: str) -> list[list[float]] | None:
     text = folder.text(path)
     if text is None:
         return None
-    rows = []
-    for number, line in enumerate(text.splitlines(), 1):
-        try:
-            rows += [[float(value) for value in line.replace(",", " ").split()]] if line.strip() else []
-        except ValueError as error:
-            folder.error("malformed line", f"{path}:{number}", str(error))
-    return rows
+    lines = [line.replace(",", " ").split() for line in text.splitlines() if line.strip()]
+    return [[_number(value) for value in line] for line in lines]
+
+
+def _number(text: str) -> float:
+    """NaN for what is no number: the row is refused, and its frame known where that can be read."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _mat_rows(folder: SourceFolder, path: str) -> list[list[float]] | None:

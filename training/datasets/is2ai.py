@@ -133,7 +133,8 @@ def _read_scan(folder: SourceFolder, row: _Row, rows: list[_Row]) -> SourceScan:
         except ValueError as error:
             folder.error("malformed box", f"{_ANNOTATIONS}: bbox_id {each.get('bbox_id')}", str(error))
     path = str(row["filepath"])
-    looked_for = None if len(boxes) == len(rows) else frozenset(box.label for box in boxes)
+    # A row that cannot be read may be about any goods, also about such as have boxes.
+    looked_for = None if len(boxes) == len(rows) else frozenset[str]()
     return SourceScan(path, "", tuple(boxes), str(row.get("md5") or path), *size, looked_for)
 
 

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from training.datasets.annotated_set import Corners, SourceBox
 from training.datasets.annotation_values import (
+    UNNAMED,
     Outline,
     Unusable,
     bounds,
@@ -26,7 +27,9 @@ from training.datasets.indexed_folder import IndexedFolder, is_scan, plain_path
 Result = Mapping[str, Any]
 _KINDS = ("rectanglelabels", "polygonlabels")
 #: What is said of a region or of the whole scan and is no outline.
-_NO_REGIONS = ("choices", "textarea", "number", "rating", "relation", "labels", "taxonomy", "pairwise", "datetime")
+_NO_REGIONS = ("choices", "textarea", "number", "rating", "relation", "taxonomy", "pairwise", "datetime")
+#: Keys by which JSON-MIN's regions tell where they are, and its remarks on regions what they say.
+_PLACED, _REMARKS = ("x", "points", "rle"), (*_NO_REGIONS, "text")
 #: An upload is named `<8 hex digits>-<name>`.
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-")
 #: Choice of a region that marks an item as neither a hit nor a false alarm.
@@ -53,21 +56,30 @@ def results_of(folder: IndexedFolder, task: Result, subject: str) -> list[Result
 
 
 def _objects(folder: IndexedFolder, results: list[Any], subject: str) -> list[Result]:
+    """The results, with an empty one in place of each that is none: it may have been any item."""
     for result in (result for result in results if not isinstance(result, dict)):
         folder.error("malformed annotation", subject, f"{result!r:.60} is no region")
-    return [result for result in results if isinstance(result, dict)]
+    return [result if isinstance(result, dict) else {} for result in results]
 
 
 def _minimal(task: Result) -> list[Result]:
-    """JSON-MIN's regions, each under its tool's name, as results. A region is its value with the scan's size in it."""
-    regions = [region for value in task.values() if isinstance(value, list) for region in value]
+    """JSON-MIN's regions, each under its tool's name, as results. A region is its value with the scan's size in it.
+
+    The tool is known by the key of its labels; a region without labels is a result without a type.
+    """
+    values = [value for values in task.values() if isinstance(values, list) for value in values]
     return [
-        {"type": kind, "value": region, **{key: region.get(key) for key in ("original_width", "original_height")}}
-        for region in regions
-        if isinstance(region, dict)
-        for kind in _KINDS
-        if kind in region
+        {"type": kind, "value": value, **{key: value.get(key) for key in ("original_width", "original_height")}}
+        for value in values
+        if isinstance(value, dict)
+        for kind in _minimal_kinds(value)
     ]
+
+
+def _minimal_kinds(value: Result) -> list[str | None]:
+    kinds: list[str | None] = [key for key in value if isinstance(key, str) and key.endswith("labels")]
+    unlabelled = any(key in value for key in _PLACED) and not any(key in value for key in _REMARKS)
+    return kinds or ([None] if unlabelled else [])
 
 
 def scan_of(folder: IndexedFolder, task: Result, subject: str) -> str | None:
@@ -127,13 +139,17 @@ def read_regions(
 ) -> tuple[tuple[SourceBox, ...], frozenset[str]]:
     """Boxes of the regions, and the labels of those that had to be left out, each with a Finding.
 
-    size: of the scan, for regions that do not say it.
+    UNNAMED is among these for a region without a label. size: of the scan, for regions that do not say it.
     """
     choices, (roots, outlines) = _choices(results), _family(results)
     boxes: list[SourceBox] = []
     left_out: set[str] = set()
     for index, result in enumerate(roots, 1):
         labels = _labels(result)
+        if not labels:
+            left_out.add(UNNAMED)
+        if not result:
+            continue
         where = f"{subject}: region {index} ({', '.join(labels)})"
         identity = str(result.get("id"))
         try:

@@ -69,10 +69,8 @@ def _read_scan(folder: IndexedFolder, path: str) -> SourceScan | None:
         return None
     boxes, left_out = read_shapes(folder, document, path)
     width, height = stated_size(folder, document, path)
-    # A document that cannot be read as shapes says nothing: its scan is not clean.
-    looked_for = None if isinstance(document.get("shapes"), list) else frozenset[str]()
     split = _SPLITS.get(scan.partition("/")[0], "")
-    found = SourceScan(scan, split, boxes, common_group(scan), width, height, looked_for, left_out)
+    found = SourceScan(scan, split, boxes, common_group(scan), width, height, None, left_out)
     return take_carried(found, document)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.datasets.annotated_set import Corners, SourceBox
-from training.datasets.annotation_values import Outline, Unusable, bounds, flat, is_label, pairs, points, side
+from training.datasets.annotation_values import UNNAMED, Outline, Unusable, bounds, flat, is_label, pairs, points, side
 from training.datasets.source_folder import SourceFolder
 
 #: Flags of a shape by which tools mark an item that is neither a hit nor a false alarm.
@@ -33,17 +33,21 @@ class Shape:
 
 
 def read_shapes(folder: SourceFolder, document: Any, path: str) -> tuple[tuple[SourceBox, ...], frozenset[str]]:
-    """The boxes of one document, and the labels of shapes that had to be left out, each with a Finding."""
+    """The boxes of one document, and the labels of shapes that had to be left out, each with a Finding.
+
+    UNNAMED is among these for a shape without a label, and where the shapes themselves cannot be read.
+    """
     entries = document.get("shapes") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         folder.error("malformed annotation", path, "shapes is missing or no list")
-        return (), frozenset()
+        return (), frozenset({UNNAMED})
     shapes: list[Shape] = []
     left_out: set[str] = set()
     for number, entry in enumerate(entries, 1):
         label = entry.get("label") if isinstance(entry, dict) else None
         if not is_label(label):
             folder.error("malformed annotation", f"{path}: shape {number}", "a shape needs a label")
+            left_out.add(UNNAMED)
             continue
         try:
             shapes.append(_shape(label, entry))

@@ -89,7 +89,8 @@ def _read_split(folder: SourceFolder, base: str, split: str, names: Mapping[int,
 
 def _read_scan(folder: SourceFolder, picture: str, annotation: str, split: str, names: Mapping[int, str]) -> SourceScan:
     boxes, (width, height), complete = read_labels(folder, annotation, picture, names)
-    looked_for = None if complete else frozenset(box.label for box in boxes)
+    # A line that cannot be read may be about any class, also about one that has boxes.
+    looked_for = None if complete else frozenset[str]()
     name = _NAME.match(stem_of(picture))
     group, machine = (f"{name['machine']}_{name['bag']}", name["machine"]) if name else (picture, "")
     return SourceScan(picture, split, boxes, group, width, height, looked_for, scanner=machine)

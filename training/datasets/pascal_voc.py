@@ -167,7 +167,8 @@ def _read_scan(folder: SourceFolder, path: str, pictures: _Pictures, splits: Map
         return None
     inside = posixpath.splitext(path)[0].partition(f"{_XML}/")[2] if _XML in path.split("/") else stem_of(path)
     split = splits.get(inside, splits.get(stem_of(path), _SPLIT_FOLDERS.get(path.split("/")[0], "")))
-    looked_for = frozenset(box.label for box in found.boxes) if found.faults else None
+    # What cannot be read may be of any class, also of one that has boxes: the scan is clean of none.
+    looked_for = frozenset[str]() if found.faults else None
     return SourceScan(picture, split, found.boxes, common_group(picture), found.width, found.height, looked_for)
 
 

@@ -14,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from training.datasets.annotated_set import Adapter, Published, SourceScan, SourceSet
-from training.datasets.coco_document import CocoPart, Entry, Names, announces, read_parts
+from training.datasets.coco_document import CocoPart, Entry, Names, read_parts
+from training.datasets.coco_head import announces
 from training.datasets.indexed_folder import IndexedFolder
 
 #: The authors' names at ids 1..12 (mmdet/datasets/coco.py of version 1): to compare with, never to name boxes by.

@@ -14,7 +14,17 @@ from typing import Any
 
 from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Adapter, Published, SourceBox, SourceScan, SourceSet
-from training.datasets.annotation_values import Unusable, bounds, flat, is_label, leave_out_unboxed, points, side
+from training.datasets.annotation_values import (
+    UNNAMED,
+    Unusable,
+    bounds,
+    flat,
+    is_label,
+    labels_met,
+    leave_out_unboxed,
+    points,
+    side,
+)
 from training.datasets.coco_document import CocoPart, read_parts
 from training.datasets.indexed_folder import MAX_SCAN_BYTES, IndexedFolder, has_key, head, nearby_json
 from training.datasets.source_folder import stem_of
@@ -47,7 +57,7 @@ def _read(root: Path) -> SourceSet:
     stems = {path.removesuffix(".json") for path in paths}
     extra = [path for path in folder.pictures("") if path.rpartition(".")[0] not in stems]
     folder.warning_together("missing annotation", extra, "no JSON beside the scan; left out")
-    labels = tuple(sorted({label for scan in scans for label in {*scan.present, *(box.label for box in scan.boxes)}}))
+    labels = labels_met(scans)
     kept = tuple(leave_out_unboxed(scan, labels) for scan in scans)
     return SourceSet("pixray", root, labels, kept, tuple(folder.findings))
 
@@ -90,6 +100,7 @@ def _boxes(folder: IndexedFolder, path: str, objects: list[Any]) -> tuple[tuple[
         label = item.get("label") if isinstance(item, dict) else None
         if not is_label(label):
             folder.error("malformed annotation", f"{path}: object {number}", "an object needs a label")
+            left_out.add(UNNAMED)
             continue
         try:
             corners = points(item.get("polygon"), "malformed polygon")

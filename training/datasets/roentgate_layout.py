@@ -14,7 +14,8 @@ from pathlib import Path
 from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Adapter, SourceScan, SourceSet
 from training.datasets.annotation_values import is_label
-from training.datasets.coco_document import CocoPart, Entry, Names, first_image, known_labels, read_parts, take_own_keys
+from training.datasets.coco_document import CocoPart, Entry, Names, known_labels, read_parts, take_own_keys
+from training.datasets.coco_head import first_image
 from training.datasets.indexed_folder import IndexedFolder
 from training.datasets.source_folder import first_files, stem_of
 

@@ -6,7 +6,7 @@
 
 The lists say what is in a scan; boxes say where, for the scans that have them. A label that a list gives and no box
 bears out is `present`. The lists overlap: a scan's subset names all that it is in, "SIXray10+SIXray100". Some files
-hold Hammer, which the lists and the authors' evaluation leave out: its boxes are kept.
+hold Hammer, which the lists and the authors' evaluation leave out: its boxes are kept. Names are taken in any case.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import csv
 import io
 import posixpath
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from detector.errors import SettingsInvalid
@@ -25,6 +25,13 @@ from training.datasets.voc_xml import read_voc
 
 LISTED_LABELS = ("Gun", "Knife", "Wrench", "Pliers", "Scissors")
 LABELS = (*LISTED_LABELS, "Hammer")
+#: Names as boxes have them, in lower case -> the class.
+_CLASSES = {label.lower(): label for label in LABELS} | {
+    "pistol": "Gun",
+    "spanner": "Wrench",
+    "plier": "Pliers",
+    "scissor": "Scissors",
+}
 _SUBSET = re.compile(r"(?<!\d)(1000|100|10)(?!\d)")
 _NAME = re.compile(r"(P\d{5}|N\d{7})$")
 #: Folders of scans and of boxes, as the archives unpack.
@@ -144,22 +151,27 @@ def _read_scan(folder: SourceFolder, path: str, listed: _Listed | None, annotati
     for label in sorted(boxed & set(LISTED_LABELS) - present) if listed else ():
         folder.warning("list contradicts box", annotation or path, f"a box of {label}, which the lists say is absent")
     size = (found.width, found.height) if found else (0, 0)
-    looked_for = _looked_for(path, listed is not None, found is not None and not found.faults, boxed)
+    if found:
+        # An item that cannot be read or named may be of any class, also of one that has boxes or that no list gives.
+        looked_for = None if len(boxes) == len(found.boxes) and not found.faults else frozenset[str]()
+    else:
+        looked_for = _looked_for_without_boxes(path, listed is not None, annotation is not None)
     return SourceScan(path, split, boxes, path, *size, looked_for, present - boxed, subset)
 
 
-def _looked_for(path: str, listed: bool, boxes_complete: bool, boxed: frozenset[str]) -> frozenset[str] | None:
-    """None for a scan whose boxes are whole, and for one that by its name holds nothing."""
-    if boxes_complete or posixpath.basename(path).startswith("N"):
+def _looked_for_without_boxes(path: str, listed: bool, annotated: bool) -> frozenset[str] | None:
+    """None for a scan that by its name holds nothing; annotated: there is a file of boxes, which cannot be read."""
+    if posixpath.basename(path).startswith("N") and not annotated:
         return None
-    return boxed | set(LISTED_LABELS) if listed else boxed
+    return frozenset(LISTED_LABELS if listed else ())
 
 
 def _known(folder: SourceFolder, boxes: tuple[SourceBox, ...], annotation: str) -> tuple[SourceBox, ...]:
     for box in boxes:
-        if box.label not in LABELS:
+        if box.label.lower() not in _CLASSES:
             folder.error("unknown class", annotation, f"{box.label} is none of the set's classes; the box is skipped")
-    return tuple(box for box in boxes if box.label in LABELS)
+    known = (box for box in boxes if box.label.lower() in _CLASSES)
+    return tuple(replace(box, label=_CLASSES[box.label.lower()]) for box in known)
 
 
 ADAPTER = Adapter(

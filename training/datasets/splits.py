@@ -3,9 +3,10 @@
     plan = plan_splits(candidates, pairs, share=0.1, seed=0)
 
 Scans that share a group, a digest or a picture (`pairs`) make one cluster. Each scan allows some splits: the official
-one; train or val where a set has train but no val; any where it has none. A cluster goes where all of its scans may go.
-Where the official splits themselves tear a cluster apart they are kept and it is reported; a scan without a split of
-its own that could then go nowhere without leaking is left out.
+one; train or val where a set has train but no val; without one of its own, any but an official val or test, which hold
+what their authors put there and nothing else. A cluster goes where all of its scans may go. Where the official splits
+themselves tear a cluster apart they are kept and it is reported; a scan without a split of its own that could then go
+nowhere without leaking is left out.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ def _allowed(candidates: Sequence[Candidate], carve: bool) -> list[tuple[str, ..
 
 def _allowed_of(candidate: Candidate, official: set[str], carve: bool) -> tuple[str, ...]:
     if not candidate.split:
-        return _ALL
+        return tuple(split for split in _ALL if split == TRAIN or split not in official)
     return (TRAIN, VAL) if carve and candidate.split == TRAIN and VAL not in official else (candidate.split,)
 
 
@@ -154,6 +155,9 @@ def _torn(
     where = ", ".join(f"{count} in {split}" for split, count in sorted(inside.items()))
     names = ", ".join(sorted(candidates[position].key for position in members)[:4])
     also = f"; {left_out} without a split are left out" if left_out else ""
+    if len(inside) == 1:
+        message = f"they show what an official split holds: {where}{also}"
+        return Finding(Severity.WARNING, "scan like an official one", names, message)
     message = f"official splits share what belongs together: {where}{also}"
     return Finding(Severity.WARNING, "leak between official splits", names, message)
 

@@ -2,19 +2,21 @@
 
 Rules as the authors' own loaders have them (github.com/OPIXray-author/OPIXray, DOAM/data/OPIXray.py; wytbwytb/WEN,
 fsdet/data/datasets/rfs.py): the class is the second column, a line of an unknown class is skipped, a box that begins
-right of the scan is skipped, other corners are clamped to it. Each such line is a Finding here.
+right of the scan is skipped, other corners are clamped to it. Each such line is a Finding here, and its item is not
+forgotten: a scan is not clean of what is in it without a box.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detector.errors import SettingsInvalid
 from detector.readers import SCAN_SUFFIXES
 from training.datasets.annotated_set import Corners, SourceBox, SourceScan, SourceSet
+from training.datasets.annotation_values import UNNAMED, leave_out_unboxed
 from training.datasets.scan_size import scan_size
 from training.datasets.source_folder import (
     SourceFolder,
@@ -128,23 +130,28 @@ def _read_scan(
     lines = [line.split() for line in text.splitlines() if line.strip()]
     size = scan_size(folder, picture) if lines else None
     boxes: list[SourceBox] = []
-    complete = True
+    unboxed: set[str] = set()
     for number, columns in enumerate(lines, 1):
         try:
-            boxes += _read_line(folder, columns, layout, size, annotation)
+            label, corners = _read_line(folder, columns, layout, size, annotation)
         except ValueError as error:
             folder.error("malformed box", f"{annotation}:{number}", str(error))
-            complete = False
-    width, height = size or (0, 0)
-    # A line that cannot be read may be about any class: none can be said to be absent.
-    looked_for = None if complete else frozenset(box.label for box in boxes)
-    return SourceScan(picture, layout.split, tuple(boxes), picture, width, height, looked_for, subset=subset)
+            label, corners = UNNAMED, None
+        if corners is None:
+            unboxed.add(label)
+        else:
+            boxes.append(SourceBox(label, corners, attributes={"rate": columns[-1]} if layout.rate else {}))
+    scan = SourceScan(picture, layout.split, tuple(boxes), picture, *(size or (0, 0)), subset=subset)
+    return leave_out_unboxed(replace(scan, present=frozenset(unboxed)), layout.labels)
 
 
 def _read_line(
     folder: SourceFolder, columns: list[str], layout: TextLayout, size: tuple[int, int] | None, annotation: str
-) -> list[SourceBox]:
-    """The line's box, if it has one. Raises ValueError for a line that cannot be read."""
+) -> tuple[str, Corners | None]:
+    """The line's label, UNNAMED for one that is not known, and its box, None where it has none that can be taken.
+
+    Raises ValueError for a line that cannot be read.
+    """
     if len(columns) < _COLUMNS + layout.rate:
         raise ValueError(f"{len(columns)} columns; {_COLUMNS + layout.rate} are needed")
     name, label = columns[:2]
@@ -154,12 +161,11 @@ def _read_line(
         folder.warning("other scan's name", annotation, f"a line names {name}; the file's own name counts")
     if label not in layout.labels:
         folder.error("unknown class", annotation, f"{label} is none of the set's classes; the line is skipped")
-        return []
+        return UNNAMED, None
     corners = _corners(columns[2:6], layout, size)
     if corners is None:
         folder.error("box outside scan", annotation, f"{' '.join(columns[1:6])} is not within {size}; it is skipped")
-        return []
-    return [SourceBox(label, corners, attributes={"rate": columns[-1]} if layout.rate else {})]
+    return label, corners
 
 
 def _corners(texts: list[str], layout: TextLayout, size: tuple[int, int] | None) -> Corners | None:

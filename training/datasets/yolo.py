@@ -191,7 +191,8 @@ def _read_scan(
     if path not in labels:
         return SourceScan(picture, split, (), common_group(picture))
     boxes, (width, height), complete = read_labels(folder, path, picture, names)
-    looked_for = None if complete else frozenset(box.label for box in boxes)
+    # A line that cannot be read may be about any class, also about one that has boxes.
+    looked_for = None if complete else frozenset[str]()
     return SourceScan(picture, split, boxes, common_group(picture), width, height, looked_for)
 
 
