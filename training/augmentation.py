@@ -56,7 +56,10 @@ class Augmentation:
         self._compose = A.Compose(steps, bbox_params=boxes)
 
     def __call__(self, image: UInt8, boxes: Boxes, class_ids: Ids, seed: int) -> tuple[UInt8, Boxes, Ids]:
-        """image: (S, S, 3) RGB. boxes: (n, 4) pixels of it. Returns the same, without the boxes that left the image."""
+        """image: (S, S, 3) RGB. boxes: (n, 4) pixels of it. class_ids: (n,), or any other whole number for each box.
+
+        Returns the same, without the boxes that left the image.
+        """
         self._compose.set_random_seed(seed)
         out: dict[str, Any] = self._compose(image=image, bboxes=boxes, class_ids=class_ids)
         kept = np.asarray(out["bboxes"], np.float32).reshape(-1, 4)

@@ -58,8 +58,13 @@ class TrainingStream(Dataset[Sample]):
             if generator.random() < self._recipe.augmentation.projection:
                 scene = self._projected(scene, number, generator)
         vary = self._plain if plain else self._varied
-        image, boxes, class_ids = vary(scene.image, scene.boxes, scene.class_ids, int(generator.integers(2**31)))
-        return image, Target(torch.from_numpy(boxes), torch.from_numpy(class_ids), torch.from_numpy(scene.annotated))
+        rows = np.arange(len(scene.class_ids))
+        image, boxes, kept = vary(scene.image, scene.boxes, rows, int(generator.integers(2**31)))
+        annotated = scene.annotated.copy()
+        # Of a box that zoom or shift cut off a rest may show: its class is no background either.
+        annotated[np.delete(scene.class_ids, kept)] = False
+        class_ids = torch.from_numpy(scene.class_ids[kept])
+        return image, Target(torch.from_numpy(boxes), class_ids, torch.from_numpy(annotated))
 
     def _read(self, number: int, generator: np.random.Generator) -> Scene:
         scan = self._index.scans[number]
@@ -67,9 +72,9 @@ class TrainingStream(Dataset[Sample]):
             scan, self._recipe.look, lambda tiles: tiles[int(generator.integers(len(tiles)))]
         )
         keep = seen & ~scan.ignore
-        # An item marked to be ignored is there: its class is no background in this tile.
+        # An item marked to be ignored, or cut off by the tile's edge, is there: its class is no background here.
         annotated = scan.annotated.copy()
-        annotated[scan.class_ids[scan.ignore & (areas(boxes) > 0)]] = False
+        annotated[scan.class_ids[~keep & (areas(boxes) > 0)]] = False
         return Scene(image, boxes[keep], scan.class_ids[keep], annotated)
 
     def _combined(self, scene: Scene, generator: np.random.Generator) -> Scene:

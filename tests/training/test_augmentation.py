@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -19,7 +20,7 @@ from training.augmentation import (
 )
 from training.augmentation_preview import SHOWN, preview_augmentations
 from training.combining import Scene, background_mixup, mosaic
-from training.datasets.coco_index import CocoIndex, read_coco
+from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
 from training.datasets.preview import read_picture
 from training.recipe import AugmentationSettings, Recipe
 from training.simulation import simulate_dataset
@@ -190,6 +191,30 @@ def test_projection_adds_items_and_leaves_what_was_looked_for(data: Path) -> Non
     counts = np.array([(len(plain[n][1].class_ids), len(projected[n][1].class_ids)) for n in range(14)])
     assert (counts[:, 1] >= counts[:, 0]).all() and (counts[:, 1] > counts[:, 0]).mean() > 0.6
     assert all((plain[n][1].annotated == projected[n][1].annotated).all() for n in range(14))
+
+
+@pytest.mark.parametrize(
+    ("tile_pixels", "variation"), [(128, {}), (1280, {"zoom": (1.8, 1.8), "shift": 0.3})], ids=["tiles", "zoom"]
+)
+def test_what_is_cut_off_is_no_background(tile_pixels: int, variation: dict[str, Any], tmp_path: Path) -> None:
+    picture = np.full((128, 300, 3), 255, np.uint8)
+    picture[40:80, 100:228] = (0, 0, 120)
+    path = tmp_path / "bag.png"
+    assert cv2.imwrite(str(path), picture)
+    box, ids = np.array([[100, 40, 228, 80]], np.float32), np.array([1], np.int64)
+    scan = AnnotatedScan(path, 300, 128, "s", box, ids, np.zeros(1, np.bool_), np.ones(3, np.bool_))
+    look = recipe(**{**OFF, **variation}).model_copy(update={"tile_pixels": tile_pixels, "steps": 20})
+    stream = TrainingStream(CocoIndex(("gun", "knife", "lighter"), (scan,)), look)
+    cut_off = 0
+    for image, target in (stream[position] for position in range(40)):
+        shown = (image.min(axis=2) < 100).sum()
+        assert target.annotated[[0, 2]].all()
+        if not len(target.class_ids) and shown > 20:
+            cut_off += 1
+            assert not target.annotated[1]
+        if len(target.class_ids):
+            assert target.annotated[1] and target.class_ids.tolist() == [1]
+    assert cut_off
 
 
 def test_the_last_steps_are_plain(data: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +21,10 @@ from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
 from training.evaluation.breakdown import by_part, by_size, scanner_of, subset_of
-from training.evaluation.calibration_error import bin_cells, d_ece, measure_calibration
+from training.evaluation.calibration_error import Judged, bin_cells, calibration_error, d_ece, measure_calibration
 from training.evaluation.error_kinds import ErrorKind, error_costs, judge_scan
 from training.evaluation.froc import froc, froc_points
-from training.evaluation.intervals import group_draws
+from training.evaluation.intervals import bootstrap_ap50, group_draws, group_numbers
 from training.evaluation.matching import match_all
 from training.evaluation.operating_curve import (
     class_curves,
@@ -207,6 +208,46 @@ def test_froc_by_hand() -> None:
     assert curve.false_alarms.tolist() == [0.0, 0.5, 0.5] and curve.found.tolist() == [0.5, 0.5, 1.0]
     points = {point.false_alarms_target: point for point in froc_points(curve)}
     assert points[0.1].found.count == 1 and points[0.5].found.count == 2 and points[0.5].found.total == 2
+
+
+def test_froc_doubts_the_threshold_that_it_chose() -> None:
+    # One false alarm among twenty scans decides the threshold, and with it whether half of the items are found.
+    clean = [scan_of(annotated=("gun",)) for _ in range(20)]
+    index = index_of(*clean, *(scan_of(("gun", BOX)) for _ in range(40)))
+    found = [found_of(("gun", 0.6 if row < 7 else 0.2, ELSEWHERE)) for row in range(20)]
+    found += [found_of(("gun", 0.9 if row < 20 else 0.4, BOX)) for row in range(40)]
+    matches = match_all(index, align(index, found))
+    draws = group_draws(group_numbers(index), 400, 0)
+    point = next(point for point in froc_points(froc(matches, draws)) if point.false_alarms_target == 0.1)
+    assert point.found.value == 0.5 and point.found.interval is not None and point.found.interval[1] > 0.95
+    bare = next(point for point in froc_points(froc(matches)) if point.false_alarms_target == 0.1)
+    assert bare.found.interval is not None and bare.found.interval[1] < 0.7
+    # A resample in which every scan is drawn once is the curve itself.
+    once = froc(matches, np.ones((1, len(index)), np.int64))
+    assert once.redrawn[0].tolist() == [point.found.value for point in froc_points(once)]
+
+
+@pytest.mark.parametrize(("score", "where", "expected"), [(0.9, BOX, 1.0), (0.9, ELSEWHERE, 0.0)])
+def test_three_boxes_prove_no_certainty(score: float, where: tuple[float, ...], expected: float) -> None:
+    index = index_of(*(scan_of(("gun", BOX)) for _ in range(3)))
+    matches = match_all(index, align(index, [found_of(("gun", score, where)) for _ in range(3)]))
+    interval = bootstrap_ap50(matches, ("gun",), group_draws(np.arange(3), 100, 0), 0).classes_AP50["gun"]
+    assert interval is not None and expected in interval
+    assert interval == pytest.approx((0.2924, 1.0) if expected else (0.0, 0.7076), abs=1e-4)
+
+
+def test_the_interval_of_d_ece_holds_the_truth() -> None:
+    generator = np.random.default_rng(0)
+    held = {0.0: 0, 0.15: 0}
+    for shift, _ in itertools.product(held, range(40)):
+        true = generator.uniform(0.3, 0.8, 300)
+        hits = generator.random(300) < true
+        judged = Judged(true + shift, hits, np.arange(300), np.zeros((300, 2)), np.zeros((300, 2)))
+        error = calibration_error(judged, group_draws(np.arange(300), 100, 1))
+        assert error.interval is not None and error.d_ece is not None
+        # Scores are constant within no bin, so the truth is the shift up to a bin's width.
+        held[shift] += error.interval[0] <= shift + 0.005 and error.interval[1] >= shift - 0.005
+    assert held[0.0] >= 36 and held[0.15] >= 34
 
 
 def test_d_ece_by_hand() -> None:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.datasets.coco_index import CocoIndex
-from training.evaluation.intervals import Draws, Interval, clopper_pearson, group_draws, group_numbers, middle_of
+from training.evaluation.intervals import Draws, Interval, clopper_pearson, group_draws, group_numbers, reflected
 from training.evaluation.matching import ClassMatches
 
 CONFIDENT = 0.3
@@ -53,7 +53,8 @@ class Judged:
 
 @dataclass(frozen=True)
 class CalibrationError:
-    """D-ECE of n detections: by confidence, with its 95 % interval by group; with the box's centre; with its size.
+    """D-ECE of n detections: by confidence, with its 95 % interval by group, freed of what chance adds, so that it may
+    lie below the D-ECE itself; with the box's centre; with its size.
 
     None where no bin holds enough detections. if_calibrated: what chance alone gives with these scores and this n, the
     mean D-ECE of hits drawn with the scores as probabilities; a measured D-ECE near it cannot be told from perfect.
@@ -123,11 +124,12 @@ def calibration_error(judged: Judged, draws: Draws) -> CalibrationError:
     cells = bin_cells(judged.scores[:, None], _BINS)
     measured = d_ece(judged.scores, judged.hits, cells)
     resampled = np.array([d_ece(judged.scores, judged.hits, cells, weights=row[judged.scans]) for row in draws])
+    chance = _by_chance(judged, cells, len(draws))
     return CalibrationError(
         n=len(judged.scores),
         d_ece=_known(measured),
-        interval=None if np.isnan(measured) else middle_of(resampled),
-        if_calibrated=_known(_by_chance(judged, cells, len(draws))),
+        interval=None if np.isnan(measured) else _interval(measured, resampled, chance),
+        if_calibrated=_known(float(np.mean(chance))),
         d_ece_centre=_with_box(judged, judged.centres),
         d_ece_size=_with_box(judged, judged.sizes),
         shift=float(judged.scores.mean() - judged.hits.mean()),
@@ -170,10 +172,18 @@ def reliability(judged: Judged) -> tuple[ReliabilityBin, ...]:
     return tuple(rows)
 
 
-def _by_chance(judged: Judged, cells: NDArray[np.int64], times: int) -> float:
+def _interval(measured: float, resampled: NDArray[np.float64], chance: NDArray[np.float64]) -> Interval | None:
+    """Down to 0 where perfect scores give as much in one case of twenty; else chance is taken off by reflection."""
+    interval = reflected(measured, resampled)
+    if interval is None or measured > np.percentile(chance, 95):
+        return interval
+    return 0.0, interval[1]
+
+
+def _by_chance(judged: Judged, cells: NDArray[np.int64], times: int) -> NDArray[np.float64]:
+    """D-ECE of perfect scores: of hits drawn with the scores as probabilities."""
     random = np.random.default_rng(0)
-    drawn = (d_ece(judged.scores, random.random(len(cells)) < judged.scores, cells) for _ in range(times))
-    return float(np.mean(list(drawn)))
+    return np.array([d_ece(judged.scores, random.random(len(cells)) < judged.scores, cells) for _ in range(times)])
 
 
 def _with_box(judged: Judged, box: NDArray[np.float64]) -> float | None:

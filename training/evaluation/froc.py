@@ -6,13 +6,13 @@ scan that was looked at for the class: what a scan with everything looked for wo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation.intervals import Rate
+from training.evaluation.intervals import Draws, Rate
 from training.evaluation.matching import ClassMatches
 
 #: False alarms a scan at which the curve is read out.
@@ -21,12 +21,16 @@ FALSE_ALARM_TARGETS = (0.01, 0.05, 0.1, 0.5, 1.0)
 
 @dataclass(frozen=True)
 class Froc:
-    """Threshold, false alarms a scan and share of items found, each (K,), from the highest threshold down; n items."""
+    """Threshold, false alarms a scan and share of items found, each (K,), from the highest threshold down; n items.
+
+    redrawn: (B, T) share of items found at FALSE_ALARM_TARGETS in each resample, whose threshold is its own.
+    """
 
     thresholds: NDArray[np.float64]
     false_alarms: NDArray[np.float64]
     found: NDArray[np.float64]
     items: int
+    redrawn: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -39,31 +43,50 @@ class FrocPoint:
     found: Rate
 
 
-def froc(matches: Mapping[str, ClassMatches]) -> Froc:
-    """The curve over all classes that have an item. matches: of `match_all`."""
+def froc(matches: Mapping[str, ClassMatches], draws: Draws | None = None) -> Froc:
+    """The curve over all classes that have an item. matches: of `match_all`. draws: (B, S) of `group_draws`, for
+    intervals."""
     present = [found for found in matches.values() if found.boxes]
     items = sum(found.boxes for found in present)
     if not items:
-        return Froc(np.zeros(0), np.zeros(0), np.zeros(0), 0)
-    scores = np.concatenate([found.scores for found in present]).astype(np.float64)
-    hits = np.concatenate([found.hits for found in present])
-    shares = np.concatenate([np.full(len(found.scores), 1 / found.annotated.sum()) for found in present])
-    order = np.argsort(-scores, kind="stable")
+        return Froc(np.zeros(0), np.zeros(0), np.zeros(0), 0, np.zeros((0, len(FALSE_ALARM_TARGETS))))
+    order = np.argsort(-np.concatenate([found.scores for found in present]), kind="stable")
+    scores = np.concatenate([found.scores for found in present]).astype(np.float64)[order]
     # Equal scores come together: the curve has a point only where the score changes.
-    last = np.append(np.diff(scores[order]) != 0, True)[: len(scores)]
-    alarms, hit = np.cumsum((shares * ~hits)[order]), np.cumsum(hits[order])
-    return Froc(scores[order][last], alarms[last], hit[last] / items, items)
+    last = np.append(np.diff(scores) != 0, True)[: len(scores)]
+    alarms, hit = _curve(present, order, last, np.ones(len(present[0].annotated), np.int64))
+    redrawn = np.array([_at_targets(*_curve(present, order, last, row)) for row in (() if draws is None else draws)])
+    return Froc(scores[last], alarms, hit, items, redrawn.reshape(-1, len(FALSE_ALARM_TARGETS)))
+
+
+def _curve(
+    present: Sequence[ClassMatches], order: NDArray[np.int64], last: NDArray[np.bool_], drawn: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """False alarms a scan and share of items found when each scan is there `drawn` (S,) times; nan without any item."""
+    looked_at = [max(1, int(drawn[found.annotated].sum())) for found in present]
+    times = np.concatenate([drawn[found.scans] for found in present])[order]
+    shares = np.concatenate([np.full(len(found.scores), 1 / n) for found, n in zip(present, looked_at, strict=True)])
+    hits = np.concatenate([found.hits for found in present])[order]
+    items = sum(int(drawn @ found.boxes_per_scan) for found in present)
+    alarms = np.cumsum(times * shares[order] * ~hits)[last]
+    return alarms, np.cumsum(times * hits)[last] / (items or np.nan)
+
+
+def _at_targets(alarms: NDArray[np.float64], found: NDArray[np.float64]) -> list[float]:
+    """Share found at the lowest threshold with at most so many false alarms a scan, for each target."""
+    places = np.searchsorted(alarms, FALSE_ALARM_TARGETS, side="right")
+    return [float(found[place - 1]) if place else 0.0 for place in places]
 
 
 def froc_points(curve: Froc) -> tuple[FrocPoint, ...]:
-    """The curve at FALSE_ALARM_TARGETS."""
-    return tuple(_point(curve, target) for target in FALSE_ALARM_TARGETS)
+    """The curve at FALSE_ALARM_TARGETS. Intervals doubt the threshold as well: it was chosen on these very scans."""
+    return tuple(_point(curve, target, curve.redrawn[:, row]) for row, target in enumerate(FALSE_ALARM_TARGETS))
 
 
-def _point(curve: Froc, target: float) -> FrocPoint:
+def _point(curve: Froc, target: float, redrawn: NDArray[np.float64]) -> FrocPoint:
     within = np.flatnonzero(curve.false_alarms <= target)
     if not len(within):
-        return FrocPoint(target, None, 0.0, Rate.of(np.zeros(curve.items, bool)))
+        return FrocPoint(target, None, 0.0, Rate.of(np.zeros(curve.items, bool)).widened(redrawn))
     row = int(within[-1])
-    found = np.arange(curve.items) < round(curve.found[row] * curve.items)
-    return FrocPoint(target, float(curve.thresholds[row]), float(curve.false_alarms[row]), Rate.of(found))
+    found = Rate.of(np.arange(curve.items) < round(curve.found[row] * curve.items)).widened(redrawn)
+    return FrocPoint(target, float(curve.thresholds[row]), float(curve.false_alarms[row]), found)

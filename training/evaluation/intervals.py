@@ -105,8 +105,17 @@ def bootstrap_ap50(matches: Mapping[str, ClassMatches], frequent: Sequence[str],
         seed,
         middle_of(_mean_over_classes(list(values.values()))),
         middle_of(_mean_over_classes([values[name] for name in frequent])),
-        {name: middle_of(values[name]) if name in values else None for name in matches},
+        {name: _of_class(values[name], matches[name]) if name in values else None for name in matches},
     )
+
+
+def _of_class(resampled: NDArray[np.float64], found: ClassMatches) -> Interval | None:
+    """Resamples that all agree, as on an AP of 0 or 1, are no certainty: then as wide as recall's exact interval."""
+    middle = middle_of(resampled)
+    if middle is None or middle[0] < middle[1]:
+        return middle
+    exact = clopper_pearson(int(found.hits.sum()), found.boxes)
+    return min(middle[0], exact[0]), max(middle[1], exact[1])
 
 
 def _mean_over_classes(rows: list[NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -127,3 +136,16 @@ def middle_of(values: NDArray[np.float64]) -> Interval | None:
         return None
     low, high = np.percentile(known, _PERCENTILES)
     return float(low), float(high)
+
+
+def reflected(measured: float, resampled: NDArray[np.float64]) -> Interval | None:
+    """95 % interval of a figure that cannot fall below 0 and that chance makes larger, such as a calibration error.
+
+    Every resample adds chance of its own, so the resamples lie as far above the measured value as that lies above the
+    truth. The basic bootstrap takes that off: their percentiles mirrored in the measured value (Davison and Hinkley
+    1997, section 5.2).
+    """
+    middle = middle_of(resampled)
+    if middle is None:
+        return None
+    return max(0.0, 2 * measured - middle[1]), max(0.0, 2 * measured - middle[0])

@@ -107,18 +107,19 @@ def evaluate(
     table, matches, groups = average_precision(index, aligned), match_all(index, aligned), group_numbers(index)
     judged = classes_with_clean_scans(index)
     scores = score_scans(index, aligned, judged) if judged else None
+    draws = group_draws(groups, _RESAMPLES, seed)
     return Metrics(
         scans=len(index),
         groups=len(np.unique(groups)),
         boxes=sum(row.n for row in table.classes.values()),
         table=table,
-        intervals=bootstrap_ap50(matches, table.frequent, group_draws(groups, _RESAMPLES, seed), seed),
+        intervals=bootstrap_ap50(matches, table.frequent, draws, seed),
         sizes=by_size(index, aligned),
         parts=_parts(index, aligned, seed),
         curve=operating_curve(scores, seed=seed) if scores else None,
         class_curves=class_curves(index, aligned),
         scores=scores,
-        froc=froc(matches),
+        froc=froc(matches, draws),
         at_thresholds=_at_thresholds(index, aligned, matches, thresholds),
         calibration=measure_calibration(index, matches, seed),
         matches=matches,

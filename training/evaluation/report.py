@@ -28,7 +28,7 @@ _PACKAGES = ("onnxruntime", "opencv-python-headless", "numpy", "faster-coco-eval
 class EvaluationSetup:
     """What was measured, on what. weights: name. provider: the execution provider that really ran. data: the folder.
 
-    scans_sha256: of `scans_digest`. left_out: sources and scanners that the weights say they never saw.
+    scans_sha256: of `scans_digest`, without the scans of left_out: sources and scanners that the weights never saw.
     """
 
     weights: str

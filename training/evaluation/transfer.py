@@ -11,7 +11,7 @@ that source. Their ratio says how much of the in-domain figure survives.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import exp, log, sqrt
 from pathlib import Path
@@ -78,6 +78,11 @@ def without_sources(index: CocoIndex, sources: Iterable[str]) -> CocoIndex:
         if any(is_of(scan, source) for scan in index.scans):
             index = split_without(index, source)
     return index
+
+
+def not_of(index: CocoIndex, sources: Collection[str]) -> CocoIndex:
+    """The scans that are of none of `sources`; it may be none at all."""
+    return replace(index, scans=tuple(scan for scan in index.scans if not any(is_of(scan, one) for one in sources)))
 
 
 def split_only(index: CocoIndex, source: str) -> CocoIndex:
