@@ -27,7 +27,7 @@ from detector.scanner_cli import scanner_app
 from detector.scanner_profile import load_profile
 from detector.settings import Policy, load_policy
 from detector.terminal import stderr
-from detector.weights import load_weights, read_manifest
+from detector.weights import load_weights, read_manifest, read_pinned
 from detector.weights_choice import choose_weights
 
 
@@ -89,7 +89,7 @@ def scan(
     options = BatchOptions(overlay, report)
     with progress_of(len(sources), quiet=quiet) as progress:
         summary = run_batch(detector, sources, output, options, progress)
-    print_summary(summary, str(output / "report.html" if report else output), quiet=quiet)
+    print_summary(summary, detector.network, str(output / "report.html" if report else output), quiet=quiet)
     if fail_on_alarm and summary.decisions[Decision.ALARM]:
         raise typer.Exit(Exit.ALARM)
     if summary.decisions[Decision.REFER]:
@@ -142,9 +142,12 @@ def weights_show(
 
 @weights_app.command("verify")
 def weights_verify() -> None:
-    """Checks every shipped file against the manifest: size, sha256, and that it loads."""
-    for name in sorted(read_manifest().weights):
+    """Checks every shipped file against the manifest: size, sha256, and that a network of a station loads."""
+    for name, entry in sorted(read_manifest().weights.items()):
         typer.echo(f"{load_weights(name).label}  ok")
+        if entry.trainable:
+            read_pinned(entry.trainable)
+            typer.echo(f"{entry.trainable.file}@sha256:{entry.trainable.sha256}  ok")
 
 
 @app.command()

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from detector.batch import BatchSummary
 from detector.batch import Progress as Report
 from detector.inspection import Decision, Inspection
+from detector.network import Network
 from detector.terminal import stderr
 
 #: Seconds between two plain lines where there is no terminal.
@@ -95,12 +96,14 @@ def _as_lines(total: int) -> Report:
     return report
 
 
-def print_summary(summary: BatchSummary, folder: str, *, quiet: bool) -> None:
-    """One line of counts, and where the report is."""
+def print_summary(summary: BatchSummary, network: Network, folder: str, *, quiet: bool) -> None:
+    """One line of counts with what the network ran on, and where the report is."""
     if quiet:
         return
     counts = ", ".join(f"{summary.decisions[decision]} {decision.value}" for decision in Decision)
     rate = f"{summary.done / summary.seconds:.1f} scans/s" if summary.done else "nothing new"
     before = f", {summary.skipped} done before" if summary.skipped else ""
-    stderr.print(f"{counts} ({rate}{before})")
+    stderr.print(f"{counts} ({rate} on {network.provider}{before})", soft_wrap=True)
+    if network.passed_over:
+        stderr.print(f"CUDA was not used: {network.passed_over}", soft_wrap=True, markup=False)
     stderr.print(f"results in {folder}", soft_wrap=True, markup=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -44,16 +45,14 @@ def discover(inputs: Iterable[Path], listed: Iterable[str], output: Path) -> Dis
 
     In a folder a file counts by its suffix or by its first bytes; everything else is counted in left_out. The folder
     `output` is passed over, so that a run does not inspect its own pictures. A listed path that is not there stays in:
-    reading it gives REFER. Raises SettingsInvalid for an input that is not there.
+    reading it gives REFER. Raises SettingsInvalid for an input that is not there or cannot be looked at.
     """
     left_out: Counter[str] = Counter()
     found: list[ScanSource] = []
     for path in inputs:
-        if not path.exists():
-            raise SettingsInvalid(f"no such file or folder: {path}", remedy="check the path")
-        found.extend(_in_folder(path, output, left_out) if path.is_dir() else [ScanSource(path.name, path)])
+        found.extend(_in_folder(path, output, left_out) if _is_folder(path) else [ScanSource(path.name, path)])
     found.extend(ScanSource(Path(line).name, Path(line)) for line in listed)
-    return Discovery(tuple(_named_apart(found)), left_out)
+    return Discovery(tuple(named_apart(found)), left_out)
 
 
 def in_shard(sources: Iterable[ScanSource], shard: str) -> list[ScanSource]:
@@ -66,6 +65,17 @@ def in_shard(sources: Iterable[ScanSource], shard: str) -> list[ScanSource]:
 
 def _hash(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:8])
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        raise SettingsInvalid(f"no such file or folder: {path}", remedy="check the path") from None
+    except OSError as error:
+        raise SettingsInvalid(
+            f"{path} cannot be looked at: {error.strerror}", remedy="check its permissions and the disk that it is on"
+        ) from error
 
 
 def _in_folder(folder: Path, output: Path, left_out: Counter[str]) -> Iterator[ScanSource]:
@@ -81,6 +91,8 @@ def _in_folder(folder: Path, output: Path, left_out: Counter[str]) -> Iterator[S
             folders.clear()
             continue
         seen.add(here)
+        # A folder that two links lead to is named after the first of them: in the order of names, not of the disk.
+        folders.sort()
         # A folder that is called like a scan is gone through, and referred as well: something was meant to be there.
         found += [Path(root) / name for name in folders if Path(name).suffix.lower() in SCAN_SUFFIXES]
         for path in (Path(root) / name for name in files):
@@ -96,10 +108,10 @@ def _in_folder(folder: Path, output: Path, left_out: Counter[str]) -> Iterator[S
 def _is_scan(path: Path) -> bool:
     if path.suffix.lower() in SCAN_SUFFIXES:
         return True
-    if path.exists() and not path.is_file():
-        # A pipe or a socket: opening it could wait for ever.
-        return False
     try:
+        if path.exists() and not path.is_file():
+            # A pipe or a socket: opening it could wait for ever.
+            return False
         with path.open("rb") as file:
             return looks_like_scan(file.read(HEAD_BYTES))
     except OSError:
@@ -107,7 +119,7 @@ def _is_scan(path: Path) -> bool:
         return True
 
 
-def _named_apart(found: list[ScanSource]) -> Iterator[ScanSource]:
+def named_apart(found: Iterable[ScanSource]) -> Iterator[ScanSource]:
     """Each file once; where two files would share a name, both carry their path as given instead."""
     once = list({source.path.absolute(): source for source in found}.values())
     names = Counter(source.name for source in once)

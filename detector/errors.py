@@ -1,6 +1,6 @@
 """Every error that Roentgate raises on purpose, in one tree, each with a line that says what to do.
 
->>> raise ScanTooLarge("bag.png: 90000 x 90000 pixels", remedy="raise limits.max_pixels")
+>>> raise ScanTooLarge("bag.png: 90000 x 90000 pixels", remedy="bin the scan or export it in parts")
 Traceback (most recent call last):
 detector.errors.ScanTooLarge: bag.png: 90000 x 90000 pixels
 """
@@ -32,7 +32,7 @@ class ScanUnreadable(RoentgateError):
 class ScanTooLarge(ScanUnreadable):
     """The header announces more pixels or bytes than the limits allow."""
 
-    default_remedy = "give wider Limits to Detector(limits=...) if scans of this size are expected"
+    default_remedy = "bin the scan or export it in parts; from Python, Detector(limits=Limits(...)) reads larger ones"
 
 
 class ProfileMismatch(ScanUnreadable):

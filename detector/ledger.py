@@ -139,6 +139,8 @@ class Ledger:
             self._connection = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None
             )
+        # Text that is no UTF-8 was put there by others; `verify` is to tell of it.
+        self._connection.text_factory = lambda stored: stored.decode("utf-8", "backslashreplace")
         try:
             self._prepare()
         except BaseException:
@@ -258,14 +260,19 @@ class Ledger:
                 yield f"audit row {sequence}: does not follow the row before it; one of them was moved or changed"
             if sha256 != chained_sha256(sequence, names, entry, utc):
                 yield f"audit row {sequence}: edited"
-            with suppress(ValueError, KeyError, TypeError):
+            try:
                 _replay(json.loads(entry), sequence, audited)
+            # Whoever tampers may put anything there, of any kind and depth.
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+                yield f"audit row {sequence}: holds no result that can be read"
             last, previous = sequence, sha256
 
     def _compare_results(self, audited: dict[tuple[str, ...], _Audited]) -> Iterator[str]:
         query = "SELECT scan, weights, settings, sha256, recorded, current, final, thumbnail FROM results"
         for *key, recorded, current, final, thumbnail in self.rows(query):
-            stored = _Audited(recorded, current, bool(final), hashlib.sha256(thumbnail).hexdigest())
+            # SQLite keeps text and numbers in a column of bytes, too.
+            digest = hashlib.sha256(thumbnail).hexdigest() if isinstance(thumbnail, bytes) else ""
+            stored = _Audited(recorded, current, bool(final), digest)
             expected = audited.pop(tuple(key), None)
             if expected is None:
                 yield f"result of {key[0]!r}: not in the audit"

@@ -62,10 +62,7 @@ def _gather(tiles: list[Tile], boxes: list[Float32], scores: list[Float32], iou:
         rows, class_ids = np.nonzero(tile_scores >= SCORE_FLOOR)
         if (tile_boxes[rows, 2:] < tile_boxes[rows, :2]).any():
             raise InferenceFailed("the network returned boxes that end before they begin")
-        edges = np.array([tile.x1, tile.y1, tile.x2, tile.y2], np.float32)
-        clipped = np.clip(tile_boxes[rows], np.tile(edges[:2], 2), np.tile(edges[2:], 2))
-        # A box wholly in the padding leaves nothing behind once clipped.
-        real = (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
+        clipped, real = on_tile(tile, tile_boxes[rows])
         rows, class_ids, clipped = rows[real], class_ids[real], clipped[real]
         own_scores = tile_scores[rows, class_ids]
         kept = _suppress_in_tile(clipped, own_scores, class_ids, iou)
@@ -76,6 +73,14 @@ def _gather(tiles: list[Tile], boxes: list[Float32], scores: list[Float32], iou:
         np.concatenate([part.class_ids for part in parts]),
         np.concatenate([part.tiles for part in parts]),
     )
+
+
+def on_tile(tile: Tile, boxes: Float32) -> tuple[Float32, Bool]:
+    """Boxes (n, 4), in pixels of the view, clipped to their tile; and (n,) bool: anything of them lies on it. Of one
+    wholly in the padding nothing does; `unplaced` looks after those."""
+    edges = np.array([tile.x1, tile.y1, tile.x2, tile.y2], np.float32)
+    clipped = np.clip(boxes, np.tile(edges[:2], 2), np.tile(edges[2:], 2))
+    return clipped, np.asarray((clipped[:, 2:] > clipped[:, :2]).all(axis=1))
 
 
 def _suppress_in_tile(xyxy: Float32, scores: Float32, class_ids: Int64, iou: float) -> Int64:

@@ -39,12 +39,13 @@ RUNTIME_NAMES = {
 
 
 class Network:
-    """One loaded network. `provider` is the one that really runs, as the runtime itself reports it."""
+    """One loaded network. `provider` is the one that really runs, as the runtime itself reports it; `passed_over` says
+    why AUTO did not take CUDA where this onnxruntime has it."""
 
     def __init__(self, weights: Weights, provider: Provider | str = Provider.AUTO, threads: int = 0) -> None:
         """threads: for one operator, 0 for one a core. Raises ProviderUnavailable or WeightsRejected."""
         self.spec = weights.spec
-        self._session, self.provider = _start(weights, Provider(provider), threads)
+        self._session, self.provider, self.passed_over = _start(weights, Provider(provider), threads)
         names = [value.name for value in (*self._session.get_inputs(), *self._session.get_outputs())]
         if names != [INPUT_NAME, BOXES_NAME, SCORES_NAME]:
             raise WeightsRejected(f"{weights.name}: graph has {names}, not {[INPUT_NAME, BOXES_NAME, SCORES_NAME]}")
@@ -77,16 +78,17 @@ class Network:
             raise InferenceFailed(f"the network returned scores outside 0..1: {scores.min():g}..{scores.max():g}")
 
 
-def _start(weights: Weights, provider: Provider, threads: int) -> tuple[onnxruntime.InferenceSession, Provider]:
+def _start(weights: Weights, provider: Provider, threads: int) -> tuple[onnxruntime.InferenceSession, Provider, str]:
     if provider is not Provider.AUTO:
-        return _session(weights, provider, threads), provider
+        return _session(weights, provider, threads), provider, ""
+    passed_over = ""
     if RUNTIME_NAMES[Provider.CUDA] in onnxruntime.get_available_providers():
         try:
-            return _session(weights, Provider.CUDA, threads), Provider.CUDA
-        except ProviderUnavailable:
-            # AUTO means "the best that starts"; which one that was stands in `provider` and in the summary line.
-            pass
-    return _session(weights, Provider.CPU, threads), Provider.CPU
+            return _session(weights, Provider.CUDA, threads), Provider.CUDA, ""
+        except ProviderUnavailable as error:
+            # AUTO means "the best that starts"; which one that was, and why, stands in the summary.
+            passed_over = error.what
+    return _session(weights, Provider.CPU, threads), Provider.CPU, passed_over
 
 
 def _session(weights: Weights, provider: Provider, threads: int) -> onnxruntime.InferenceSession:
@@ -101,7 +103,8 @@ def _session(weights: Weights, provider: Provider, threads: int) -> onnxruntime.
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(weights.data, options, providers=[wanted])
+        # By itself the runtime would change to the CPU when a provider fails, at the start or at any tile later.
+        session = onnxruntime.InferenceSession(weights.data, options, providers=[wanted], enable_fallback=0)
     except Exception as error:
         raise ProviderUnavailable(f"{wanted} did not start: {error}") from error
     started = session.get_providers()

@@ -85,8 +85,12 @@ def _window(view: Pixels) -> UInt8:
     low, high = (float(level) for level in np.percentile(view[::step, ::step], WINDOW_PERCENTILES))
     if high - low < 1:
         raise ScanWithoutContent(f"all pixels of the 16-bit view lie within {low:.0f}..{high:.0f}")
-    levels = (view.astype(np.float32) - np.float32(low)) * np.float32(255.0 / (high - low))
-    windowed: UInt8 = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    windowed = np.empty(view.shape, np.uint8)
+    # As floats all at once, the largest scans would take ten times their own memory.
+    for start in range(0, len(view), BAND):
+        rows = slice(start, start + BAND)
+        levels = (view[rows].astype(np.float32) - np.float32(low)) * np.float32(255.0 / (high - low))
+        windowed[rows] = np.clip(np.rint(levels), 0, 255)
     return windowed
 
 

@@ -11,6 +11,7 @@ looked at.
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,9 +33,9 @@ from detector.errors import (
 from detector.inspection import Inspection
 from detector.merging import merge_tiles
 from detector.network import Network, Provider
-from detector.normalisation.standardise import StandardScan, standardised
+from detector.normalisation.standardise import WINDOWED, StandardScan, standardised
 from detector.normalise import doubt, is_grey
-from detector.policy import decide, listed, opaque_doubt, opaque_note, refer, with_findings
+from detector.policy import decide, decisive, listed, opaque_doubt, opaque_note, refer, with_findings
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
 from detector.scan import Scan
@@ -42,6 +43,7 @@ from detector.scanner_profile import ScannerProfile, parse_profile
 from detector.settings import EffectiveThresholds, Policy
 from detector.tile_squares import TileSquare, cut, pitch_doubt, tile_size
 from detector.tiling import Tile
+from detector.unplaced import padding_doubt, unplaced
 from detector.weights import load_weights, name_of, read_manifest
 from detector.weights_spec import WeightsSpec
 
@@ -52,7 +54,7 @@ Float32 = NDArray[np.float32]
 #: A view narrower than this, in pixels, is a thumbnail or a first line of a scan, not a scan.
 LEAST_SIDE = 32
 #: Raised by hand when reading, rendering, tiling or merging changes what is found: earlier results are made anew.
-PIPELINE_VERSION = 5
+PIPELINE_VERSION = 6
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Detector:
         self.spec = self.weights.spec
         self.policy = policy or Policy()
         self.thresholds = self.policy.effective(self.spec.thresholds)
-        _check_floor(self.thresholds, self.spec)
+        _check_reach(self.thresholds, self.spec)
         self.network = Network(self.weights, provider, threads)
         self.batch = batch
         self.limits = limits or Limits()
@@ -200,7 +202,10 @@ class Detector:
 
     def _untrained(self, rendering: str) -> str:
         known = ", ".join(repr(name) for name in self.spec.renderings)
-        return f"the weights {self.weights.name} were not trained on {rendering!r} scans but on {known}"
+        remedy = (
+            ": more than 8 bits need a scanner profile that draws them (--scanner)" if rendering == WINDOWED else ""
+        )
+        return f"the weights {self.weights.name} were not trained on {rendering!r} scans but on {known}{remedy}"
 
     def _colourless(self, seen: StandardScan) -> str:
         if not (self.spec.coloured and seen.rendering == "stored" and any(map(is_grey, seen.images))):
@@ -224,9 +229,11 @@ class Detector:
     def _conclude(self, prepared: PreparedScan, outputs: list[tuple[Float32, Float32]], seconds: float) -> Inspection:
         started = time.perf_counter()
         try:
-            found = self._merge(prepared, outputs)
+            found, lost = self._merge(prepared, outputs)
             verdict = decide(found, self.thresholds)
-            decision, reasons = with_findings(verdict, prepared.doubts, prepared.notes)
+            beside = padding_doubt(decisive(lost, self.thresholds), self.spec.input_size)
+            doubts = (*prepared.doubts, beside) if beside else prepared.doubts
+            decision, reasons = with_findings(verdict, doubts, prepared.notes)
         except Exception as error:
             return self.refused(prepared.name, prepared.scan.sha256, error, seconds)
         sizes = tuple((int(view.shape[1]), int(view.shape[0])) for view in prepared.scan.views)
@@ -236,35 +243,47 @@ class Detector:
             prepared.name, prepared.scan.sha256, sizes, decision, reasons, detections, self.weights.label, elapsed
         )
 
-    def _merge(self, prepared: PreparedScan, outputs: list[tuple[Float32, Float32]]) -> Detections:
+    def _merge(self, prepared: PreparedScan, outputs: list[tuple[Float32, Float32]]) -> tuple[Detections, Detections]:
+        """What was found, and what the network put where there is no scan."""
         if len(outputs) != len(prepared.squares):
             raise InferenceFailed(f"{prepared.name}: {len(outputs)} of {len(prepared.squares)} tiles were inferred")
         names = self.spec.class_names
         nothing = np.zeros((0, 4), np.float32), np.zeros((0, len(names)), np.float32)
         inferred = iter(outputs)
         found = [(tile, nothing if tile.square is None else next(inferred)) for tile in prepared.tiles]
-        views = []
+        views, lost = [], []
         for number in range(len(prepared.scan.views)):
             own = [(tile, output) for tile, output in found if tile.view == number]
             boxes = [box / tile.placement.corners + _origin(tile.tile) for tile, (box, _) in own]
+            lost += [unplaced(tile, box, score, self.spec) for (tile, (_, score)), box in zip(own, boxes, strict=True)]
             merged = merge_tiles(
                 [tile.tile for tile, _ in own], boxes, [scores for _, (_, scores) in own], self.spec.merge_iou
             )
             scores = calibrate(merged.scores, merged.class_ids, names, self.spec.calibration)
             where = np.full(len(scores), number, np.int64)
             views.append(Detections(merged.xyxy, scores, merged.class_ids, where, names))
-        return Detections.concatenate(views, names)
+        return Detections.concatenate(views, names), Detections.concatenate(lost, names)
 
 
-def _check_floor(thresholds: EffectiveThresholds, spec: WeightsSpec) -> None:
-    """Boxes below the floor are never looked at, so a score that the floor lies above could not decide as it says."""
+def _check_reach(thresholds: EffectiveThresholds, spec: WeightsSpec) -> None:
+    """A policy may ask for scores that no box is ever given, or that boxes which are not looked at are given: neither
+    decides as it says. As weights are checked; an alarm score of exactly 1 is taken as meant: never."""
     for name in spec.class_names:
-        lowest, decisive = decidable(spec.calibration.get(name))[0], thresholds.decisive(name)
-        if decisive < lowest:
+        class_map = spec.calibration.get(name)
+        lowest, highest = decidable(class_map)
+        alarm, least = thresholds.alarm[name], thresholds.decisive(name)
+        # A map may be flat at its lowest value: boxes of it are then left out that others of it are not.
+        if least < lowest or (class_map is not None and least == lowest):
             raise SettingsInvalid(
-                f"boxes of {name} with a score below {lowest:.4g} are left out, but {decisive:g} is to decide",
-                remedy=f"give {name} an alarm or refer score of at least {lowest:.4g} in the policy",
+                f"boxes of {name} with a score below {lowest:.4g} are left out, but {least:g} is to decide",
+                remedy=f"give {name} an alarm or refer score above {math.ceil(lowest * 1e4) / 1e4:g} in the policy",
             )
+        for score in (least, alarm):
+            if score > highest and score != 1:
+                raise SettingsInvalid(
+                    f"no box of {name} can reach {score:g}: its calibration ends at {highest:.4g}",
+                    remedy=f"give {name} a score of at most {math.floor(highest * 1e4) / 1e4:g} in the policy",
+                )
 
 
 def _refuse_tiny(scan: Scan) -> None:

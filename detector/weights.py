@@ -24,17 +24,26 @@ from detector.weights_spec import METADATA_KEY, WeightsSpec
 MANIFEST = "manifest.json"
 
 
-class ManifestEntry(BaseModel):
-    """One shipped weights file. metrics: measured on `metrics_split`, each with its n; data and terms in words."""
+class PinnedFile(BaseModel):
+    """A shipped file by name, sha256 and size in bytes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     file: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     size: int = Field(gt=0)
+
+
+class ManifestEntry(PinnedFile):
+    """One shipped weights file. metrics: name of the split and the metric -> value and n; data and terms in words.
+
+    trainable: the same network for a training to start from, which a station has no use for.
+    """
+
     metrics: dict[str, dict[str, float]]
     data: tuple[str, ...]
     terms: str
+    trainable: PinnedFile | None = None
 
 
 class Manifest(BaseModel):
@@ -110,9 +119,7 @@ def load_weights(name_or_file: str | Path = "") -> Weights:
         raise WeightsRejected(
             f"no weights named {name}", remedy=f"choose one of: {', '.join(sorted(manifest.weights))}, or an .onnx file"
         )
-    data = _read(weights_folder() / entry.file)
-    verify_bytes(data, entry)
-    return _checked(name, data)
+    return _checked(name, read_pinned(entry))
 
 
 def name_of(name_or_file: str) -> str:
@@ -120,13 +127,15 @@ def name_of(name_or_file: str) -> str:
     return Path(name_or_file).stem if name_or_file.endswith(".onnx") else name_or_file
 
 
-def verify_bytes(data: bytes, entry: ManifestEntry) -> None:
-    """Raises WeightsRejected unless `data` has the size and sha256 of its manifest entry."""
+def read_pinned(entry: PinnedFile) -> bytes:
+    """The bytes of a shipped file. Raises WeightsRejected unless they have the size and sha256 that were pinned."""
+    data = _read(weights_folder() / entry.file)
     if len(data) != entry.size:
         raise WeightsRejected(f"{entry.file}: {len(data)} bytes, the manifest says {entry.size}")
     digest = hashlib.sha256(data).hexdigest()
     if digest != entry.sha256:
         raise WeightsRejected(f"{entry.file}: sha256 {digest[:12]}... is not {entry.sha256[:12]}... of the manifest")
+    return data
 
 
 def _read(path: Path) -> bytes:

@@ -17,11 +17,13 @@ import typer
 from detector.cargo.anomalies import LoadComparison, find_anomalies
 from detector.cargo.occupancy import WALL_MM, Occupancy, measure_occupancy
 from detector.cargo.rooms import Pitch
-from detector.errors import RoentgateError, ScanWithoutContent, SettingsInvalid
+from detector.discovery import ScanSource, named_apart
+from detector.errors import InferenceFailed, RoentgateError, ScanWithoutContent, SettingsInvalid
 from detector.normalisation.exposure import Exposure
 from detector.normalisation.standardise import exposures, standardised
 from detector.normalise import UInt8
 from detector.outputs.atomic import write_bytes_whole
+from detector.outputs.record import overlay_name
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
 from detector.scan import Pixels, Scan
@@ -73,24 +75,32 @@ def _ask(files: list[Path], scanner: Path, output: Path | None, asked: tuple[str
     pitch = _pitch(profile)
     name, question = asked
     judged = True
-    for path in files:
+    for source in named_apart(ScanSource(path.name, path) for path in files):
         try:
-            answers = _answers(path, profile, pitch, question)
-        except RoentgateError as error:
+            answers = _answers(source, profile, pitch, question)
+        # Whatever it was, this scan has not been looked at; those after it still are.
+        except Exception as error:
             judged = False
-            typer.echo(_line(path, {**_UNANSWERED[name], "error": error.reason(), "remedy": error.remedy}))
+            typer.echo(_line(source, _UNANSWERED[name] | _refusal(source, error)))
             continue
         for number, (answer, picture) in enumerate(answers, start=1):
-            typer.echo(_line(path, answer if len(answers) == 1 else {"view": number, **answer}))
+            typer.echo(_line(source, answer if len(answers) == 1 else {"view": number, **answer}))
             judged = judged and answer.get("empty", False) is not None
             if output is not None:
-                _write_picture(picture, output / f"{path.name}.view{number}.{name}.png")
+                _write_picture(picture, output / overlay_name(source.name, f".view{number}.{name}.png"))
     if not judged:
         raise typer.Exit(NOT_JUDGED)
 
 
-def _line(path: Path, answer: Answer) -> str:
-    return json.dumps({"scan": path.name, **answer})
+def _line(source: ScanSource, answer: Answer) -> str:
+    return json.dumps({"scan": source.name, **answer})
+
+
+def _refusal(source: ScanSource, error: Exception) -> Answer:
+    if not isinstance(error, RoentgateError):
+        what = f"{source.name}: {type(error).__name__}: {error}"
+        error = InferenceFailed(what, remedy="the scan must be looked at by a person")
+    return {"error": error.reason(), "remedy": error.remedy}
 
 
 def _pitch(profile: ScannerProfile) -> Pitch:
@@ -113,9 +123,11 @@ def _pitch(profile: ScannerProfile) -> Pitch:
     return profile.pixel_pitch_mm
 
 
-def _answers(path: Path, profile: ScannerProfile, pitch: Pitch, question: Question) -> list[tuple[Answer, UInt8]]:
+def _answers(
+    source: ScanSource, profile: ScannerProfile, pitch: Pitch, question: Question
+) -> list[tuple[Answer, UInt8]]:
     limits = Limits()
-    scan: Scan = read_scan(read_file(path, path.name, limits), path.name, limits)
+    scan: Scan = read_scan(read_file(source.path, source.name, limits), source.name, limits)
     seen = standardised(scan, profile)
     if seen.doubts:
         raise ScanWithoutContent("; ".join(seen.doubts))

@@ -40,13 +40,16 @@ MOST_PLATEAU = 0.01
 #: An air value that the profile itself puts this near the highest level is meant.
 TOP = 0.995
 _GREY_RENDERINGS = ("grey", "display")
+#: How more than 8 bits are drawn without transmission: by a window of their own. It is no `scanner_profile.Rendering`,
+#: so no weights know it: nobody has checked air, polarity and energies of such a scan.
+WINDOWED = "windowed"
 
 
 @dataclass(frozen=True)
 class StandardScan:
     """scan: for people, its views 8-bit grey where there was transmission. images: each view (H, W, 3) uint8 RGB as the
-    network takes it. rendering: how, as in the profile. opaque: largest share, 0..1, of a view's cargo that nothing is
-    seen behind, by the detector or by the network.
+    network takes it. rendering: how, as in the profile, or WINDOWED. opaque: largest share, 0..1, of a view's cargo
+    that nothing is seen behind, by the detector or by the network.
 
     doubts: why it must not be cleared. notes: what was measured or mended, for people.
     """
@@ -107,8 +110,7 @@ def standardised(scan: Scan, profile: ScannerProfile | None) -> StandardScan:
     if profile is None or profile.rendering == "stored":
         images = tuple(render(view) for view in scan.views)
         starved = tuple(dict.fromkeys(filter(None, map(_starved, scan.views))))
-        # More than 8 bits are windowed to grey: not what a network that learned stored colour has seen.
-        rendering = "grey" if any(view.dtype.itemsize > 1 for view in scan.views) else "stored"
+        rendering = WINDOWED if any(view.dtype.itemsize > 1 for view in scan.views) else "stored"
         return StandardScan(scan, images, rendering, max(map(opaque_part, images)), starved, ())
     findings, opaque = _Findings(), 0.0
     drawn, shown = [], []

@@ -87,7 +87,7 @@ def strongest(record: Record) -> Mapping[str, Any] | None:
     return max(record["detections"], key=lambda one: one["score"], default=None)
 
 
-def overlay_name(scan: str) -> str:
+def overlay_name(scan: str, ending: str = ".jpg") -> str:
     """The file name in overlays/ for the scan at this path; no two paths share one, whatever folders and suffixes.
 
     A plain name keeps it (`bag.png` -> `bag.png.jpg`). All others are made plain and told apart by a hash after `~`,
@@ -95,9 +95,9 @@ def overlay_name(scan: str) -> str:
     """
     name = storable_text(scan)
     if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,119}", name):
-        return f"{name}.jpg"
+        return f"{name}{ending}"
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[-80:]
-    return f"{plain}~{hashlib.sha256(name.encode()).hexdigest()[:12]}.jpg"
+    return f"{plain}~{hashlib.sha256(name.encode()).hexdigest()[:12]}{ending}"
 
 
 def _detection(one: Detection, several: bool) -> Record:

@@ -19,6 +19,9 @@ from detector.errors import ScanTooLarge, ScanUnreadable
 class Limits:
     """The largest scan that is accepted. The defaults hold a two-view container scan at 16 bits with room to spare.
 
+    max_decoded_bytes: of all views together, as they lie in memory: what fits a machine in 8-bit grey may be six times
+    as much in colour of 16 bits, and a machine that runs out of memory inspects nothing.
+
     OpenCV has a limit of its own, OPENCV_IO_MAX_IMAGE_PIXELS (2**30 unless set lower): it applies as well.
     """
 
@@ -26,6 +29,7 @@ class Limits:
     max_side: int = 65_535
     max_view_pixels: int = 150_000_000
     max_total_pixels: int = 200_000_000
+    max_decoded_bytes: int = 600_000_000
     max_views: int = 64
 
 
@@ -42,6 +46,11 @@ class ViewHeader:
     def pixels(self) -> int:
         """Width times height."""
         return self.width * self.height
+
+    @property
+    def decoded_bytes(self) -> int:
+        """Of the pixels in memory, where a sample takes whole bytes."""
+        return self.pixels * self.channels * -(-self.bits // 8)
 
 
 def check_bytes(size: int, limits: Limits) -> None:
@@ -61,6 +70,9 @@ def check_views(headers: Sequence[ViewHeader], limits: Limits) -> None:
     total = sum(header.pixels for header in headers)
     if total > limits.max_total_pixels:
         raise _too_large(f"{total} pixels in all views; at most {limits.max_total_pixels} are read", "max_total_pixels")
+    decoded = sum(header.decoded_bytes for header in headers)
+    if decoded > limits.max_decoded_bytes:
+        raise _too_large(f"{decoded} bytes once decoded; at most {limits.max_decoded_bytes} fit", "max_decoded_bytes")
 
 
 def _check_view(header: ViewHeader, limits: Limits) -> None:
@@ -74,4 +86,5 @@ def _check_view(header: ViewHeader, limits: Limits) -> None:
 
 
 def _too_large(what: str, name: str) -> ScanTooLarge:
-    return ScanTooLarge(what, remedy=f"raise the limit {name} in the settings if scans of this size are expected")
+    remedy = f"bin the scan or export it in parts; from Python, Detector(limits=Limits({name}=...)) reads larger ones"
+    return ScanTooLarge(what, remedy=remedy)

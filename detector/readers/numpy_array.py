@@ -160,9 +160,8 @@ def _parse(text: str) -> _Array:
 
 
 def _claims(array: _Array) -> list[ViewHeader]:
-    bits = 8 if array.kind == np.uint8 else 16
     pages, height, width, channels = _layout(array.shape)
-    return [ViewHeader(width, height, channels, bits)] * pages
+    return [ViewHeader(width, height, channels, 8 * array.kind.itemsize)] * pages
 
 
 def _layout(shape: tuple[int, ...]) -> tuple[int, int, int, int]:

@@ -15,7 +15,7 @@ from detector.errors import ScanUnreadable
 
 #: Field type -> numpy kind and bytes; types that no needed tag uses are left out.
 _FIELD_TYPES = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
-#: More pages than any limit allows; a longer chain is a loop or nonsense.
+#: More pages than any limit allows; a longer chain is nonsense.
 _MOST_PAGES = 10_000
 #: Values of all tags of one page, and of all pages: four million strips. A count in the header costs no bytes of file,
 #: since many tags may point at the same ones.
@@ -25,12 +25,13 @@ NEW_SUBFILE_TYPE, OLD_SUBFILE_TYPE = 254, 255
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
 STRIP_OFFSETS, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES, PLANAR = 273, 277, 278, 279, 284
 PREDICTOR, COLOUR_MAP, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES = 317, 320, 322, 323, 324, 325
-EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES = 338, 339, 347
+SUB_DIRECTORIES, EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES = 330, 338, 339, 347
 _NEEDED = frozenset(
     (
         *(NEW_SUBFILE_TYPE, OLD_SUBFILE_TYPE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER),
         *(STRIP_OFFSETS, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES, PLANAR, PREDICTOR, COLOUR_MAP, TILE_WIDTH),
-        *(TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES, EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES),
+        *(TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES),
+        *(SUB_DIRECTORIES, EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES),
     )
 )
 _REDUCED, _OLD_REDUCED, _PHOTOMETRIC_MASK = 1, 2, 4
@@ -85,26 +86,36 @@ class _Layout:
 
 
 def read_directories(data: bytes) -> tuple[Directory, ...]:
-    """The pages that are views, in file order. Raises ScanUnreadable when the chain leaves the file or never ends."""
-    layout, position = _file_header(data)
-    pages: list[Directory] = []
-    seen: set[int] = set()
-    values = 0
-    while position:
-        if position in seen or len(seen) >= _MOST_PAGES:
-            raise ScanUnreadable("the TIFF's chain of pages has no end")
-        seen.add(position)
-        directory, position = _read_directory(data, position, layout)
-        values += sum(map(len, directory.tags.values()))
-        if values > _MOST_VALUES_IN_ALL:
-            raise ScanUnreadable(f"the TIFF's pages have tags of more than {_MOST_VALUES_IN_ALL} values")
-        if not directory.is_mask:
-            pages.append(directory)
+    """The pages that are views, in file order; one that lies below another page is a page like any other, and stands
+    behind it. Raises ScanUnreadable when the chain leaves the file or never ends."""
+    pages = [page for page in _all_pages(data) if not page.is_mask]
     sizes = np.array([page.size for page in pages], np.int64).reshape(-1, 2)
     views = tuple(page for page in pages if not page.is_thumbnail(sizes))
     if not views:
         raise ScanUnreadable("the TIFF holds no page that is a scan")
     return views
+
+
+def _all_pages(data: bytes) -> Iterator[Directory]:
+    layout, first = _file_header(data)
+    # The last is read next: below each page its own ones, then what follows it.
+    waiting, seen, values = [first], set[int](), 0
+    while waiting:
+        position = waiting.pop()
+        if position == 0:
+            continue
+        if position in seen:
+            raise ScanUnreadable("the TIFF's chain of pages has no end")
+        seen.add(position)
+        directory, following = _read_directory(data, position, layout)
+        values += sum(map(len, directory.tags.values()))
+        if values > _MOST_VALUES_IN_ALL:
+            raise ScanUnreadable(f"the TIFF's pages have tags of more than {_MOST_VALUES_IN_ALL} values")
+        below = directory.many(SUB_DIRECTORIES)
+        if len(seen) + len(waiting) + len(below) > _MOST_PAGES:
+            raise ScanUnreadable(f"the TIFF has more than {_MOST_PAGES} pages")
+        waiting += [following, *reversed(below.tolist())]
+        yield directory
 
 
 def _file_header(data: bytes) -> tuple[_Layout, int]:

@@ -74,7 +74,28 @@ def test_a_policy_below_what_the_map_gives_the_lowest_score_is_refused(table: st
     Detector(weights, policy=Policy.model_validate({table: {"gun": 0.2}}))
     with pytest.raises(SettingsInvalid, match=r"boxes of gun with a score below 0\.1687 are left out") as refused:
         Detector(weights, policy=Policy.model_validate({table: {"gun": 0.1}}))
-    assert "at least 0.1687" in refused.value.remedy
+    assert "above 0.1687" in refused.value.remedy
+
+
+@pytest.mark.parametrize("policy", [Policy(alarm={"gun": 0.9}), Policy(alarm={"gun": 1.0}, refer={"gun": 0.9})])
+def test_a_policy_beyond_the_end_of_the_map_is_refused(policy: Policy, tmp_path: Path) -> None:
+    ends = make_spec(calibration={"gun": ((0.0, 0.0), (1.0, 0.84567))})
+    weights = probe_onnx(tmp_path / "own.onnx", ends)
+    with pytest.raises(
+        SettingsInvalid, match=r"no box of gun can reach 0\.9: its calibration ends at 0\.8457"
+    ) as refused:
+        Detector(weights, policy=policy)
+    assert "at most 0.8456" in refused.value.remedy
+    Detector(weights, policy=Policy(alarm={"gun": 0.8456}))
+    # Never, as in the weights' own thresholds.
+    Detector(weights, policy=Policy(alarm={"gun": 1.0}))
+
+
+def test_a_policy_at_the_flat_beginning_of_a_map_is_refused(tmp_path: Path) -> None:
+    flat = make_spec(calibration={"gun": ((0.0, 0.25), (0.5, 0.25), (1.0, 0.9))})
+    weights = probe_onnx(tmp_path / "own.onnx", flat)
+    with pytest.raises(SettingsInvalid, match="are left out"):
+        Detector(weights, policy=Policy(refer={"gun": 0.25}))
 
 
 def test_a_map_for_an_unknown_class_is_refused() -> None:

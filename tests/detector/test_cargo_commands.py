@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from detector.cargo import cargo_cli
 from detector.cargo.cargo_cli import NOT_JUDGED, cargo_app
+from detector.cargo.occupancy import Occupancy
 from detector.cli import Exit
 from detector.errors import SettingsInvalid
 from tests.detector.cargo_scene import AIR, Float32, container, lattice, stored
@@ -66,6 +68,37 @@ def test_a_scan_that_cannot_be_judged_is_not_empty(tmp_path: Path, profile: Path
     for line in lines[:3]:
         assert line["occupancy"] is None
         assert line["error"] and line["remedy"]
+
+
+def test_two_files_of_one_name_are_told_apart(tmp_path: Path, profile: Path) -> None:
+    for name in ("1", "2"):
+        (tmp_path / name).mkdir()
+    files = [scan(tmp_path / "1", "a.png", container()), scan(tmp_path / "2", "a.png", container() + lattice())]
+    _, lines = asked("empty", *files, "--scanner", profile, "--output", tmp_path / "shown")
+    assert [(line["scan"], line["empty"]) for line in lines] == [(files[0], True), (files[1], False)]
+    assert len(list((tmp_path / "shown").iterdir())) == 2
+
+
+@pytest.mark.parametrize("error", [MemoryError("no memory"), cv2.error("planted")])
+def test_whatever_raises_in_one_scan_leaves_it_unanswered_and_the_others_not(
+    tmp_path: Path, profile: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    measure = cargo_cli.measure_occupancy
+    outcomes = [error, None]
+
+    def fails_once(*arguments: Any) -> Occupancy:
+        planted = outcomes.pop(0)
+        if planted is not None:
+            raise planted
+        return measure(*arguments)
+
+    monkeypatch.setattr(cargo_cli, "measure_occupancy", fails_once)
+    files = [scan(tmp_path, "a.png", container()), scan(tmp_path, "b.png", container())]
+    done, lines = asked("empty", *files, "--scanner", profile)
+    assert done.exit_code == Exit.REFERRED
+    assert [line["empty"] for line in lines] == [None, True]
+    assert f"a.png: {type(error).__name__}: {error}" in lines[0]["error"]
+    assert lines[0]["occupancy"] is None and lines[0]["remedy"]
 
 
 def test_regions_are_listed_and_drawn(tmp_path: Path, profile: Path) -> None:

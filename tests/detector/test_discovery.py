@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,52 @@ def test_a_missing_input_is_refused_and_a_missing_listed_file_stays_in(tmp_path:
     with pytest.raises(SettingsInvalid, match="no such file"):
         names([tmp_path / "gone"])
     assert names([], (str(tmp_path / "gone.png"),)) == ["gone.png"]
+
+
+def cannot_be_looked_at(patched: pytest.MonkeyPatch, name: str) -> None:
+    """As in a folder that may be listed but not entered, or on a disk that fails; holds for the superuser as well."""
+    whole = Path.stat
+
+    def stat(self: Path, **options: bool) -> os.stat_result:
+        if self.name == name:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return whole(self, **options)
+
+    patched.setattr(Path, "stat", stat)
+
+
+def test_a_file_that_cannot_be_looked_at_is_taken(
+    tmp_path: Path, write_scan: WriteScan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_scan(tmp_path / "bag.png")
+    (tmp_path / "IM0001").write_bytes(b"what it holds cannot be told")
+    cannot_be_looked_at(monkeypatch, "IM0001")
+    assert names([tmp_path]) == ["IM0001", "bag.png"]
+
+
+def test_an_input_that_cannot_be_looked_at_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cannot_be_looked_at(monkeypatch, "belt")
+    with pytest.raises(SettingsInvalid, match="belt cannot be looked at: Permission denied") as refused:
+        names([tmp_path / "belt"])
+    assert "permissions" in refused.value.remedy
+
+
+def test_names_do_not_depend_on_the_order_of_the_disk(
+    tmp_path: Path, write_scan: WriteScan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_scan(tmp_path / "elsewhere" / "bag.png")
+    scans, whole = tmp_path / "scans", os.walk
+    scans.mkdir()
+    for name in ("a", "b"):
+        (scans / name).symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+
+    def walk(top: Path, **options: object) -> Iterator[tuple[str, list[str], list[str]]]:
+        for root, folders, files in whole(top, **options):  # type: ignore[call-overload]
+            folders.sort(reverse=True)
+            yield root, folders, files
+
+    monkeypatch.setattr(os, "walk", walk)
+    assert names([scans]) == ["a/bag.png"]
 
 
 def test_shards_share_all_scans_between_them(tmp_path: Path, write_scan: WriteScan) -> None:

@@ -100,6 +100,9 @@ def test_the_audit_refuses_edits_through_the_front_door(filled: Path) -> None:
                 connection.execute(statement)
 
 
+REASON_IS_A_NUMBER = r"""replace(replace(entry, 'CLEAR', 'REFER'), '\"nothing found\"', '7')"""
+
+
 @pytest.mark.parametrize(
     ("statements", "told"),
     [
@@ -119,6 +122,15 @@ def test_the_audit_refuses_edits_through_the_front_door(filled: Path) -> None:
         (["UPDATE results SET thumbnail = x'00' WHERE scan = '1.png'"], "result of '1.png': not the one"),
         (["DELETE FROM results WHERE scan = '2.png'"], "result of '2.png': missing"),
         (["UPDATE results SET final = 0 WHERE scan = '2.png'"], "result of '2.png': not the one"),
+        # Values of another kind than the column's.
+        (["UPDATE results SET thumbnail = 'x' WHERE scan = '1.png'"], "result of '1.png': not the one"),
+        (["UPDATE results SET thumbnail = 7, final = 'x', current = x'00'"], "result of '1.png': not the one"),
+        (["UPDATE audit SET entry = 7 WHERE sequence = 3"], "audit row 3: holds no result"),
+        (["UPDATE audit SET entry = x'ff' WHERE sequence = 3"], "audit row 3: holds no result"),
+        ([f"UPDATE audit SET entry = {REASON_IS_A_NUMBER}"], "audit row 1: holds no result"),
+        (["UPDATE audit SET entry = replace(hex(zeroblob(50000)), '0', '[')"], "audit row 1: holds no result"),
+        (["UPDATE results SET scan = CAST(x'ff' AS TEXT) WHERE scan = '1.png'"], "result of '1.png': missing"),
+        (["UPDATE audit SET utc = x'00', previous = 7, sha256 = x'00'"], "audit row 1: edited"),
     ],
 )
 def test_tampering_is_found(filled: Path, statements: list[str], told: str) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -71,3 +73,13 @@ def test_a_view_of_which_a_third_was_not_seen_through_is_refused() -> None:
     image[-140:] = 0
     with pytest.raises(ScanWithoutContent, match="35% of the view is black"):
         render(image)
+
+
+def test_a_deep_colour_scan_is_windowed_in_little_memory() -> None:
+    view = np.repeat(np.linspace(0, 65_535, 3000).astype(np.uint16), 6000).reshape(3000, 2000, 3)
+    tracemalloc.start()
+    rendered = render(view)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # As floats at once it would be 72 MB, several times over.
+    assert rendered.shape == view.shape and peak < 60e6

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from detector import Decision, Detector, Policy, Scan
 from detector import pipeline as pipeline_module
 from detector.errors import InferenceFailed, SettingsInvalid
+from detector.normalisation.standardise import WINDOWED
+from detector.scanner_profile import Rendering, ScannerProfile
 from tests.conftest import make_spec, picture, probe_onnx
 
 WriteScan = Callable[..., Path]
@@ -132,6 +136,54 @@ def test_a_tile_that_was_not_inferred_is_noticed(detector: Detector, monkeypatch
     assert "0 of 1 tiles" in inspection.reasons[0]
 
 
+def boxes_at(box: list[float], score: float) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """A network that puts one gun there in every square of 64 pixels."""
+    return lambda squares: (
+        np.full((len(squares), 1, 4), box, np.float32),
+        np.full((len(squares), 1, 2), (score, 0), np.float32),
+    )
+
+
+@pytest.mark.parametrize(
+    ("box", "says"),
+    [
+        # A scan of 128 x 64 fills the upper half of the square.
+        ([10, 40, 30, 60], "gun 0.40 was found beside the picture"),
+        ([10, 10, 10, 30], "InferenceFailed: the network returned boxes without area"),
+        ([70, 10, 90, 30], "InferenceFailed: the network returned boxes without area, or beside its square (gun 0.40)"),
+        ([-30, 10, -5, 30], "InferenceFailed:"),
+    ],
+)
+def test_a_decisive_box_that_lies_nowhere_is_not_cleared(
+    probe: Path, monkeypatch: pytest.MonkeyPatch, box: list[float], says: str
+) -> None:
+    detector = Detector(probe, policy=Policy(refer={"gun": 0.35}), provider="cpu")
+    scan = Scan((picture(128, 64),), "bag.png", "0" * 64)
+    monkeypatch.setattr(detector.network, "infer", boxes_at(box, 0.4))
+    inspection = detector.inspect(scan)
+    assert inspection.decision is Decision.REFER
+    assert inspection.reasons[0].startswith(says)
+    monkeypatch.setattr(detector.network, "infer", boxes_at(box, 0.3))
+    assert detector.inspect(scan).decision is Decision.CLEAR
+
+
+def test_the_score_of_a_box_in_the_padding_is_calibrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = Detector(probe_onnx(tmp_path / "own.onnx", make_spec(calibration={"gun": (1.0, 3.0)})), provider="cpu")
+    monkeypatch.setattr(detector.network, "infer", boxes_at([10, 40, 30, 60], 0.2))
+    inspection = detector.inspect(Scan((picture(128, 64),), "bag.png", "0" * 64))
+    assert inspection.reasons[0].startswith("gun 0.83 was found beside the picture")
+
+
+def test_a_box_in_the_padding_keeps_the_alarms_beside_it(probe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = Detector(probe, provider="cpu")
+    boxes = np.array([[[10, 10, 30, 30], [10, 40, 30, 60]]], np.float32)
+    scores = np.array([[[0.8, 0], [0.9, 0]]], np.float32)
+    monkeypatch.setattr(detector.network, "infer", lambda squares: (boxes, scores))
+    inspection = detector.inspect(Scan((picture(128, 64),), "bag.png", "0" * 64))
+    assert inspection.decision is Decision.ALARM
+    assert inspection.reasons[0].startswith("gun 0.80") and "gun 0.90 was found beside" in inspection.reasons[1]
+
+
 def test_a_policy_changes_the_decision_and_the_fingerprint(probe: Path) -> None:
     strict = Detector(probe, policy=Policy(alarm={"gun": 0.01}), provider="cpu")
     plain = Detector(probe, provider="cpu")
@@ -193,11 +245,29 @@ def test_a_grey_scan_is_not_cleared_by_weights_that_have_seen_coloured_ones_alon
     assert inspection.reasons[0] == "the scan is grey, and the weights strict have seen coloured ones alone"
 
 
-def test_a_deep_grey_scan_is_not_cleared_by_weights_that_know_colour_alone(tmp_path: Path) -> None:
-    scan = tmp_path / "deep.png"
-    cv2.imwrite(str(scan), picture()[:, :, 0].astype(np.uint16) * 200)
-    colour = Detector(probe_onnx(tmp_path / "colour.onnx")).inspect(scan)
-    assert colour.decision is Decision.REFER
-    assert any("not trained on 'grey' scans" in reason for reason in colour.reasons)
-    grey = Detector(probe_onnx(tmp_path / "grey.onnx", make_spec(renderings=("stored", "grey")))).inspect(scan)
-    assert not any("not trained" in reason for reason in grey.reasons)
+@pytest.mark.parametrize(
+    "renderings", [("stored",), ("grey",), ("stored", "grey", "display", "cargo", "cargo material")]
+)
+def test_more_than_8_bits_without_a_profile_are_never_cleared(tmp_path: Path, renderings: tuple[str, ...]) -> None:
+    """Not by weights that know the profile's grey either: nobody checked air, polarity and energies of such a scan."""
+    light, dark = tmp_path / "light.png", tmp_path / "dark.png"
+    for path, middle in ((light, 250), (dark, 10)):
+        levels = picture(middle=middle)[:, :, 0].astype(np.uint16) * 200
+        levels[-4:] = np.linspace(2_000, 50_000, 128)
+        cv2.imwrite(str(path), levels)
+    detector = Detector(probe_onnx(tmp_path / "own.onnx", make_spec(renderings=renderings)))
+    inspection = detector.inspect(light)
+    assert inspection.decision is Decision.REFER
+    # Beside it only what is told of any scan: nothing else keeps this one from being CLEAR.
+    reason, note = inspection.reasons
+    assert "not trained on 'windowed' scans" in reason and "--scanner" in reason
+    assert note == "opaque: 2% of the cargo area"
+    assert detector.inspect(dark).decision is Decision.ALARM
+
+
+def test_nobody_can_choose_the_window() -> None:
+    assert WINDOWED not in get_args(Rendering)
+    with pytest.raises(ValidationError):
+        make_spec(renderings=(WINDOWED,))
+    with pytest.raises(ValidationError):
+        ScannerProfile.model_validate({"name": "gate 3", "rendering": WINDOWED})

@@ -276,6 +276,48 @@ def test_tiff_views_without_thumbnails_and_masks() -> None:
         read_scan(tiff(pages[2:3]), "bag")
 
 
+def with_page_below(above: np.ndarray, below: np.ndarray, *tags: Tag, behind: int | None = None) -> bytes:
+    """A TIFF whose only page in the chain points at another by SubIFDs. behind: where that one says the next is."""
+    chained = tiff([([*page_tags(below), *tags], strips_of(below, HEIGHT))])
+    (at,) = struct.unpack_from("<I", chained, 4)
+    # The chain's first page is written behind the other one; the header then leads to it alone.
+    both = tiff([([*page_tags(above), (330, "I", [0])], strips_of(above, HEIGHT))])
+    (top,) = struct.unpack_from("<I", both, 4)
+    moved = len(chained)
+    entries = both[top + 2 :]
+    body = b""
+    for start in range(0, 12 * struct.unpack_from("<H", both, top)[0], 12):
+        tag, kind, count, value = struct.unpack_from("<HHII", entries, start)
+        value = at if tag == 330 else value + moved if tag == 273 else value
+        body += struct.pack("<HHII", tag, kind, count, value)
+    data = bytearray(chained + both[: top + 2] + body + bytes(4))
+    struct.pack_into("<I", data, 4, moved + top)
+    if behind is not None:
+        struct.pack_into("<I", data, len(chained) - 4, behind or moved + top)
+    return bytes(data)
+
+
+def test_tiff_view_below_another_page_is_seen() -> None:
+    first, second, small = noise(), noise(), noise()[:9, :13]
+    views = read_scan(with_page_below(first, second), "bag").views
+    assert len(views) == 2
+    assert np.array_equal(views[0], first) and np.array_equal(views[1], second)
+    # One bit does not hide it there either; a smaller picture of the page above is none.
+    assert len(read_scan(with_page_below(first, second, (254, "I", [1])), "bag").views) == 2
+    assert len(read_scan(with_page_below(first, small, (254, "I", [1])), "bag").views) == 1
+    assert len(read_scan(with_page_below(first, small), "bag").views) == 2
+
+
+def test_tiff_pages_below_one_another_in_a_loop_end() -> None:
+    with pytest.raises(ScanUnreadable, match="has no end"):
+        read_scan(with_page_below(noise(), noise(), behind=0), "bag")
+    with pytest.raises(ScanUnreadable, match="cut short"):
+        read_scan(with_page_below(noise(), noise(), behind=2**31), "bag")
+    image = noise()
+    with pytest.raises(ScanUnreadable, match="more than 10000 pages"):
+        read_scan(tiff([([*page_tags(image), (330, "I", [8] * 20_000)], strips_of(image, HEIGHT))]), "bag")
+
+
 @pytest.mark.parametrize("tag", [(254, "I", [1]), (254, "I", [4]), (255, "H", [2])])
 def test_one_tag_does_not_hide_a_view(tag: Tag) -> None:
     first, second = noise(), noise()

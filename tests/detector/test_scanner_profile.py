@@ -327,7 +327,7 @@ def test_a_rendering_that_the_weights_never_saw_is_not_cleared(weights: Path, tm
     assert inspection.decision is Decision.REFER
     assert inspection.reasons[0] == "the weights shipped were not trained on 'grey' scans but on 'stored'"
     cargo = probe_onnx(tmp_path / "cargo.onnx", make_spec(tile_pixels=1000, renderings=("cargo",)))
-    assert any("not trained on 'grey' scans" in reason for reason in Detector(cargo).inspect(scan).reasons)
+    assert any("not trained on 'windowed' scans" in reason for reason in Detector(cargo).inspect(scan).reasons)
 
 
 def test_noise_that_is_stored_without_a_profile_is_not_cleared(weights: Path) -> None:

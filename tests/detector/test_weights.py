@@ -4,12 +4,14 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
+from onnxruntime.capi.onnxruntime_pybind11_state import EPFail
 from pydantic import ValidationError
 
 from detector import weights as weights_module
-from detector.errors import ProviderUnavailable, WeightsRejected
+from detector.errors import InferenceFailed, ProviderUnavailable, WeightsRejected
 from detector.network import Network, Provider
 from detector.weights import Manifest, ManifestEntry, load_weights, manifest_json, read_manifest
 from detector.weights_spec import WeightsSpec
@@ -104,6 +106,35 @@ def test_a_provider_that_is_not_there_is_never_replaced_silently(probe: Path) ->
 
 def test_auto_says_what_really_runs(probe: Path) -> None:
     assert Network(load_weights(probe), Provider.AUTO).provider in (Provider.CPU, Provider.CUDA)
+
+
+def test_auto_keeps_why_cuda_did_not_start(probe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "CUDAExecutionProvider" not in _available():
+        assert Network(load_weights(probe), Provider.AUTO).passed_over == ""
+        providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+        monkeypatch.setattr("detector.network.onnxruntime.get_available_providers", lambda: providers)
+        network = Network(load_weights(probe), Provider.AUTO)
+        assert network.provider is Provider.CPU
+        assert "CUDAExecutionProvider" in network.passed_over
+
+
+def test_a_provider_that_fails_later_is_not_replaced_by_the_cpu(
+    probe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = Network(load_weights(probe), Provider.CPU)
+    whole = network._session._sess
+
+    class Lost:
+        def run(self, *_: object) -> None:
+            raise EPFail("device lost")
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(whole, name)
+
+    monkeypatch.setattr(network._session, "_sess", Lost())
+    with pytest.raises(InferenceFailed, match="device lost"):
+        network.infer(np.zeros((1, 64, 64, 3), np.uint8))
+    assert capsys.readouterr().out == ""
 
 
 def test_a_graph_with_other_inputs_is_refused(tmp_path: Path, probe: Path) -> None:

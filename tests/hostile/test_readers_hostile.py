@@ -12,6 +12,7 @@ import pytest
 
 from detector.errors import ScanTooLarge, ScanUnreadable
 from detector.readers import READERS, Limits, jpeg, looks_like_scan, read_headers, read_scan
+from detector.readers.limits import ViewHeader, check_views
 from detector.readers.tiff_compression import unpack_lzw
 from tests.detector.test_readers import pack_twelve, page_tags, tiff
 
@@ -162,8 +163,8 @@ def test_signatures_before_noise(signature: bytes) -> None:
         assert refused(signature + RNG.bytes(length))
 
 
-def png_header(width: int, height: int) -> bytes:
-    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+def png_header(width: int, height: int, bits: int = 8, colour_type: int = 0) -> bytes:
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
 
 
@@ -178,6 +179,8 @@ def tiff_header(width: int, height: int, pages: int = 1) -> bytes:
 BOMBS = {
     "png": png_header(60_000, 60_000) + bytes(500),
     "png_30000": png_header(30_000, 30_000) + bytes(500),
+    # Within the limits on pixels, and 0.9 GB once decoded.
+    "png_deep_colour": png_header(12_247, 12_247, 16, 2) + bytes(500),
     "jpeg": b"\xff\xd8\xff\xc0\0\x0b\x08\xea\x60\xea\x60\x01\x01\x11\0\xff\xd9",
     "bmp": b"BM" + struct.pack("<IIIIiiHHIIIIII", 0, 0, 54, 40, 60_000, -60_000, 1, 24, 0, 0, 0, 0, 0, 0),
     "webp": b"RIFF" + struct.pack("<I", 22) + b"WEBPVP8X" + struct.pack("<II", 10, 0) + b"\xff\xff\0\xff\xff\0",
@@ -195,7 +198,8 @@ def test_bombs_are_refused_from_the_header(name: str, monkeypatch: pytest.Monkey
     with pytest.raises(ScanTooLarge, match="bag: ") as caught:
         read_scan(BOMBS[name], "bag")
     assert time.process_time() - started < 0.05
-    assert "raise the limit" in caught.value.remedy
+    # What a station can do, and what its developers can: there is no setting for it.
+    assert "export it in parts" in caught.value.remedy and "Detector(limits=Limits(max_" in caught.value.remedy
 
 
 def test_each_limit() -> None:
@@ -205,17 +209,29 @@ def test_each_limit() -> None:
         Limits(max_side=159),
         Limits(max_view_pixels=19_199),
         Limits(max_total_pixels=99),
+        Limits(max_decoded_bytes=57_599),
     ):
         with pytest.raises(ScanTooLarge):
             read_scan(data, "bag", limits)
     assert read_headers(data)[0].pixels == 19_200
+    assert read_headers(data, Limits(max_decoded_bytes=57_600))[0].decoded_bytes == 57_600
+
+
+def test_what_a_scan_takes_once_decoded_is_limited_and_usual_scans_fit() -> None:
+    with pytest.raises(ScanTooLarge, match="900000000 bytes once decoded"):
+        check_views((ViewHeader(15_000, 10_000, 3, 16),), Limits())
+    with pytest.raises(ScanTooLarge, match="bytes once decoded"):
+        check_views((ViewHeader(10_000, 8_000, 3, 12),) * 2, Limits())
+    colour, energies = ViewHeader(10_000, 10_000, 3, 8), ViewHeader(10_000, 5_000, 1, 16)
+    check_views((colour,) * 2, Limits())
+    check_views((energies,) * 4, Limits())
 
 
 def test_opencv_limit_of_its_own_is_named() -> None:
     """OPENCV_IO_MAX_IMAGE_PIXELS, 2**30 unless set, holds however far our own limits are raised."""
     data = png_header(40_000, 40_000) + png_chunk(b"IDAT", b"x") + png_chunk(b"IEND", b"")
     with pytest.raises(ScanTooLarge) as caught:
-        read_scan(data, "bag", Limits(max_view_pixels=2**40, max_total_pixels=2**40))
+        read_scan(data, "bag", Limits(max_view_pixels=2**40, max_total_pixels=2**40, max_decoded_bytes=2**40))
     assert "OPENCV_IO_MAX_IMAGE_PIXELS" in caught.value.remedy
 
 
