@@ -7,6 +7,7 @@ again gives the same files as one that was not.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections import Counter
@@ -22,9 +23,18 @@ from detector.discovery import ScanSource
 from detector.errors import InferenceFailed
 from detector.inspection import Decision, Inspection
 from detector.ledger import Key, Ledger, StoredResults, storable_text
-from detector.outputs import OUTPUTS, RunContext, remove_overlay, thumbnail, to_line, write_outputs, write_overlay
+from detector.outputs import (
+    OUTPUTS,
+    RunContext,
+    remove_overlay,
+    shows,
+    thumbnail,
+    to_line,
+    write_outputs,
+    write_overlay,
+)
 from detector.pipeline import Detector, PreparedScan
-from detector.read_ahead import read_ahead
+from detector.read_ahead import Known, read_ahead
 from detector.scan import Scan
 from detector.terminal import stderr
 
@@ -62,8 +72,10 @@ def run_batch(
     (folder / "overlays").mkdir(parents=True, exist_ok=True)
     skipped = 0
     with Ledger(folder / "ledger.sqlite") as ledger:
+        sources = _named_as_before(sources, ledger)
         ledger.claim({source.name: str(source.path.absolute()) for source in sources})
-        for source, inspection, scan in _inspections(detector, sources, ledger):
+        known = partial(_known, detector, ledger, folder / "overlays" if options.overlays else None)
+        for source, inspection, scan in _inspections(detector, sources, known):
             if inspection is None:
                 skipped += 1
             else:
@@ -82,13 +94,24 @@ def run_batch(
     return BatchSummary(decisions, len(sources) - skipped, skipped, time.perf_counter() - started)
 
 
+def _named_as_before(sources: Sequence[ScanSource], ledger: Ledger) -> Sequence[ScanSource]:
+    """A file keeps the name of its result, whatever else lies beside it by now: two names would be two results, of
+    which one grows old. Not where another file of this run is called so."""
+    given = {storable_text(str(source.path.absolute())): number for number, source in enumerate(sources)}
+    taken = {storable_text(source.name) for source in sources}
+    named = list(sources)
+    for scan, path in ledger.origins():
+        if path in given and scan not in taken:
+            named[given[path]] = ScanSource(scan, sources[given[path]].path)
+    return named
+
+
 _Outcome = tuple[ScanSource, Inspection | None, Scan | None]
 
 
-def _inspections(detector: Detector, sources: Sequence[ScanSource], ledger: Ledger) -> Iterator[_Outcome]:
+def _inspections(detector: Detector, sources: Sequence[ScanSource], known: Known) -> Iterator[_Outcome]:
     """Every source with its inspection and scan, tiles of neighbouring scans batched; None for one done before."""
     waiting: list[tuple[ScanSource, PreparedScan]] = []
-    known = partial(_known, detector, ledger)
     for source, prepared in read_ahead(detector, sources, known):
         if prepared is None or isinstance(prepared, Inspection):
             yield source, prepared, None
@@ -109,8 +132,23 @@ def _judged(detector: Detector, waiting: list[tuple[ScanSource, PreparedScan]]) 
         yield source, inspection, prepared.scan
 
 
-def _known(detector: Detector, ledger: Ledger, name: str, digest: str) -> bool:
-    return ledger.has(_key(detector, name, digest))
+def _known(detector: Detector, ledger: Ledger, overlays: Path | None, name: str, digest: str) -> bool:
+    """Whether the result is there, and its picture where one is wanted, drawn for this very result."""
+    key = _key(detector, name, digest)
+    done = ledger.has(key)
+    if not done or overlays is None:
+        return done
+    record = json.loads(ledger.line(key))
+    if record["decision"] == Decision.CLEAR.value:
+        # One of other settings may stand there.
+        remove_overlay(name, overlays)
+        return True
+    return record["width"] is None or shows(name, overlays, _mark(key))
+
+
+def _mark(key: Key) -> str:
+    """Tells the picture of one result from that of another."""
+    return f"roentgate {hashlib.sha256(json.dumps(key.audited()).encode()).hexdigest()[:32]}"
 
 
 def _key(detector: Detector, name: str, digest: str) -> Key:
@@ -120,17 +158,18 @@ def _key(detector: Detector, name: str, digest: str) -> Key:
 def _record(detector: Detector, ledger: Ledger, folder: Path, options: BatchOptions, outcome: _Outcome) -> None:
     source, inspection, scan = outcome
     assert inspection is not None
+    key = _key(detector, source.name, inspection.sha256)
     small, overlays = b"", folder / "overlays"
     remove_overlay(inspection.scan, overlays)
     if scan is not None:
         try:
             small = thumbnail(scan, inspection, detector.thresholds)
             if options.overlays and inspection.decision is not Decision.CLEAR:
-                write_overlay(scan, inspection, detector.thresholds, overlays)
+                write_overlay(scan, inspection, detector.thresholds, overlays, _mark(key))
         except (cv2.error, MemoryError, ValueError) as error:
             # The decision stands without its picture; a disk that cannot be written (OSError) ends the run instead.
             stderr.print(f"{inspection.scan}: no picture: {error}", markup=False)
-    ledger.record(_key(detector, source.name, inspection.sha256), to_line(inspection), small)
+    ledger.record(key, to_line(inspection), small)
 
 
 def _context(detector: Detector, ledger: Ledger, begun: datetime, seconds: float) -> RunContext:

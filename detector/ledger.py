@@ -209,6 +209,17 @@ class Ledger:
                         remedy="give each input its own --output",
                     )
 
+    def origins(self) -> Iterator[tuple[str, str]]:
+        """Each scan's name with the absolute path of its file, both as `storable_text`."""
+        return self.rows("SELECT scan, path FROM origins ORDER BY scan", ())
+
+    def line(self, key: Key) -> str:
+        """The JSON line of a result that is there."""
+        where = "scan = ? AND results.sha256 = ? AND weights = ? AND settings = ?"
+        rows = self.rows(f"SELECT entry FROM results JOIN audit ON sequence = recorded WHERE {where}", key.columns())
+        ((entry,),) = rows
+        return str(json.loads(entry)["result"])
+
     def results(self, weights: str, settings: str) -> StoredResults:
         """The current result of each scan under these weights (digest) and settings (fingerprint)."""
         return StoredResults(self, weights, settings)

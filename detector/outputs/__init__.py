@@ -11,7 +11,7 @@ from pathlib import Path
 
 from detector.outputs.coco_json import write_coco_json
 from detector.outputs.html_report import write_html_report
-from detector.outputs.overlay import remove_overlay, thumbnail, write_overlay
+from detector.outputs.overlay import remove_overlay, shows, thumbnail, write_overlay
 from detector.outputs.record import Record, Results, RunContext, overlay_name, to_line, to_record
 from detector.outputs.results_csv import write_results_csv
 from detector.outputs.results_jsonl import write_results_jsonl
@@ -31,6 +31,7 @@ __all__ = [
     "RunContext",
     "overlay_name",
     "remove_overlay",
+    "shows",
     "thumbnail",
     "to_line",
     "to_record",

@@ -32,21 +32,41 @@ LARGEST_OVERLAY = 8192
 MOST_PIXELS = 16_000_000
 #: Shorter scans are enlarged to this, so that a label fits.
 SMALLEST_OVERLAY = 480
+#: Bytes of an overlay's beginning that hold its comment.
+COMMENT_WITHIN = 256
 #: Width and height in pixels within which a report's picture fits.
 THUMBNAIL_BOX = (168, 112)
 
 
-def write_overlay(scan: Scan, inspection: Inspection, thresholds: EffectiveThresholds, folder: Path) -> Path:
+def write_overlay(
+    scan: Scan, inspection: Inspection, thresholds: EffectiveThresholds, folder: Path, mark: str = ""
+) -> Path:
     """Draws all views of `scan`, one below the other, into `folder` as JPEG; the name is `overlay_name`'s.
 
     Boxes are in pixels of the view as stored; the picture is the scan's size unless that is very small or very large,
-    or a sheet where an item could not be made out otherwise. `folder` must exist. Raises OSError.
+    or a sheet where an item could not be made out otherwise. `folder` must exist. mark: what `shows` will ask for, kept
+    in the file as a comment. Raises OSError.
     """
     found = decisive(inspection.detections, thresholds)
     picture = sheet(scan, found) if needs_sheet(scan, found) else _whole(scan, found)
     path = folder / overlay_name(inspection.scan)
-    write_bytes_whole(path, jpeg(picture, quality=90))
+    write_bytes_whole(path, _commented(jpeg(picture, quality=90), mark.encode()))
     return path
+
+
+def shows(scan: str, folder: Path, mark: str) -> bool:
+    """Whether the scan at this path has an overlay that was written with this mark."""
+    try:
+        with (folder / overlay_name(scan)).open("rb") as file:
+            return mark.encode() in file.read(COMMENT_WITHIN)
+    except OSError:
+        return False
+
+
+def _commented(data: bytes, comment: bytes) -> bytes:
+    """A JPEG with a comment segment (ITU-T T.81, B.2.4.5) behind its first one, which must be JFIF's own."""
+    end = 4 + int.from_bytes(data[4:6], "big")
+    return data[:end] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + data[end:]
 
 
 def remove_overlay(scan: str, folder: Path) -> None:
