@@ -143,6 +143,7 @@ def evaluate(
     from training.datasets.coco_index import read_coco, scans_digest
     from training.evaluation.metrics import evaluate
     from training.evaluation.report import EvaluationSetup, write_evaluation
+    from training.evaluation.transfer import not_of
     from training.progress import with_progress
     from training.scoring import detector_for, predict_with
 
@@ -159,7 +160,8 @@ def evaluate(
         data=data.name,
         split=split,
         provider=detector.network.provider.value,
-        scans_sha256=scans_digest(index),
+        # As the alarm scores were chosen: publish compares the two.
+        scans_sha256=scans_digest(not_of(index, detector.spec.left_out)),
         left_out=detector.spec.left_out,
     )
     path = write_evaluation(output, index, predictions, metrics, setup)
@@ -243,11 +245,14 @@ def publish(
     folder: Annotated[Path, typer.Option(help="Weights folder.")] = Path("weights"),
     default: Annotated[bool, typer.Option("--default", help="Make it the default.")] = False,
     alias: Annotated[str, typer.Option(help="Another name for it; weights of that name make way.")] = "",
+    run: Annotated[Path | None, typer.Option(help="Run it was made in: ships weights to train on from, too.")] = None,
+    checkpoint: Annotated[str, typer.Option(help="Of that run, the one that was exported.")] = "best",
 ) -> None:
     """Copies the file into weights/, pins it in the manifest, writes its model card."""
-    from training.publish import publish
+    from training.publish import Origin, publish
 
-    entry = publish(file, name, folder, evaluation, default=default, alias=alias)
+    origin = Origin(run, checkpoint) if run else None
+    entry = publish(file, name, folder, evaluation, default=default, alias=alias, origin=origin)
     typer.echo(f"published {name}: {entry.size / 1e6:.1f} MB, sha256 {entry.sha256[:12]}")
 
 

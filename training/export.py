@@ -42,7 +42,8 @@ class Run:
     """A finished or running training, as its folder tells.
 
     data: the folder it was trained on, as it was named then. emphasis,
-    annotations: digests of the recipe's file of that name and of the training annotations, or "".
+    annotations: digests of the recipe's file of that name and of the training annotations, or "". pretrained: names of
+    the parameters that the start filled; None where an earlier version did not keep them.
     """
 
     recipe: Recipe
@@ -52,6 +53,7 @@ class Run:
     sources: dict[str, int]
     emphasis: str = ""
     annotations: str = ""
+    pretrained: frozenset[str] | None = None
 
     def whole_recipe(self) -> Recipe:
         """The recipe with the classes that were the data's, in their order."""
@@ -67,7 +69,8 @@ def read_run(run: Path) -> Run:
         values = json.loads(path.read_text(encoding="utf-8"))
         recipe, names = Recipe.model_validate(values["recipe"]), tuple(values["class_names"])
         digests = values.get("emphasis", ""), values.get("annotations", "")
-        return Run(recipe, names, values["start"], values["data"], values["sources"], *digests)
+        pretrained = frozenset(values["pretrained"]) if "pretrained" in values else None
+        return Run(recipe, names, values["start"], values["data"], values["sources"], *digests, pretrained)
     except (ValueError, KeyError, TypeError) as error:
         reason = str(error).partition("\n")[0]
         raise SettingsInvalid(f"{path} is damaged: {reason}", remedy="restore it, or begin in another folder") from None

@@ -10,7 +10,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from training.module import DetectionModule
 from training.progress import with_lines
 from training.recipe import Recipe
 from training.tile_reader import rendered
+from training.trainable import start_file
 from training.training_stream import Batch, ResumingBatches, Sample, TrainingStream, collate
 
 #: Steps between logged losses.
@@ -62,11 +63,13 @@ class TrainingData:
 def read_training_data(folder: Path, recipe: Recipe) -> TrainingData:
     """Reads train, and val where there is one, without what the recipe leaves out."""
     train = read_coco(folder, "train", recipe.classes or None)
+    every = frozenset(scan.name for scan in train.scans)
     has_validation = (folder / "annotations" / "val.json").is_file()
     validation = read_coco(folder, "val", train.class_names) if has_validation else None
     for source in recipe.leave_out:
         train = split_without(train, source)
     train = share_of(train, recipe.train_share)
+    train = replace(train, kept_out=every - {scan.name for scan in train.scans})
     if validation:
         validation = without_sources(validation, recipe.leave_out)
     return TrainingData(str(folder), train, validation)
@@ -90,15 +93,26 @@ def fit(data: TrainingData, recipe: Recipe, run: Path, *, resume: bool = False) 
     require_suited(network, recipe)
     if data.validation is not None and not resume:
         _require_readable(data.validation, data.folder)
-    start = network.load_pretrained(recipe.start) if recipe.start else "random weights"
-    module = DetectionModule(network, recipe, data.validation)
+    start, pretrained = _started(network, recipe, read_run(run) if resume else None)
+    module = DetectionModule(network, recipe, data.validation, pretrained)
     point = begun(run / "checkpoints", module.state_dict()) if resume else None
     if point and point.faults:
         log.warning("%s; going on from step %d of %s", point.faults, point.step, point.path.name)
-    _write_run(run, recipe, data, start)
+    _write_run(run, recipe, data, start, pretrained)
     module.to(memory_format=torch.channels_last)
     _train(module, data, run, point)
     return start
+
+
+def _started(network: DetectionNetwork, recipe: Recipe, before: Run | None) -> tuple[str, frozenset[str]]:
+    """What the network starts from, in a line, and the parameters that were filled from it.
+
+    A run that goes on has all weights in its checkpoint: its start may be gone by now, or be another file.
+    """
+    if before and before.pretrained is not None:
+        return before.start, before.pretrained
+    said = network.load_pretrained(start_file(recipe.start)) if recipe.start else "random weights"
+    return said, frozenset(network.pretrained_parameters())
 
 
 def _train(module: DetectionModule, data: TrainingData, run: Path, point: Begun | None) -> None:
@@ -249,7 +263,7 @@ def _scans_by_source(index: CocoIndex) -> dict[str, int]:
     return Counter(source for source, _ in sorted(scans))
 
 
-def _write_run(run: Path, recipe: Recipe, data: TrainingData, start: str) -> None:
+def _write_run(run: Path, recipe: Recipe, data: TrainingData, start: str, pretrained: frozenset[str]) -> None:
     run.mkdir(parents=True, exist_ok=True)
     described = {
         "recipe": recipe.model_dump(mode="json"),
@@ -259,6 +273,7 @@ def _write_run(run: Path, recipe: Recipe, data: TrainingData, start: str) -> Non
         "sources": _scans_by_source(data.train),
         "emphasis": file_digest(Path(recipe.emphasis)) if recipe.emphasis else "",
         "annotations": annotations_digest(Path(data.folder), "train"),
+        "pretrained": sorted(pretrained),
     }
     with text_written_whole(run / "run.json") as file:
         file.write(json.dumps(described, indent=2) + "\n")

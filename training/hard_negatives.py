@@ -16,6 +16,7 @@ from pathlib import Path
 from detector.detections import Detections
 from detector.errors import InferenceFailed, SettingsInvalid
 from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
+from training.evaluation.transfer import without_sources
 from training.scoring import detector_for, predict_with
 
 #: A score below this share of its class's alarm score is no false alarm in the making: no station alarms on it.
@@ -42,7 +43,8 @@ def mine(weights: Path | str, data: Path, split: str = "train") -> Mined:
     and InferenceFailed when not one scan can be judged.
     """
     detector = detector_for(weights)
-    index = read_coco(data, split, detector.spec.class_names)
+    # What the network never saw stays unseen by the next one, whose recipe leaves it out as well.
+    index = without_sources(read_coco(data, split, detector.spec.class_names), detector.spec.left_out)
     judged: list[AnnotatedScan] = []
     predictions: list[Detections] = []
     skipped: dict[str, str] = {}

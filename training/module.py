@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,19 @@ class Diverged(RoentgateError):
 class DetectionModule(lightning.LightningModule):
     """Trains a network by a recipe."""
 
-    def __init__(self, network: DetectionNetwork, recipe: Recipe, validation: CocoIndex | None = None) -> None:
+    def __init__(
+        self,
+        network: DetectionNetwork,
+        recipe: Recipe,
+        validation: CocoIndex | None = None,
+        pretrained: frozenset[str] = frozenset(),
+    ) -> None:
+        """pretrained: names of the network's parameters that did not start from random values."""
         super().__init__()
         self.network = network
         self.recipe = recipe
         self.validation = validation
+        self.pretrained = pretrained
 
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         """What networks draw at random (denoising queries, sampled regions) is a function of the step, as scans are."""
@@ -81,7 +90,7 @@ class DetectionModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW with warm-up and cosine; the rate is a function of the step alone, so it resumes with it."""
         optimiser = torch.optim.AdamW(
-            parameter_groups(self.network, self.recipe), weight_decay=self.recipe.weight_decay
+            parameter_groups(self.network, self.recipe, self.pretrained), weight_decay=self.recipe.weight_decay
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_factor(step, self.recipe))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step", "name": "rate"}}
@@ -110,9 +119,8 @@ def rate_factor(step: int, recipe: Recipe) -> float:
     return recipe.final_rate + (1 - recipe.final_rate) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def parameter_groups(network: DetectionNetwork, recipe: Recipe) -> list[dict[str, Any]]:
+def parameter_groups(network: nn.Module, recipe: Recipe, pretrained: Collection[str]) -> list[dict[str, Any]]:
     """Fresh and pretrained parameters at their rates; norms and biases without weight decay."""
-    pretrained = network.pretrained_parameters()
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:

@@ -5,25 +5,45 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from detector.errors import SettingsInvalid
 from detector.outputs.atomic import write_bytes_whole
-from detector.weights import MANIFEST, Manifest, ManifestEntry, manifest_json, read_manifest, read_spec
+from detector.weights import MANIFEST, Manifest, ManifestEntry, Weights, manifest_json, read_manifest, read_spec
 from detector.weights_spec import WeightsSpec
 from training.cargo import card as cargo_card
 from training.quantisation_gate import require_passed
+from training.trainable import write_trainable
 
 #: Cards stand one after another in weights/README.md, each between its own two marks.
 CARD_BEGIN, CARD_END = "<!-- card {name} -->", "<!-- end {name} -->"
 
 
-def publish(file: Path, name: str, folder: Path, evaluation: Path, *, default: bool, alias: str = "") -> ManifestEntry:
+@dataclass(frozen=True)
+class Origin:
+    """The checkpoint that the published file was exported from."""
+
+    run: Path
+    checkpoint: str = "best"
+
+
+def publish(
+    file: Path,
+    name: str,
+    folder: Path,
+    evaluation: Path,
+    *,
+    default: bool,
+    alias: str = "",
+    origin: Origin | None = None,
+) -> ManifestEntry:
     """Copies `file` into `folder` as NAME.onnx and describes it by the metrics.json of `evaluate` or `cargo-benchmark`.
 
-    alias: another name for them from now on; weights of that name leave the folder. Raises SettingsInvalid when the
-    evaluation is of another file: a card must never carry another network's numbers.
+    alias: another name for them from now on; weights of that name leave the folder. origin: puts NAME.safetensors
+    there too, to train on from. Raises SettingsInvalid when the evaluation is of another file: a card must never carry
+    another network's numbers; ParityFailed when the file was not made from `origin`.
     """
     try:
         data = file.read_bytes()
@@ -50,10 +70,17 @@ def publish(file: Path, name: str, folder: Path, evaluation: Path, *, default: b
     )
     text = (cargo_card.card if _of_cargo(metrics) else card)(name, spec, entry, metrics)
     folder.mkdir(parents=True, exist_ok=True)
+    trainable = folder / f"{name}.safetensors"
+    if origin:
+        pinned = write_trainable(origin.run, origin.checkpoint, Weights(name, data, digest, spec), trainable)
+        entry = entry.model_copy(update={"trainable": pinned})
     write_bytes_whole(folder / f"{name}.onnx", data)
     _write_card(folder / "README.md", name, text)
     # Last: what the manifest names is there in full.
     _write_manifest(folder, name, entry, default=default, alias=alias)
+    if not origin:
+        # What may lie there belongs to weights that made way.
+        trainable.unlink(missing_ok=True)
     return entry
 
 
@@ -95,7 +122,9 @@ def _write_manifest(folder: Path, name: str, entry: ManifestEntry, *, default: b
     manifest = Manifest(default=chosen, weights=weights, aliases=aliases)
     write_bytes_whole(folder / MANIFEST, manifest_json(manifest).encode())
     if replaced is not None:
-        (folder / replaced.file).unlink(missing_ok=True)
+        for gone in (replaced, replaced.trainable):
+            if gone:
+                (folder / gone.file).unlink(missing_ok=True)
         _take_card(folder / "README.md", alias)
 
 

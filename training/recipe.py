@@ -76,7 +76,7 @@ class Recipe(_Section):
     """One training. Sizes are pixels of the network's square input; steps are optimiser steps."""
 
     model: str
-    #: Local file, hub name, or empty for random weights.
+    #: Local file, hub name, name of shipped weights (`luggage`), or empty for random weights.
     start: str = ""
     #: Class names and their order; empty takes those of the data.
     classes: tuple[str, ...] = ()

@@ -37,10 +37,10 @@ def emphasis_factors(index: CocoIndex, path: Path) -> NDArray[np.float64]:
     """Factor of each scan from a JSON object {scan: weight > 0}; 1 for a scan that is not in it.
 
     A scan is named exactly as in the annotations, by its `file_name`. Raises SettingsInvalid for a file that cannot be
-    read, a weight that is none, or a scan that the index does not hold.
+    read, a weight that is none, or a scan that the data does not hold; one that the recipe leaves out is no fault.
     """
     wanted = _read_emphasis(path)
-    unknown = sorted(wanted.keys() - {scan.name for scan in index.scans})
+    unknown = sorted(wanted.keys() - {scan.name for scan in index.scans} - index.kept_out)
     if unknown:
         raise SettingsInvalid(f"{path}: {len(unknown)} scans are not in the data, first {unknown[0]}", remedy=_REMEDY)
     return np.array([wanted.get(scan.name, 1.0) for scan in index.scans])

@@ -158,7 +158,13 @@ def test_its_figures_make_a_card_that_says_simulation_first(weights: str, tmp_pa
     assert f"it alarms on {alarms} of {metrics['threat_scans']} [" in text
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert headline(metrics) == {}
-    assert "Too few clean scans" in card("x", load_weights(weights).spec, entry, metrics)
+    spec = load_weights(weights).spec
+    assert "Too few clean scans" in card("x", spec, entry, metrics)
+    # Weights of no one scale, measured on an engineer's own clean scans: nothing of the simulation is said of them.
+    metrics["setup"]["scans"] = "port"
+    text = card("x", spec.model_copy(update={"pixel_pitch_mm": None}), entry, metrics)
+    assert text.splitlines()[2].startswith("**Measured on real clean scans with simulated threats")
+    assert "of any pixel pitch" in text and "not validated on real containers" not in text
 
 
 def test_simulated_scans_are_read_by_the_profile_beside_them() -> None:

@@ -137,5 +137,15 @@ def test_a_scan_is_emphasised_by_the_name_that_its_annotations_give_it_and_no_ot
         emphasis_factors(index, tmp_path / "emphasis.json")
 
 
+def test_emphasis_on_a_scan_that_the_recipe_leaves_out_is_no_fault(tmp_path: Path) -> None:
+    index = CocoIndex(NAMES, (scan_of([1], "a.png"), scan_of([], "b.png")), kept_out=frozenset({"train/c.png"}))
+    path = tmp_path / "emphasis.json"
+    path.write_text(json.dumps({"train/b.png": 3.0, "train/c.png": 2.0}))
+    assert emphasis_factors(index, path).tolist() == [1.0, 3.0]
+    path.write_text(json.dumps({"train/d.png": 2.0}))
+    with pytest.raises(SettingsInvalid, match=r"first train/d\.png"):
+        emphasis_factors(index, path)
+
+
 def test_a_scan_without_a_name_has_that_of_its_file() -> None:
     assert replace(scan_of([], "belt/x.png"), name="").name == "x.png"

@@ -11,7 +11,7 @@ import pytest
 from detector.errors import SettingsInvalid
 from training import ablation as ablation_module
 from training.ablation import Ablation, ablate, left_out_scans
-from training.fit import TrainingData
+from training.fit import TrainingData, read_training_data
 from training.recipe import Recipe, resolve_recipe
 from training.screening import LEAST_SPARE, Factor, design, effects, screening_settings, screening_table
 from training.simulation import simulate_dataset
@@ -87,4 +87,6 @@ def test_left_out_scans_of_both_splits_are_the_unseen_ones(tmp_path: Path) -> No
     recipe = resolve_recipe("yolox-nano", ['leave_out=["elsewhere"]'])
     unseen = left_out_scans(tmp_path, recipe, names)
     assert unseen and [scan.source for scan in unseen.scans] == ["elsewhere", "elsewhere"]
+    train = read_training_data(tmp_path, recipe).train
+    assert train.kept_out == {unseen.scans[0].name} and unseen.scans[0] not in train.scans
     assert left_out_scans(tmp_path, resolve_recipe("yolox-nano", []), names) is None

@@ -97,7 +97,7 @@ def test_the_rate_warms_up_and_falls_to_its_end() -> None:
 def test_pretrained_parameters_have_their_own_rate_and_biases_do_not_decay() -> None:
     network = build("yolox-nano", NAMES)
     recipe = Recipe(model="yolox-nano", steps=1, learning_rate=1e-3, pretrained_rate=0.1)
-    groups = parameter_groups(network, recipe)
+    groups = parameter_groups(network, recipe, network.pretrained_parameters())
     assert sum(len(group["params"]) for group in groups) == len(list(network.parameters()))
     assert {group.get("weight_decay") for group in groups} == {None, 0.0}
     assert all(p.ndim == 1 for group in groups if group.get("weight_decay") == 0.0 for p in group["params"])

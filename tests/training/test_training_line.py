@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from typer.testing import CliRunner
 
 from detector import Detector
-from detector.errors import SettingsInvalid
+from detector.errors import SettingsInvalid, WeightsRejected
 from detector.network import Network, Provider
 from detector.weights import load_weights, read_manifest
 from training import release as release_module
@@ -90,6 +90,19 @@ def test_a_stopped_run_goes_on_to_the_very_same_weights(data: Path, run: Path, t
     assert whole.keys() == resumed.keys()
     for name, value in whole.items():
         torch.testing.assert_close(resumed[name], value, rtol=0, atol=0, msg=name)
+
+
+def test_a_run_goes_on_when_what_it_started_from_is_gone(data: Path, run: Path, tmp_path: Path) -> None:
+    start = tmp_path / "start.ckpt"
+    shutil.copy(run / "checkpoints" / "last.ckpt", start)
+    train = TrainingData(str(data), read_coco(data, "train"), None)
+    recipe = small_recipe(start=str(start), pretrained_rate=0.5, steps=2, validate_every=1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("training.fit._max_steps", lambda recipe: 1)
+        said = fit(train, recipe, tmp_path / "on")
+    start.unlink()
+    assert fit(train, recipe, tmp_path / "on", resume=True) == said == read_run(tmp_path / "on").start
+    assert len(read_run(tmp_path / "on").pretrained or ()) == len(weights_of(run))
 
 
 def test_a_folder_with_a_run_is_not_overwritten(data: Path, run: Path) -> None:
@@ -226,6 +239,43 @@ def test_evaluate_and_publish_put_a_measured_file_into_weights(released: Path, d
     assert read_manifest(weights).aliases == {"small": "best", "better": "best"}
     assert runner.invoke(app, arguments, catch_exceptions=False).exit_code == 0
     assert read_manifest(weights).aliases == {"better": "best"}
+
+
+def test_published_weights_are_there_to_train_on_from(
+    released: Path, run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"parity.LEAST_SCORE": 0.001, "parity.LEAST_SCANS": 8, "trainable.LEAST_SCANS": 8}.items():
+        monkeypatch.setattr(f"training.{name}", value)
+    metrics, weights = tmp_path / "metrics.json", tmp_path / "weights"
+    runner = CliRunner()
+    evaluation = ["--data", str(data), "--split", "train", "--output", str(tmp_path)]
+    runner.invoke(app, ["evaluate", str(released), *evaluation], catch_exceptions=False)
+    arguments = ["publish", str(released), "--name", "small", "--evaluation", str(metrics), "--folder", str(weights)]
+    # Another network of the same shape is not what the ONNX file holds.
+    shutil.copytree(run, tmp_path / "other")
+    path = tmp_path / "other" / "checkpoints" / "last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"] = {name: 1.1 * value for name, value in checkpoint["state_dict"].items()}
+    torch.save(checkpoint, path)
+    other = runner.invoke(app, [*arguments, "--run", str(tmp_path / "other"), "--checkpoint", "last"])
+    assert isinstance(other.exception, ParityFailed) and not (weights / "manifest.json").exists()
+    origin = ["--run", str(run), "--checkpoint", "last"]
+    assert runner.invoke(app, [*arguments, *origin], catch_exceptions=False).exit_code == 0
+    monkeypatch.setattr("detector.weights.weights_folder", lambda: weights)
+    monkeypatch.setattr("training.trainable.weights_folder", lambda: weights)
+    train = TrainingData(str(data), read_coco(data, "train"), None)
+    said = fit(train, small_recipe(start="small", steps=1, validate_every=1), tmp_path / "on")
+    held = len(weights_of(run))
+    assert said.startswith("small.safetensors (sha256 ") and f"{held} tensors loaded, 0 fresh, 0 of another" in said
+    path = weights / "small.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(WeightsRejected, match="manifest"):
+        fit(train, small_recipe(start="small"), tmp_path / "damaged")
+    # Published again without a run, they would belong to other weights.
+    assert runner.invoke(app, arguments, catch_exceptions=False).exit_code == 0
+    assert not path.exists()
+    with pytest.raises(SettingsInvalid, match="without weights to train on from"):
+        fit(train, small_recipe(start="small"), tmp_path / "none")
 
 
 def test_numbers_of_another_file_are_not_published(released: Path, tmp_path: Path) -> None:

@@ -31,16 +31,15 @@ def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, 
     seconds = ", ".join(f"{value:.2f} s with {count}" for count, value in costs["seconds_per_mpx"].items())
     parts = [
         f"## {name}",
-        "**Trained on simulated scans and not validated on real containers: not for a decision on one.**",
-        f"With its own alarm scores it alarms on {_alarms(metrics, 'threat')} simulated scans with a threat, and on "
-        f"{_alarms(metrics, 'clean')} clean ones.",
+        f"**{_first_line(spec, setup)}**",
+        f"With its own alarm scores it alarms on {_alarms(metrics, 'threat')} scans with a threat, and on "
+        f"{_alarms(metrics, 'clean')} clean ones, {_of(setup)}.",
         f"{spec.family}, {spec.input_size} x {spec.input_size} px, {entry.size / 1e6:.1f} MB, sha256 `{entry.sha256}`.",
         f"**Terms.** {spec.terms}",
         f"**Started from.** {spec.pretrained}",
         "**Trained on.** " + "; ".join(entry.data) + ".",
         f"**Never clears.** {spec.never_clear}." if spec.never_clear else "",
-        f"**Reads** scans drawn as {' or '.join(map(repr, spec.renderings))}, with a profile for their pixel pitch: "
-        f"trained on {spec.pixel_pitch_mm:g} mm.",
+        f"**Reads** scans drawn as {' or '.join(map(repr, spec.renderings))}, {_pitch(spec)}.",
         f"**Alarm scores.** {spec.operating_point}",
         f"**Measured** by `roentgate-train cargo-benchmark`, version {setup['version']}, size {setup['size']}: "
         f"{metrics['clean_scans']} clean scans, {metrics['threat_scans']} with one threat, {_of(setup)}. Alarm "
@@ -56,6 +55,23 @@ _LIMITS = """**Limits.** The simulation leaves out most of what makes real scans
 real trade, damaged and hand-packed loads, scanners with faults of their own. Loads and threats of the benchmark have \
 other shapes than those of training, but come from the same simulation. Retrain on scans of your scanner, and measure \
 with clean scans of your own, before anything depends on it. It assists an officer and replaces none."""
+
+
+def _first_line(spec: WeightsSpec, setup: dict[str, Any]) -> str:
+    """What an officer must know before any figure."""
+    names = [source.name for source in spec.training_data]
+    trained = bool(names) and all(name.startswith(SIMULATED) for name in names)
+    if setup["scans"] == SIMULATED:
+        done = "Trained and measured" if trained else "Measured"
+        return f"{done} on simulated scans alone, not validated on real containers: not for a decision on one."
+    begin = "Trained on simulated scans, measured" if trained else "Measured"
+    return f"{begin} on real clean scans with simulated threats laid into them: no real threat was ever met."
+
+
+def _pitch(spec: WeightsSpec) -> str:
+    if not spec.pixel_pitch_mm:
+        return "of any pixel pitch"
+    return f"with a profile for their pixel pitch: trained on {spec.pixel_pitch_mm:g} mm"
 
 
 def _alarms(metrics: dict[str, Any], kind: str) -> str:

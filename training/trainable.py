@@ -1,0 +1,52 @@
+"""Weights to train on from: the network of shipped weights, as safetensors beside their ONNX file.
+
+An ONNX file holds a network in which normalisation is folded away: it can be run, not trained. A recipe's `start` may
+be the name of shipped weights instead (`start = "luggage"`), and means this file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from safetensors.torch import save
+
+from detector.errors import SettingsInvalid
+from detector.network import Network, Provider
+from detector.normalise import letterbox
+from detector.outputs.atomic import write_bytes_whole
+from detector.weights import PinnedFile, Weights, read_manifest, read_pinned, weights_folder
+from training.export import load_checkpoint, read_run
+from training.parity import LEAST_SCANS, require_parity
+from training.simulation import simulate_luggage
+
+
+def write_trainable(run: Path, checkpoint: str, exported: Weights, path: Path) -> PinnedFile:
+    """Writes the averaged network of a run's checkpoint. Raises ParityFailed if `exported` was not made of it."""
+    network = load_checkpoint(run, checkpoint)
+    size = exported.spec.input_size
+    squares = (letterbox(simulate_luggage(seed, ("gun", "knife")).rgb, size)[0] for seed in range(LEAST_SCANS))
+    require_parity(network, Network(exported, Provider.CPU), squares)
+    described = read_run(run)
+    about = {"model": described.recipe.model, "class_names": json.dumps(described.class_names)}
+    data = save({name: value.contiguous() for name, value in network.state_dict().items()}, about)
+    write_bytes_whole(path, data)
+    return PinnedFile(file=path.name, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+
+
+def start_file(start: str) -> str:
+    """A recipe's `start` as a file or hub name: shipped weights by their name become their verified file.
+
+    Raises WeightsRejected for a file that is not as it was published, SettingsInvalid for shipped weights without one.
+    """
+    manifest = read_manifest()
+    entry = manifest.weights.get(manifest.resolved(start)) if start and not Path(start).exists() else None
+    if entry is None:
+        return start
+    if entry.trainable is None:
+        raise SettingsInvalid(
+            f"{start} was published without weights to train on from", remedy="give the recipe another `start`"
+        )
+    read_pinned(entry.trainable)
+    return str(weights_folder() / entry.trainable.file)
