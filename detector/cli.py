@@ -22,6 +22,7 @@ from detector.errors import ProviderUnavailable, RoentgateError, ScanUnreadable,
 from detector.inspection import Decision
 from detector.ledger import Ledger
 from detector.network import Provider
+from detector.outputs import foreign_lines
 from detector.pipeline import Detector
 from detector.scanner_cli import scanner_app
 from detector.scanner_profile import load_profile
@@ -152,12 +153,13 @@ def weights_verify() -> None:
 
 @app.command()
 def audit(folder: Annotated[Path, typer.Argument(help="Output folder of a scan.")]) -> None:
-    """Checks the ledger's chain: finds results that were edited, deleted or put in another order."""
+    """Checks the ledger's chain and results.jsonl: finds results that were edited, deleted or put in another order."""
     path = folder / "ledger.sqlite"
     if not path.is_file():
         raise SettingsInvalid(f"no ledger at {path}", remedy="give the --output folder of a scan")
     with Ledger(path) as ledger:
         findings, (rows, head) = ledger.verify(), ledger.head()
+        findings += tuple(foreign_lines(folder / "results.jsonl", ledger.ever_recorded()))
     for finding in findings:
         typer.echo(finding)
     typer.echo(f"{rows} entries, last sha256 {head}: {'ALTERED' if findings else 'intact'}")

@@ -220,6 +220,12 @@ class Ledger:
         ((entry,),) = rows
         return str(json.loads(entry)["result"])
 
+    def ever_recorded(self) -> Iterator[str]:
+        """The JSON lines of all results that the audit holds, those since replaced as well; unreadable entries not."""
+        for (entry,) in self.rows("SELECT entry FROM audit ORDER BY sequence"):
+            with suppress(ValueError, LookupError, TypeError):
+                yield str(json.loads(entry)["result"])
+
     def results(self, weights: str, settings: str) -> StoredResults:
         """The current result of each scan under these weights (digest) and settings (fingerprint)."""
         return StoredResults(self, weights, settings)

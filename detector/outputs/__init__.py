@@ -14,7 +14,7 @@ from detector.outputs.html_report import write_html_report
 from detector.outputs.overlay import remove_overlay, shows, thumbnail, write_overlay
 from detector.outputs.record import Record, Results, RunContext, overlay_name, to_line, to_record
 from detector.outputs.results_csv import write_results_csv
-from detector.outputs.results_jsonl import write_results_jsonl
+from detector.outputs.results_jsonl import foreign_lines, write_results_jsonl
 
 #: File name in the output folder -> its writer(path, results, context).
 OUTPUTS: dict[str, Callable[[Path, Results, RunContext], None]] = {
@@ -29,6 +29,7 @@ __all__ = [
     "Record",
     "Results",
     "RunContext",
+    "foreign_lines",
     "overlay_name",
     "remove_overlay",
     "shows",

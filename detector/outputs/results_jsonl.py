@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from detector.outputs.atomic import text_written_whole
@@ -13,3 +15,21 @@ def write_results_jsonl(path: Path, results: Results, _context: RunContext) -> N
     with text_written_whole(path) as file:
         for stored in results:
             file.write(stored.line + "\n")
+
+
+def foreign_lines(path: Path, recorded: Iterable[str]) -> list[str]:
+    """One finding for each line of the file that is none of the recorded ones: edited, or written by somebody else.
+
+    A run that was cut off leaves the file of the run before, so lines that are not there prove nothing.
+    """
+    known = {_digest(line.encode()) for line in recorded}
+    lines = path.read_bytes().splitlines() if path.is_file() else []
+    return [
+        f"{path.name} line {number}: no such result was ever recorded"
+        for number, line in enumerate(lines, 1)
+        if _digest(line) not in known
+    ]
+
+
+def _digest(line: bytes) -> bytes:
+    return hashlib.sha256(line).digest()

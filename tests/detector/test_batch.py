@@ -8,8 +8,10 @@ from pathlib import Path
 
 import cv2
 import pytest
+from typer.testing import CliRunner
 
 from detector.batch import BatchOptions, BatchSummary, run_batch
+from detector.cli import app
 from detector.discovery import discover
 from detector.inspection import Decision
 from detector.outputs.record import overlay_name
@@ -62,6 +64,26 @@ def test_no_picture_of_other_settings_stands_beside_a_result(
     scan_all(belt)
     assert picture.exists()
     assert scan_all(belt, alarm=1).skipped == 1 and not picture.exists()
+
+
+def test_the_audit_finds_an_edited_line_of_the_results(
+    scan_all: Callable[..., BatchSummary], write_scan: WriteScan, tmp_path: Path
+) -> None:
+    belt, out = tmp_path / "belt", tmp_path / "out"
+    write_scan(belt / "bag.png", middle=15)
+    scan_all(belt)
+    path = out / "results.jsonl"
+    before = path.read_text()
+    # A result that was replaced since was recorded all the same: a run that was cut off leaves such a file.
+    write_scan(belt / "bag.png", middle=30)
+    scan_all(belt)
+    audit = CliRunner().invoke(app, ["audit", str(out)])
+    assert (audit.exit_code, "intact" in audit.output) == (0, True)
+    path.write_text(before)
+    assert CliRunner().invoke(app, ["audit", str(out)]).exit_code == 0
+    path.write_text(before.replace("ALARM", "CLEAR"))
+    audit = CliRunner().invoke(app, ["audit", str(out)])
+    assert audit.exit_code == 1 and "results.jsonl line 1: no such result was ever recorded" in audit.output
 
 
 def test_a_file_keeps_its_name_when_another_of_that_name_joins(
