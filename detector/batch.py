@@ -74,7 +74,7 @@ def run_batch(
     with Ledger(folder / "ledger.sqlite") as ledger:
         sources = _named_as_before(sources, ledger)
         ledger.claim({source.name: str(source.path.absolute()) for source in sources})
-        known = partial(_known, detector, ledger, folder / "overlays" if options.overlays else None)
+        known = partial(_known, detector, ledger, folder / "overlays", options.overlays)
         for source, inspection, scan in _inspections(detector, sources, known):
             if inspection is None:
                 skipped += 1
@@ -99,10 +99,15 @@ def _named_as_before(sources: Sequence[ScanSource], ledger: Ledger) -> Sequence[
     which one grows old. Not where another file of this run is called so."""
     given = {storable_text(str(source.path.absolute())): number for number, source in enumerate(sources)}
     taken = {storable_text(source.name) for source in sources}
-    named = list(sources)
+    held: dict[int, list[str]] = {}
     for scan, path in ledger.origins():
-        if path in given and scan not in taken:
-            named[given[path]] = ScanSource(scan, sources[given[path]].path)
+        if path in given:
+            held.setdefault(given[path], []).append(scan)
+    named = list(sources)
+    for number, names in held.items():
+        free = [name for name in names if name not in taken]
+        if storable_text(sources[number].name) not in names and free:
+            named[number] = ScanSource(free[0], sources[number].path)
     return named
 
 
@@ -132,18 +137,18 @@ def _judged(detector: Detector, waiting: list[tuple[ScanSource, PreparedScan]]) 
         yield source, inspection, prepared.scan
 
 
-def _known(detector: Detector, ledger: Ledger, overlays: Path | None, name: str, digest: str) -> bool:
-    """Whether the result is there, and its picture where one is wanted, drawn for this very result."""
+def _known(detector: Detector, ledger: Ledger, overlays: Path, wanted: bool, name: str, digest: str) -> bool:
+    """Whether the result is there, and its picture where one is wanted. A picture of another result is removed."""
     key = _key(detector, name, digest)
-    done = ledger.has(key)
-    if not done or overlays is None:
-        return done
-    record = json.loads(ledger.line(key))
-    if record["decision"] == Decision.CLEAR.value:
-        # One of other settings may stand there.
-        remove_overlay(name, overlays)
+    if not ledger.has(key):
+        return False
+    if shows(name, overlays, _mark(key)):
         return True
-    return record["width"] is None or shows(name, overlays, _mark(key))
+    remove_overlay(name, overlays)
+    if not wanted:
+        return True
+    record = json.loads(ledger.line(key))
+    return record["decision"] == Decision.CLEAR.value or record["width"] is None
 
 
 def _mark(key: Key) -> str:

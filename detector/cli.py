@@ -153,7 +153,7 @@ def weights_verify() -> None:
 
 @app.command()
 def audit(folder: Annotated[Path, typer.Argument(help="Output folder of a scan.")]) -> None:
-    """Checks the ledger's chain and results.jsonl: finds results that were edited, deleted or put in another order."""
+    """Finds results in the ledger that were edited, deleted or moved, and foreign lines in results.jsonl."""
     path = folder / "ledger.sqlite"
     if not path.is_file():
         raise SettingsInvalid(f"no ledger at {path}", remedy="give the --output folder of a scan")

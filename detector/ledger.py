@@ -223,7 +223,7 @@ class Ledger:
     def ever_recorded(self) -> Iterator[str]:
         """The JSON lines of all results that the audit holds, those since replaced as well; unreadable entries not."""
         for (entry,) in self.rows("SELECT entry FROM audit ORDER BY sequence"):
-            with suppress(ValueError, LookupError, TypeError):
+            with suppress(ValueError, LookupError, TypeError, RecursionError):
                 yield str(json.loads(entry)["result"])
 
     def results(self, weights: str, settings: str) -> StoredResults:

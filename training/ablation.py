@@ -93,16 +93,18 @@ def ablate(
         for seed in ablation.seeds
     }
     splits = {key: _splits(data, recipe) for key, recipe in recipes.items()}
+    # The same classes for all, whatever a setting leaves of the training scans.
+    rare = rare_classes(max((both.train for both in splits.values()), key=len))
     results: list[SettingResult] = []
     for number, setting in enumerate(settings):
         by_seed: dict[int, Figures] = {}
         for seed in ablation.seeds:
             folder = output / f"{number:02d}_{_folder_name(setting)}" / f"seed{seed}"
             progress(f"{' '.join(setting)}, seed {seed}")
-            by_seed[seed] = _figures_of(splits[setting, seed], recipes[setting, seed], folder)
+            by_seed[seed] = _figures_of(splits[setting, seed], recipes[setting, seed], folder, rare)
         results.append(SettingResult(" ".join(setting), by_seed))
         # After each setting, so that a long comparison can be read while it goes on.
-        _write(output, results, ablation, splits[setting, ablation.seeds[0]].train)
+        _write(output, results, ablation, rare)
     return results
 
 
@@ -147,7 +149,7 @@ def _folder_name(setting: tuple[str, ...]) -> str:
     return re.sub(r"[^\w.=-]+", "_", "_".join(setting))[:100]
 
 
-def _figures_of(data: TrainingData, recipe: Recipe, folder: Path) -> Figures:
+def _figures_of(data: TrainingData, recipe: Recipe, folder: Path, rare: Sequence[str]) -> Figures:
     """The figures of a run, trained and scored if they are not there; kept with the recipe and data they belong to."""
     kept = folder / "figures.json"
     annotations = {split: annotations_digest(Path(data.folder), split) for split in ("train", "val")}
@@ -157,7 +159,7 @@ def _figures_of(data: TrainingData, recipe: Recipe, folder: Path) -> Figures:
         _require_same(before, described, folder)
         return {name: float(value) for name, value in before["figures"].items()}
     fit(data, recipe, folder, resume=holds_run(folder / "checkpoints"))
-    figures = _score(data, recipe, folder)
+    figures = _score(data, recipe, folder, rare)
     write_bytes_whole(kept, (json.dumps({**described, "figures": figures}, indent=1) + "\n").encode())
     return figures
 
@@ -178,19 +180,19 @@ def _require_same(before: dict[str, Any], now: dict[str, Any], folder: Path) -> 
         )
 
 
-def _score(data: TrainingData, recipe: Recipe, folder: Path) -> Figures:
+def _score(data: TrainingData, recipe: Recipe, folder: Path, rare: Sequence[str]) -> Figures:
     """Of the last network: the best on the split that it is judged on would flatter every setting, noisy ones most."""
     assert data.validation is not None
     names, exported = data.train.class_names, folder / "last.onnx"
     export_network(load_checkpoint(folder, "last"), unchosen_spec(recipe, names), exported)
     table = _table_of(data.validation, exported)
     classes = {name: row.AP50 for name, row in table.classes.items() if row.n and row.AP50 is not None}
-    rare = [classes[name] for name in rare_classes(data.train) if name in classes]
+    of_rare = [classes[name] for name in rare if name in classes]
     unseen = left_out_scans(Path(data.folder), recipe, names)
     return {
         "AP50": table.mean.AP50 or 0.0,
         "AP50 of frequent": table.mean_of_frequent.AP50 or 0.0,
-        **({"AP50 of rare": statistics.fmean(rare)} if rare else {}),
+        **({"AP50 of rare": statistics.fmean(of_rare)} if of_rare else {}),
         **({"AP50 of frequent, unseen": _table_of(unseen, exported).mean_of_frequent.AP50 or 0.0} if unseen else {}),
         **{f"AP50 {name}": value for name, value in classes.items()},
     }
@@ -214,19 +216,19 @@ def rare_classes(train: CocoIndex) -> list[str]:
     return [name for name, count in train.boxes_per_class().items() if 0 < count < RARE_BOXES]
 
 
-def _write(output: Path, results: list[SettingResult], ablation: Ablation, train: CocoIndex) -> None:
+def _write(output: Path, results: list[SettingResult], ablation: Ablation, rare: Sequence[str]) -> None:
     document: dict[str, Any] = {
         "recipe": ablation.recipe,
         "changes": ablation.changes,
         "seeds": ablation.seeds,
-        "rare": rare_classes(train),
+        "rare": rare,
         "settings": {result.setting: {str(seed): row for seed, row in result.by_seed.items()} for result in results},
     }
     write_bytes_whole(output / "ablation.json", (json.dumps(document, indent=1) + "\n").encode())
     if not ablation.screening:
-        text = table(results, rare_classes(train))
+        text = table(results, rare)
     elif len(results) == len(ablation.settings()):
-        names = next(iter(results[0].by_seed.values()))
+        names = _common(results)
         figures: dict[str, Sequence[float]] = {name: [result.mean(name) for result in results] for name in names}
         text = screening_table(figures, ablation.factors(), ablation.seeds)
     else:
@@ -235,10 +237,16 @@ def _write(output: Path, results: list[SettingResult], ablation: Ablation, train
     write_bytes_whole(output / "ablation.md", text.encode())
 
 
+def _common(results: Sequence[SettingResult]) -> list[str]:
+    """Names of the figures that every run has: a setting may decide which classes are rare, or what is left out."""
+    rows = [row for result in results for row in result.by_seed.values()]
+    return [name for name in rows[0] if all(name in row for row in rows)]
+
+
 def table(results: Sequence[SettingResult], rare: Sequence[str]) -> str:
     """Markdown: a row for each figure, a column for each setting, and differences to the first setting."""
     first, *others = results
-    names = list(next(iter(first.by_seed.values())))
+    names = _common(results)
     heads = ["figure", first.setting, *(head for other in others for head in (other.setting, "difference"))]
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     for name in names:

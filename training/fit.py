@@ -37,7 +37,7 @@ from training.module import DetectionModule
 from training.progress import with_lines
 from training.recipe import Recipe
 from training.tile_reader import rendered
-from training.trainable import start_file
+from training.trainable import provenance, require_unseen, start_file
 from training.training_stream import Batch, ResumingBatches, Sample, TrainingStream, collate
 
 #: Steps between logged losses.
@@ -111,7 +111,10 @@ def _started(network: DetectionNetwork, recipe: Recipe, before: Run | None) -> t
     """
     if before and before.pretrained is not None:
         return before.start, before.pretrained
-    said = network.load_pretrained(start_file(recipe.start)) if recipe.start else "random weights"
+    if not recipe.start:
+        return "random weights", frozenset()
+    require_unseen(recipe.start, recipe.leave_out)
+    said = network.load_pretrained(start_file(recipe.start)) + provenance(recipe.start)
     return said, frozenset(network.pretrained_parameters())
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from safetensors.torch import save
@@ -16,7 +17,8 @@ from detector.errors import SettingsInvalid
 from detector.network import Network, Provider
 from detector.normalise import letterbox
 from detector.outputs.atomic import write_bytes_whole
-from detector.weights import PinnedFile, Weights, read_manifest, read_pinned, weights_folder
+from detector.weights import PinnedFile, Weights, load_weights, read_manifest, read_pinned, weights_folder
+from detector.weights_spec import WeightsSpec
 from training.export import load_checkpoint, read_run
 from training.parity import LEAST_SCANS, require_parity
 from training.simulation import simulate_luggage
@@ -33,6 +35,35 @@ def write_trainable(run: Path, checkpoint: str, exported: Weights, path: Path) -
     data = save({name: value.contiguous() for name, value in network.state_dict().items()}, about)
     write_bytes_whole(path, data)
     return PinnedFile(file=path.name, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+
+
+def shipped_start(start: str) -> WeightsSpec | None:
+    """What shipped weights say of themselves, if `start` names some; None for a file, a hub name or nothing."""
+    manifest = read_manifest()
+    named = manifest.resolved(start) in manifest.weights if start and not Path(start).exists() else False
+    return load_weights(start).spec if named else None
+
+
+def require_unseen(start: str, left_out: Iterable[str]) -> None:
+    """Raises SettingsInvalid if shipped weights have learned from what a recipe leaves out: it would not be unseen."""
+    spec = shipped_start(start)
+    learned = {source.name for source in spec.training_data} if spec else set()
+    for name in left_out:
+        data_set = name.partition("/")[0]
+        if spec and data_set in learned and not {name, data_set} & set(spec.left_out):
+            raise SettingsInvalid(
+                f"the start {start} has learned from {data_set}, so {name} would not be unseen",
+                remedy="begin with weights that never saw it, or take it out of leave_out",
+            )
+
+
+def provenance(start: str) -> str:
+    """What shipped weights learned from and under which terms, for those that are made from them; "" for others."""
+    spec = shipped_start(start)
+    if spec is None:
+        return ""
+    sources = ", ".join(source.name for source in spec.training_data)
+    return f"; {spec.name} began with {spec.pretrained}, learned from {sources}; its terms: {spec.terms}"
 
 
 def start_file(start: str) -> str:

@@ -22,8 +22,9 @@ def foreign_lines(path: Path, recorded: Iterable[str]) -> list[str]:
 
     A run that was cut off leaves the file of the run before, so lines that are not there prove nothing.
     """
-    known = {_digest(line.encode()) for line in recorded}
+    # The file first: a run that records meanwhile must not look like somebody who edits.
     lines = path.read_bytes().splitlines() if path.is_file() else []
+    known = {_digest(line.encode("utf-8", "backslashreplace")) for line in recorded}
     return [
         f"{path.name} line {number}: no such result was ever recorded"
         for number, line in enumerate(lines, 1)

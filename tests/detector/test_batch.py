@@ -14,6 +14,7 @@ from detector.batch import BatchOptions, BatchSummary, run_batch
 from detector.cli import app
 from detector.discovery import discover
 from detector.inspection import Decision
+from detector.ledger import Ledger
 from detector.outputs.record import overlay_name
 from detector.pipeline import Detector
 from detector.settings import Policy
@@ -64,6 +65,9 @@ def test_no_picture_of_other_settings_stands_beside_a_result(
     scan_all(belt)
     assert picture.exists()
     assert scan_all(belt, alarm=1).skipped == 1 and not picture.exists()
+    scan_all(belt)
+    assert picture.exists()
+    assert scan_all(belt, alarm=1, overlays=False).skipped == 1 and not picture.exists()
 
 
 def test_the_audit_finds_an_edited_line_of_the_results(
@@ -97,6 +101,10 @@ def test_a_file_keeps_its_name_when_another_of_that_name_joins(
     other = (second / "bag.png").as_posix()
     assert scan_all(first, second).done == 1
     assert lines(tmp_path) == {"bag.png": "CLEAR", other: "ALARM"}
+    # A folder that has two names of one file goes on under the one that this command line gives.
+    with Ledger(tmp_path / "out" / "ledger.sqlite") as ledger:
+        ledger.claim({"older.png": str((second / "bag.png").absolute())})
+    assert scan_all(first, second).done == 0
     # Changed, it is the same line that changes.
     write_scan(first / "bag.png", middle=15)
     scan_all(first, second)

@@ -81,7 +81,9 @@ def test_figures_of_other_data_are_not_taken_for_these(tmp_path: Path, monkeypat
     data, output = tmp_path / "data", tmp_path / "out"
     simulate_dataset(data, scans=8, seed=1)
     monkeypatch.setattr(ablation_module, "fit", lambda data, recipe, run, *, resume: run.mkdir(parents=True))
-    monkeypatch.setattr(ablation_module, "_score", lambda data, recipe, folder: {"AP50": 0.5, "AP50 of frequent": 0.5})
+    monkeypatch.setattr(
+        ablation_module, "_score", lambda data, recipe, folder, rare: {"AP50": 0.5, "AP50 of frequent": 0.5}
+    )
     plan = Ablation("yolox-nano", ("weight_decay=0.1",), seeds=(0,), changes=SMALL)
     results = ablate(plan, data, output)
     assert ablate(plan, data, output) == results
@@ -106,7 +108,9 @@ def test_figures_of_other_data_are_not_taken_for_these(tmp_path: Path, monkeypat
 def test_a_table_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     simulate_dataset(tmp_path / "data", scans=8, seed=1)
     monkeypatch.setattr(ablation_module, "fit", lambda data, recipe, run, *, resume: None)
-    monkeypatch.setattr(ablation_module, "_score", lambda data, recipe, folder: {"AP50": 0.5, "AP50 of frequent": 0.5})
+    monkeypatch.setattr(
+        ablation_module, "_score", lambda data, recipe, folder, rare: {"AP50": 0.5, "AP50 of frequent": 0.5}
+    )
     plan = Ablation("yolox-nano", ("weight_decay=0.1",), seeds=(0,), changes=SMALL)
     ablate(plan, tmp_path / "data", tmp_path / "out")
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("ablation.*")}

@@ -92,6 +92,34 @@ def test_a_scan_with_an_item_that_has_no_class_is_clean_of_nothing(tmp_path: Pat
     assert (first.looked_for, first.present) == (frozenset(), frozenset()) and second.looked_for is None
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content.update(annotations=None),
+        lambda content: content.update(annotations={str(n): one for n, one in enumerate(content["annotations"])}),
+        lambda content: content["annotations"].append("x"),
+        lambda content: content["annotations"][0].update(image_id=None),
+        lambda content: content["annotations"][0].update(image_id=77),
+    ],
+    ids=["null", "object", "no object", "no image", "another image"],
+)
+def test_scans_of_a_file_whose_items_are_lost_are_clean_of_nothing(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None]
+) -> None:
+    changed = document()
+    change(changed)
+    assert [scan.looked_for for scan in read(tmp_path, changed).scans] == [frozenset(), frozenset()]
+
+
+def test_ids_written_as_text_are_the_same_numbers(tmp_path: Path) -> None:
+    changed = document()
+    for annotation in changed["annotations"]:
+        annotation["image_id"] = str(annotation["image_id"])
+    found = read(tmp_path, changed)
+    assert [scan.boxes for scan in found.scans] == [scan.boxes for scan in read(tmp_path / "plain").scans]
+    assert any(scan.boxes for scan in found.scans) and not found.findings
+
+
 def test_a_box_beside_the_refused_one_keeps_its_label_looked_for(tmp_path: Path) -> None:
     changed = document()
     changed["annotations"][1] |= {"category_id": 1, "bbox": [0, 0, 0, 0]}

@@ -231,8 +231,10 @@ def test_froc_doubts_the_threshold_that_it_chose() -> None:
 def test_three_boxes_prove_no_certainty(score: float, where: tuple[float, ...], expected: float) -> None:
     index = index_of(*(scan_of(("gun", BOX)) for _ in range(3)))
     matches = match_all(index, align(index, [found_of(("gun", score, where)) for _ in range(3)]))
-    interval = bootstrap_ap50(matches, ("gun",), group_draws(np.arange(3), 100, 0), 0).classes_AP50["gun"]
+    intervals = bootstrap_ap50(matches, ("gun",), group_draws(np.arange(3), 100, 0), 0)
+    interval = intervals.classes_AP50["gun"]
     assert interval is not None and expected in interval
+    assert intervals.mean_AP50 == intervals.mean_of_frequent_AP50 == pytest.approx(interval)
     assert interval == pytest.approx((0.2924, 1.0) if expected else (0.0, 0.7076), abs=1e-4)
 
 
@@ -248,6 +250,12 @@ def test_the_interval_of_d_ece_holds_the_truth() -> None:
         # Scores are constant within no bin, so the truth is the shift up to a bin's width.
         held[shift] += error.interval[0] <= shift + 0.005 and error.interval[1] >= shift - 0.005
     assert held[0.0] >= 36 and held[0.15] >= 34
+
+
+def test_a_d_ece_of_nothing_is_no_proof_of_none() -> None:
+    half = Judged(np.full(50, 0.5), np.arange(50) < 25, np.arange(50), np.zeros((50, 2)), np.zeros((50, 2)))
+    error = calibration_error(half, group_draws(np.arange(50), 200, 0))
+    assert error.d_ece == pytest.approx(0) and error.interval is not None and error.interval[1] > 0.1
 
 
 def test_d_ece_by_hand() -> None:

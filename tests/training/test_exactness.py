@@ -130,7 +130,9 @@ def test_what_is_left_out_is_left_out_of_every_command(
         return "nothing"
 
     monkeypatch.setattr("training.ablation.fit", recorded)
-    monkeypatch.setattr("training.ablation._score", lambda data, recipe, folder: {"AP50": 0.0, "AP50 of frequent": 0.0})
+    monkeypatch.setattr(
+        "training.ablation._score", lambda data, recipe, folder, rare: {"AP50": 0.0, "AP50 of frequent": 0.0}
+    )
     changes = ("start=", "steps=2", "validate_every=2", 'leave_out=["source1"]')
     ablate(Ablation("yolox-nano", ("balance_share=0,0.1",), (0,), changes), folder, tmp_path / "out")
     monkeypatch.setattr("training.fit.fit", recorded)

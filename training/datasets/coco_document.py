@@ -37,6 +37,10 @@ Entry = Mapping[str, Any]
 Names = Mapping[Id, str]
 
 
+#: Share of a file's annotations that may belong to no image: more, and its other scans are not trusted to be clean.
+MOST_ASTRAY = 0.01
+
+
 @dataclass(frozen=True)
 class CocoPart:
     """One annotation file. annotations: below the root. folders: where its scans may be, looked into in turn."""
@@ -49,7 +53,10 @@ class CocoPart:
 
 @dataclass
 class _Contents:
-    """One document, sorted by image. names: label of a category id. alias: second entry of a file -> the first."""
+    """One document, sorted by image. names: label of a category id. alias: second entry of a file -> the first.
+
+    annotated: False where items are lost of which nobody knows in which scan they are: none is clean of anything.
+    """
 
     part: CocoPart
     names: dict[Id, str]
@@ -111,7 +118,9 @@ def _read(folder: IndexedFolder, part: CocoPart) -> _Contents | None:
         folder.error("malformed annotation", part.annotations, "no class has a name: nothing is known of its scans")
         contents.annotated = False
         return contents
-    _take_annotations(folder, contents, annotations)
+    astray = _take_annotations(folder, contents, annotations)
+    said = document["annotations"]
+    contents.annotated = isinstance(said, list) and astray + len(said) - len(annotations) <= MOST_ASTRAY * len(said)
     return contents
 
 
@@ -127,8 +136,10 @@ def _entries(folder: IndexedFolder, part: CocoPart, document: Entry, key: str) -
 
 
 def _id(entry: Entry, key: str) -> Id | None:
-    """An id is a whole number or a text; None for anything else."""
+    """An id is a whole number or a text; None for anything else. Some tools write the same number both ways."""
     value = entry.get(key)
+    if isinstance(value, str) and len(value) < 19 and value.isdecimal() and str(int(value)) == value:
+        return int(value)
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int | str) and not isinstance(value, bool) else None
@@ -188,8 +199,10 @@ def _take_images(folder: IndexedFolder, contents: _Contents, entries: Sequence[E
             contents.images[identity] = path, entry
 
 
-def _take_annotations(folder: IndexedFolder, contents: _Contents, entries: Sequence[Entry]) -> None:
+def _take_annotations(folder: IndexedFolder, contents: _Contents, entries: Sequence[Entry]) -> int:
+    """How many of them belong to no image that is known."""
     seen: dict[Id, Entry] = {}
+    astray = 0
     for position, entry in enumerate(entries):
         identity = _id(entry, "id")
         name = f"annotation {position + 1 if identity is None else identity!r:.40}"
@@ -200,35 +213,38 @@ def _take_annotations(folder: IndexedFolder, contents: _Contents, entries: Seque
                 continue
         if "caption" in entry and "bbox" not in entry:
             continue
-        _take_annotation(folder, contents, entry, subject)
+        astray += not _take_annotation(folder, contents, entry, subject)
+    return astray
 
 
 def _same_box(first: Entry, second: Entry) -> bool:
     return all(first.get(key) == second.get(key) for key in ("image_id", "category_id", "bbox"))
 
 
-def _take_annotation(folder: IndexedFolder, contents: _Contents, entry: Entry, subject: str) -> None:
+def _take_annotation(folder: IndexedFolder, contents: _Contents, entry: Entry, subject: str) -> bool:
+    """Whether its image is known; one of an image that was left out counts as known."""
     image, category = _id(entry, "image_id"), _id(entry, "category_id")
     image = contents.alias.get(image, image) if image is not None else None
     if image in contents.left_out:
-        return
+        return True
     if image is None or image not in contents.images:
         folder.error("unknown image", subject, f"image_id {entry.get('image_id')!r:.40} is not in images")
-        return
+        return False
     if category is None or category not in contents.names:
         folder.error("unknown class", subject, f"category_id {entry.get('category_id')!r:.40} is not in categories")
         contents.unboxed[image].add(UNNAMED)
-        return
+        return True
     label = contents.names[category]
     try:
         corners = corners_from_xywh(entry.get("bbox"))
     except Unusable as error:
         folder.error(error.kind, f"{subject} ({label})", str(error))
         contents.unboxed[image].add(label)
-        return
+        return True
     outlines = _outlines(folder, entry.get("segmentation"), f"{subject} ({label})")
     ignore = any(entry.get(key) in (1, True) for key in ("iscrowd", "ignore"))
     contents.boxes[image].append(SourceBox(label, corners, ignore, outlines, _attributes(entry)))
+    return True
 
 
 def _outlines(folder: IndexedFolder, segmentation: Any, subject: str) -> tuple[Outline, ...]:

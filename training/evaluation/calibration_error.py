@@ -22,7 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.datasets.coco_index import CocoIndex
-from training.evaluation.intervals import Draws, Interval, clopper_pearson, group_draws, group_numbers, reflected
+from training.evaluation.intervals import (
+    Draws,
+    Interval,
+    clopper_pearson,
+    group_draws,
+    group_numbers,
+    middle_of,
+    reflected,
+)
 from training.evaluation.matching import ClassMatches
 
 CONFIDENT = 0.3
@@ -173,11 +181,12 @@ def reliability(judged: Judged) -> tuple[ReliabilityBin, ...]:
 
 
 def _interval(measured: float, resampled: NDArray[np.float64], chance: NDArray[np.float64]) -> Interval | None:
-    """Down to 0 where perfect scores give as much in one case of twenty; else chance is taken off by reflection."""
-    interval = reflected(measured, resampled)
-    if interval is None or measured > np.percentile(chance, 95):
-        return interval
-    return 0.0, interval[1]
+    """Chance taken off by reflection; from 0 to all that resamples reach where perfect scores give as much in one case
+    of twenty, as reflection would then leave next to nothing."""
+    middle = middle_of(resampled)
+    if middle is None or measured > np.percentile(chance, 95):
+        return reflected(measured, resampled)
+    return 0.0, middle[1]
 
 
 def _by_chance(judged: Judged, cells: NDArray[np.int64], times: int) -> NDArray[np.float64]:

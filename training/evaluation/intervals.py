@@ -100,13 +100,26 @@ def bootstrap_ap50(matches: Mapping[str, ClassMatches], frequent: Sequence[str],
     frequent: the classes of the second mean. draws: (B, S) of `group_draws`, made with `seed`.
     """
     values = {name: average_precision_at_50(found, draws) for name, found in matches.items() if found.boxes}
+    classes = {name: _of_class(values[name], matches[name]) if name in values else None for name in matches}
     return Intervals(
         len(draws),
         seed,
-        middle_of(_mean_over_classes(list(values.values()))),
-        middle_of(_mean_over_classes([values[name] for name in frequent])),
-        {name: _of_class(values[name], matches[name]) if name in values else None for name in matches},
+        _of_mean(list(values), values, classes),
+        _of_mean(frequent, values, classes),
+        classes,
     )
+
+
+def _of_mean(
+    names: Sequence[str], resampled: Mapping[str, NDArray[np.float64]], classes: Mapping[str, Interval | None]
+) -> Interval | None:
+    """Where all resamples agree, the mean of the classes' own intervals, as wide as they can be together."""
+    middle = middle_of(_mean_over_classes([resampled[name] for name in names]))
+    own = [interval for name in names if (interval := classes[name])]
+    if middle is None or middle[0] < middle[1] or not own:
+        return middle
+    low, high = np.mean(own, axis=0).tolist()
+    return min(middle[0], low), max(middle[1], high)
 
 
 def _of_class(resampled: NDArray[np.float64], found: ClassMatches) -> Interval | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -65,6 +68,30 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not any(isinstance(value, Tensor) for value in state.values()):
         raise SettingsInvalid(f"{path} holds no named tensors", remedy=_OTHER_START)
     return {str(key).removeprefix("network."): value for key, value in state.items() if isinstance(value, Tensor)}
+
+
+def class_names_of(start: str) -> tuple[str, ...]:
+    """The classes that the rows of a classifier stand for, as safetensors published here say; () if it says none."""
+    if not start.endswith(".safetensors") or not Path(start).is_file():
+        return ()
+    with safe_open(start, "pt") as file:
+        said = (file.metadata() or {}).get("class_names", "[]")
+    return tuple(str(name) for name in json.loads(said))
+
+
+def rows_by_name(
+    state: dict[str, Tensor], own: dict[str, Tensor], was: Sequence[str], now: Sequence[str]
+) -> dict[str, Tensor]:
+    """`state` with the rows of the tensors named in `own`, one a class, put where the same class stands now.
+
+    own: the network's tensors of that kind; a class that is new keeps its row of these.
+    """
+    moved = {key: value.clone() for key, value in own.items() if key in state}
+    for key, value in moved.items():
+        for row, name in enumerate(now):
+            if name in was:
+                value[row] = state[key][was.index(name)]
+    return {**state, **moved}
 
 
 def describe(start: str) -> str:

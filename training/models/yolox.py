@@ -19,7 +19,7 @@ from training.models.assignment import Assignment, assign_by_task_alignment
 from training.models.dense_losses import box_loss, classification_loss
 from training.models.growth import widened, width_factor
 from training.models.interface import MAX_CANDIDATES, Candidates, DetectionNetwork, Target
-from training.models.pretrained import describe, load_matching, read_state
+from training.models.pretrained import class_names_of, describe, load_matching, read_state, rows_by_name
 
 STRIDES = (8, 16, 32)
 #: exp() of the size branch stays below the largest scan that fits a network: e^6 strides.
@@ -255,9 +255,17 @@ class Yolox(DetectionNetwork):
         factor = width_factor(state, self.state_dict())
         if factor:
             state = widened(state, self.state_dict())
+        was = class_names_of(start)
+        if was and was != self.class_names:
+            classifier = {key: value for key, value in self.state_dict().items() if ".cls_preds." in key}
+            state = rows_by_name(state, classifier, was, self.class_names)
         report = load_matching(self, state)
         self._pretrained = report.loaded
-        return f"{describe(start)}: {report}" + (f", grown to {factor} times its width (Net2Net)" if factor else "")
+        kept = [name for name in self.class_names if name in was]
+        said = f", of its classes {', '.join(kept) or 'none'}" if was else ""
+        return f"{describe(start)}: {report}{said}" + (
+            f", grown to {factor} times its width (Net2Net)" if factor else ""
+        )
 
     def pretrained_parameters(self) -> set[str]:
         return self._pretrained
