@@ -267,6 +267,18 @@ def test_published_weights_are_there_to_train_on_from(
     said = fit(train, small_recipe(start="small", steps=1, validate_every=1), tmp_path / "on")
     held = len(weights_of(run))
     assert said.startswith("small.safetensors (sha256 ") and f"{held} tensors loaded, 0 fresh, 0 of another" in said
+    assert said.endswith("learned from simulated; its terms: for tests")
+    unseen = small_recipe(start="small", leave_out=("simulated/7",))
+    with pytest.raises(SettingsInvalid, match="small has learned from simulated, so simulated/7 would not be unseen"):
+        fit(train, unseen, tmp_path / "seen")
+    # Its classifier follows the classes by name: of other classes in another order, those that it knows.
+    names = ("axe", *reversed(train.train.class_names))
+    network, before = build("yolox-nano", names), build("yolox-nano", train.train.class_names)
+    before.load_pretrained(str(weights / "small.safetensors"))
+    assert "of its classes " in network.load_pretrained(str(weights / "small.safetensors"))
+    for key, rows in network.state_dict().items():
+        if ".cls_preds." in key:
+            torch.testing.assert_close(rows[1:].flip(0), before.state_dict()[key])
     path = weights / "small.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(WeightsRejected, match="manifest"):

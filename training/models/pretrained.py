@@ -86,7 +86,8 @@ def rows_by_name(
 
     own: the network's tensors of that kind; a class that is new keeps its row of these.
     """
-    moved = {key: value.clone() for key, value in own.items() if key in state}
+    fitting = (key for key in own if key in state and state[key].shape[1:] == own[key].shape[1:])
+    moved = {key: own[key].clone() for key in fitting}
     for key, value in moved.items():
         for row, name in enumerate(now):
             if name in was:

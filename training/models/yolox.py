@@ -263,9 +263,8 @@ class Yolox(DetectionNetwork):
         self._pretrained = report.loaded
         kept = [name for name in self.class_names if name in was]
         said = f", of its classes {', '.join(kept) or 'none'}" if was else ""
-        return f"{describe(start)}: {report}{said}" + (
-            f", grown to {factor} times its width (Net2Net)" if factor else ""
-        )
+        said += f", grown to {factor} times its width (Net2Net)" if factor else ""
+        return f"{describe(start)}: {report}{said}"
 
     def pretrained_parameters(self) -> set[str]:
         return self._pretrained
