@@ -14,7 +14,7 @@ from detector.errors import SettingsInvalid
 from tests.training.dataset_fixtures.coco_files import coco, put_coco
 from tests.training.dataset_fixtures.drawing import draw, put
 from training.datasets.annotated_set import SourceSet
-from training.datasets.coco_document import CocoPart, read_parts
+from training.datasets.coco_document import CocoPart, known_labels, read_parts
 from training.datasets.coco_head import announces, category_names, first_image, looks_like_coco
 from training.datasets.indexed_folder import IndexedFolder, plain_path
 
@@ -118,6 +118,11 @@ def test_ids_written_as_text_are_the_same_numbers(tmp_path: Path) -> None:
     found = read(tmp_path, changed)
     assert [scan.boxes for scan in found.scans] == [scan.boxes for scan in read(tmp_path / "plain").scans]
     assert any(scan.boxes for scan in found.scans) and not found.findings
+
+
+def test_what_was_looked_for_is_told_by_ids_in_either_spelling() -> None:
+    names = {1: "gun", 2: "knife", "x": "drill"}
+    assert known_labels(["1", 2.0, "x", None, [1], True, "02"], names) == {"gun", "knife", "drill"}
 
 
 def test_a_box_beside_the_refused_one_keeps_its_label_looked_for(tmp_path: Path) -> None:

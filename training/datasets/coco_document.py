@@ -35,8 +35,6 @@ Id = int | str
 Entry = Mapping[str, Any]
 #: Label of each category id.
 Names = Mapping[Id, str]
-
-
 #: Share of a file's annotations that may belong to no image: more, and its other scans are not trusted to be clean.
 MOST_ASTRAY = 0.01
 
@@ -136,8 +134,11 @@ def _entries(folder: IndexedFolder, part: CocoPart, document: Entry, key: str) -
 
 
 def _id(entry: Entry, key: str) -> Id | None:
+    return _as_id(entry.get(key))
+
+
+def _as_id(value: Any) -> Id | None:
     """An id is a whole number or a text; None for anything else. Some tools write the same number both ways."""
-    value = entry.get(key)
     if isinstance(value, str) and len(value) < 19 and value.isdecimal() and str(int(value)) == value:
         return int(value)
     if isinstance(value, float) and value.is_integer():
@@ -317,7 +318,7 @@ def take_own_keys(scan: SourceScan, entry: Entry, names: Names, folder: IndexedF
     ids = entry.get("annotated_category_ids")
     if not isinstance(ids, list):
         return scan
-    for unknown in (identity for identity in ids if not isinstance(identity, int | str) or identity not in names):
+    for unknown in (identity for identity in ids if _as_id(identity) not in names):
         folder.error("unknown class", scan.path, f"annotated_category_ids names {unknown!r:.40}, not in categories")
     looked_for = known_labels(ids, names)
     every = scan.looked_for is None and looked_for == frozenset(names.values())
@@ -327,4 +328,5 @@ def take_own_keys(scan: SourceScan, entry: Entry, names: Names, folder: IndexedF
 def known_labels(ids: Any, names: Names) -> frozenset[str]:
     """Labels of a list of category ids; none for anything but a list, and none of ids that are not known."""
     listed = ids if isinstance(ids, list) else []
-    return frozenset(names[identity] for identity in listed if isinstance(identity, int | str) and identity in names)
+    known = (identity for value in listed if (identity := _as_id(value)) is not None and identity in names)
+    return frozenset(names[identity] for identity in known)
