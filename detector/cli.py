@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections import Counter
@@ -23,6 +24,7 @@ from detector.inspection import Decision
 from detector.ledger import Ledger
 from detector.network import Provider
 from detector.outputs import foreign_lines
+from detector.palette import unpacked
 from detector.pipeline import Detector
 from detector.scanner_cli import scanner_app
 from detector.scanner_profile import load_profile
@@ -138,7 +140,12 @@ def weights_show(
 ) -> None:
     """All that a weights file says of itself, as JSON."""
     weights = load_weights(name)
-    typer.echo(weights.spec.model_dump_json(indent=2))
+    shown = weights.spec.model_dump(mode="json")
+    if shown["colours"]:
+        # Four kilobytes of bits each tell a reader nothing.
+        palettes = shown["colours"]["palettes"]
+        shown["colours"]["palettes"] = {key: f"{unpacked(bits).sum()} colours" for key, bits in palettes.items()}
+    typer.echo(json.dumps(shown, indent=2))
 
 
 @weights_app.command("verify")

@@ -35,7 +35,8 @@ from detector.merging import merge_tiles
 from detector.network import Network, Provider
 from detector.normalisation.standardise import WINDOWED, StandardScan, standardised
 from detector.normalise import doubt, is_grey
-from detector.policy import decide, decisive, listed, opaque_doubt, opaque_note, refer, with_findings
+from detector.palette import unknown_share, unpacked
+from detector.policy import colours_doubt, decide, decisive, listed, opaque_doubt, opaque_note, refer, with_findings
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
 from detector.scan import Scan
@@ -54,7 +55,7 @@ Float32 = NDArray[np.float32]
 #: A view narrower than this, in pixels, is a thumbnail or a first line of a scan, not a scan.
 LEAST_SIDE = 32
 #: Raised by hand when reading, rendering, tiling or merging changes what is found: earlier results are made anew.
-PIPELINE_VERSION = 6
+PIPELINE_VERSION = 7
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,8 @@ class Detector:
         self.weights = load_weights(weights or (scanner.weights if scanner else ""))
         self.spec = self.weights.spec
         self.policy = policy or Policy()
+        known = self.spec.colours.palettes.values() if self.spec.colours else ()
+        self.palettes = [unpacked(palette) for palette in known]
         self.thresholds = self.policy.effective(self.spec.thresholds)
         _check_reach(self.thresholds, self.spec)
         self.network = Network(self.weights, provider, threads)
@@ -190,7 +193,7 @@ class Detector:
             opaque,
             self.spec.never_clear,
             trained,
-            self._colourless(seen),
+            self._colour_doubt(seen),
             pitch_doubt(self.spec.look, self.tile_pixels, pitch),
             *map(doubt, seen.images),
             *seen.doubts,
@@ -207,10 +210,16 @@ class Detector:
         )
         return f"the weights {self.weights.name} were not trained on {rendering!r} scans but on {known}{remedy}"
 
-    def _colourless(self, seen: StandardScan) -> str:
-        if not (self.spec.coloured and seen.rendering == "stored" and any(map(is_grey, seen.images))):
+    def _colour_doubt(self, seen: StandardScan) -> str:
+        if not (self.spec.coloured and seen.rendering == "stored"):
             return ""
-        return f"the scan is grey, and the weights {self.weights.name} have seen coloured ones alone"
+        if any(map(is_grey, seen.images)):
+            return f"the scan is grey, and the weights {self.weights.name} have seen coloured ones alone"
+        if self.spec.colours is None:
+            return ""
+        own = self.policy.refer_unknown_colours_share
+        share = max(unknown_share(image, self.palettes) for image in seen.images)
+        return colours_doubt(share, self.spec.colours.allowed if own is None else own)
 
     def _tiles(self, images: Sequence[UInt8], pitch: tuple[float, float] | None) -> tuple[TileSquare, ...]:
         size = tile_size(self.spec.look, self.tile_pixels, pitch)

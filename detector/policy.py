@@ -62,6 +62,17 @@ def opaque_doubt(share: float, allowed: float) -> str:
     return f"opaque: {share:.0%} of the cargo area, the policy allows {allowed:.0%}" if share > allowed else ""
 
 
+def colours_doubt(share: float, allowed: float) -> str:
+    """Why a scan with this share of its cargo in colours that the weights never saw is not cleared; or nothing."""
+    if share <= allowed:
+        return ""
+    told, limit = _tell_apart(share * 100, allowed * 100)
+    return (
+        f"unknown colours: {told}% of the cargo, {limit}% is allowed: a scanner, palette or export that the weights "
+        "have not seen"
+    )
+
+
 def with_findings(verdict: Verdict, doubts: tuple[str, ...], notes: tuple[str, ...]) -> Verdict:
     """The verdict on what was found, with what was found out about the scan itself: doubts keep it from being CLEAR
     and are told beside what else decided, notes only tell."""

@@ -2,6 +2,7 @@
 
 min_score = 0.10           # detections below are not listed, unless they made the decision
 refer_opaque_share = 0.10  # more of the cargo than this behind which nothing can be seen: a person must look
+refer_unknown_colours_share = 0.02  # more of the cargo than this in colours that the weights never saw
 
 [alarm]
 gun = 0.12              # in place of the weights' own alarm score
@@ -65,6 +66,8 @@ class Policy(BaseModel):
     #: Share of what is not air that may be opaque in a scan which is cleared. Of 4,557 real luggage scans the
     #: most opaque has 0.07.
     refer_opaque_share: Floor = 0.1
+    #: Share of the cargo that may have colours of no scanner that the weights know; None takes the weights' own.
+    refer_unknown_colours_share: Floor | None = None
 
     def with_min_score(self, min_score: float) -> Policy:
         """The same policy with another floor. Raises SettingsInvalid outside 0..1."""
@@ -103,7 +106,7 @@ class Policy(BaseModel):
 
         Independent of the order of the keys in the file. The weights' own thresholds are covered by their digest.
         """
-        settings = {"policy": self.model_dump(), "others": others}
+        settings = {"policy": self.model_dump(exclude_none=True), "others": others}
         canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 

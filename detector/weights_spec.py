@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from detector.calibration import ClassMap, decidable, is_logistic
+from detector.palette import unpacked
 from detector.scanner_profile import Rendering
 from detector.tile_squares import Look
 
@@ -33,6 +34,25 @@ class TrainingSource(_Frozen):
     name: str
     scans: int = Field(ge=0)
     terms: str
+
+
+class KnownColours(_Frozen):
+    """Colours of the scanners that the weights were trained and measured on.
+
+    palettes: scanner -> `palette.packed`. allowed: share of a scan's cargo that may have colours of no such scanner.
+    basis: on which scans both were measured and what they cost, in a sentence.
+    """
+
+    palettes: dict[str, str] = Field(min_length=1)
+    allowed: float = Field(ge=0, le=1)
+    basis: str
+
+    @field_validator("palettes")
+    @classmethod
+    def _palettes_are_whole(cls, palettes: dict[str, str]) -> dict[str, str]:
+        for palette in palettes.values():
+            unpacked(palette)
+        return palettes
 
 
 class WeightsSpec(_Frozen):
@@ -75,6 +95,8 @@ class WeightsSpec(_Frozen):
     training_data: tuple[TrainingSource, ...]
     #: Whether all stored scans that they were chosen on had colours; then a grey one is never CLEAR.
     coloured: bool = False
+    #: The colours it knows; a scan with too much of others is never CLEAR. None where nobody measured them.
+    colours: KnownColours | None = None
     #: Why no scan is CLEAR on the word of these weights alone; empty for weights that may clear.
     never_clear: str = ""
     #: Sources and scanners of the data folder that training and validation never saw.

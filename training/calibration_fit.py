@@ -37,6 +37,7 @@ from training.evaluation.intervals import group_numbers
 from training.evaluation.matching import ClassMatches, match_all
 from training.evaluation.thresholds import LEAST_PROBABILITY, MOST_THRESHOLD
 from training.export import write_spec
+from training.known_colours import with_scanners_of
 from training.operating_point import ChosenOperatingPoint, Wanted, choose_operating_point, with_operating_point
 from training.scoring import predict_with
 
@@ -88,7 +89,8 @@ def calibrate_weights(
         own = Detector(draft).spec
         # Thresholds on the scale of maps that are taken off may lie below every score that is looked at.
         thresholds = dict.fromkeys(own.class_names, MOST_THRESHOLD)
-        spec = own.model_copy(update={"calibration": {}, "thresholds": thresholds})
+        colours = with_scanners_of(own.colours, index) if own.colours else None
+        spec = own.model_copy(update={"calibration": {}, "thresholds": thresholds, "colours": colours})
         write_spec(draft, spec)
         predictions = predict_with(Detector(draft, policy=Policy(min_score=0.0)), index)
         result = calibrate_predictions(index, predictions, spec, wanted, seed)

@@ -74,9 +74,9 @@ def export(
     from training.release import Release, export_release
 
     described = read_run(run)
-    validation = read_training_data(data or Path(described.data), described.whole_recipe()).validation
+    splits = read_training_data(data or Path(described.data), described.whole_recipe())
     release = Release(name or output.stem, terms, _pairs(source_terms), checkpoint, input_size, pfa)
-    spec, parity = export_release(run, output, release, validation)
+    spec, parity = export_release(run, output, release, splits)
     typer.echo(
         f"parity on {parity.scans} scans, {parity.candidates} candidates: boxes within {parity.box_difference:.4f} px, "
         f"scores within {parity.score_difference:.6f}"

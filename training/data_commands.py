@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from detector.errors import RoentgateError
+from detector.errors import RoentgateError, SettingsInvalid
 from training.progress import with_progress
 
 if TYPE_CHECKING:
@@ -166,6 +166,21 @@ def data_stats(data: PreparedFolder) -> None:
 
     for table in statistics_tables(statistics(data)):
         console.print(table)
+
+
+@data_app.command("colours")
+def data_colours(data: PreparedFolder) -> None:
+    """How surely a scanner would be told by its colours if the weights had not seen it: each left out in turn."""
+    from training.datasets.coco_index import read_coco
+    from training.known_colours import colours_table, colours_told
+
+    train = read_coco(data, "train")
+    told = colours_told(train, read_coco(data, "val", train.class_names))
+    if not told:
+        raise SettingsInvalid(
+            f"{data}: scans of one scanner alone", remedy="give a folder with 100 scans each of two scanners at least"
+        )
+    console.print(colours_table(told))
 
 
 @data_app.command("preview")

@@ -21,6 +21,8 @@ from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
 from training.evaluation.thresholds import choose_thresholds
 from training.export import Run, export_network, load_checkpoint, read_run, unchosen_spec, write_spec
+from training.fit import TrainingData
+from training.known_colours import known_colours
 from training.parity import LEAST_SCANS, Parity, require_parity
 from training.recipe import Recipe
 from training.scoring import predict_onnx
@@ -46,14 +48,13 @@ class Release:
     pfa: float = 0.05
 
 
-def export_release(
-    run: Path, output: Path, release: Release, validation: CocoIndex | None
-) -> tuple[WeightsSpec, Parity]:
+def export_release(run: Path, output: Path, release: Release, data: TrainingData) -> tuple[WeightsSpec, Parity]:
     """Writes `output`, or raises and leaves no file there: ParityFailed when ONNX and torch differ.
 
-    validation: scans to prove parity on and to choose alarm scores on; None proves it on simulated scans and leaves the
-    scores unchosen, which the file then says.
+    data: what the run learned from, whose colours the station then knows; its validation scans prove parity and choose
+    the alarm scores. Without those, simulated scans prove it and the scores stay unchosen, which the file then says.
     """
+    validation = data.validation
     _require_choosable(release, validation)
     described = read_run(run)
     network = load_checkpoint(run, release.checkpoint)
@@ -66,7 +67,8 @@ def export_release(
         parity = require_parity(network, Network(load_weights(draft), Provider.CPU), _squares(validation, spec.look))
         if validation is not None:
             spec = _with_operating_point(spec, draft, validation, release.pfa)
-            spec = spec.model_copy(update={"coloured": _knows_colour_alone(described.recipe, validation)})
+            if _knows_colour_alone(described.recipe, validation):
+                spec = spec.model_copy(update={"coloured": True, "colours": known_colours(data.train)})
             write_spec(draft, spec)
         draft.replace(output)
     return spec, parity

@@ -11,6 +11,7 @@ import torch
 from detector.errors import SettingsInvalid
 from training.datasets.coco_index import CocoIndex
 from training.export import export_network, unchosen_spec
+from training.fit import TrainingData
 from training.models.table import build
 from training.recipe import Recipe
 from training.release import Release, export_release
@@ -42,5 +43,5 @@ def test_the_tiles_of_a_network_of_one_scale_grow_with_its_square() -> None:
 def test_an_export_without_a_validation_scan_is_refused_before_anything_else(tmp_path: Path) -> None:
     empty = CocoIndex(("gun",), ())
     with pytest.raises(SettingsInvalid, match="val split holds no scan"):
-        export_release(tmp_path / "run", tmp_path / "x.onnx", Release("x", "t", {}), empty)
+        export_release(tmp_path / "run", tmp_path / "x.onnx", Release("x", "t", {}), TrainingData("", empty, empty))
     assert not list(tmp_path.iterdir())

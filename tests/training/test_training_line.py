@@ -21,7 +21,7 @@ from training import release as release_module
 from training.cli import app
 from training.datasets.coco_index import read_coco
 from training.export import export_network, load_checkpoint, read_run, unchosen_spec, write_spec
-from training.fit import TrainingData, fit
+from training.fit import TrainingData, fit, read_training_data
 from training.models.table import build
 from training.overfit import NothingLearned
 from training.parity import ParityFailed, require_parity
@@ -120,7 +120,7 @@ def released(run: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) ->
     with pytest.MonkeyPatch.context() as patched:
         # Untrained scores lie near 0.01; the gate must compare them all the same.
         patched.setattr("training.parity.LEAST_SCORE", 0.001)
-        export_release(run, output, release, read_coco(data, "val"))
+        export_release(run, output, release, read_training_data(data, small_recipe()))
     return output
 
 
@@ -195,7 +195,9 @@ def test_a_failed_gate_leaves_no_file(run: Path, data: Path, tmp_path: Path, mon
 
     monkeypatch.setattr(release_module, "require_parity", fails)
     with pytest.raises(ParityFailed):
-        export_release(run, tmp_path / "x.onnx", Release("x", "t", {}, "last"), None)
+        export_release(
+            run, tmp_path / "x.onnx", Release("x", "t", {}, "last"), TrainingData("", read_coco(data, "train"), None)
+        )
     assert list(tmp_path.iterdir()) == []
 
 
