@@ -104,8 +104,7 @@ class Detector:
         self.weights = load_weights(weights or (scanner.weights if scanner else ""))
         self.spec = self.weights.spec
         self.policy = policy or Policy()
-        known = self.spec.colours.palettes.values() if self.spec.colours else ()
-        self.palettes = [unpacked(palette) for palette in known]
+        self.palettes = _palettes(self.spec, self.policy)
         self.thresholds = self.policy.effective(self.spec.thresholds)
         _check_reach(self.thresholds, self.spec)
         self.network = Network(self.weights, provider, threads)
@@ -272,6 +271,18 @@ class Detector:
             where = np.full(len(scores), number, np.int64)
             views.append(Detections(merged.xyxy, scores, merged.class_ids, where, names))
         return Detections.concatenate(views, names), Detections.concatenate(lost, names)
+
+
+def _palettes(spec: WeightsSpec, policy: Policy) -> list[NDArray[np.bool_]]:
+    """A policy that limits unknown colours means something only with weights that know some."""
+    limit = policy.refer_unknown_colours_share
+    if spec.colours is None and limit is not None and limit < 1:
+        raise SettingsInvalid(
+            f"policy: refer_unknown_colours_share = {limit:g}, but the weights {spec.name} do not say which colours "
+            "they know",
+            remedy="leave it out, or export the weights anew",
+        )
+    return [unpacked(palette) for palette in spec.colours.palettes.values()] if spec.colours else []
 
 
 def _check_reach(thresholds: EffectiveThresholds, spec: WeightsSpec) -> None:

@@ -128,6 +128,8 @@ class WeightsSpec(_Frozen):
             raise ValueError("thresholds lie in (0, 1]")
         if self.passes[0] != 1 or any(later <= earlier for earlier, later in pairwise(self.passes)):
             raise ValueError("passes begin with 1 and grow")
+        if self.colours and not self.coloured:
+            raise ValueError("colours are known, but a scan without any would be cleared")
         if len(set(self.class_names)) != len(self.class_names):
             raise ValueError("class names repeat")
         if not set(self.calibration) <= set(self.class_names):

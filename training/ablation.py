@@ -15,7 +15,7 @@ import itertools
 import json
 import re
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from training.fit import TrainingData, fit, read_training_data
 from training.recipe import Recipe, resolve_recipe
 from training.scoring import predict_onnx
 from training.screening import Factor, screening_settings, screening_table
+from training.tile_reader import rendered
 
 #: Classes with fewer training boxes than this count as rare.
 RARE_BOXES = 200
@@ -93,6 +94,8 @@ def ablate(
         for seed in ablation.seeds
     }
     splits = {key: _splits(data, recipe) for key, recipe in recipes.items()}
+    _require_one_measure(splits.values())
+    _require_readable_unseen(data, next(iter(recipes.values())))
     # The same classes for all, whatever a setting leaves of the training scans.
     rare = rare_classes(max((both.train for both in splits.values()), key=len))
     results: list[SettingResult] = []
@@ -114,6 +117,27 @@ def _splits(data: Path, recipe: Recipe) -> TrainingData:
     if both.validation is None:
         raise SettingsInvalid(f"no val split in {data} to judge by", remedy="make one with data prepare --val-share")
     return both
+
+
+def _require_one_measure(splits: Iterable[TrainingData]) -> None:
+    """Figures of different scans or classes have no difference that means anything."""
+    measures = {
+        (both.train.class_names, tuple(scan.name for scan in both.validation.scans))
+        for both in splits
+        if both.validation
+    }
+    if len(measures) > 1:
+        raise SettingsInvalid(
+            "the settings would be judged on different validation scans or classes",
+            remedy="do not vary leave_out or classes; `transfer` compares networks with and without a scanner",
+        )
+
+
+def _require_readable_unseen(data: Path, recipe: Recipe) -> None:
+    """`fit` looks at validation scans before it starts; these are read for the first time hours later."""
+    unseen = left_out_scans(data, recipe, ())
+    for scan in unseen.scans if unseen else ():
+        rendered(scan)
 
 
 def combinations(vary: Sequence[str]) -> list[tuple[str, ...]]:
@@ -189,13 +213,15 @@ def _score(data: TrainingData, recipe: Recipe, folder: Path, rare: Sequence[str]
     classes = {name: row.AP50 for name, row in table.classes.items() if row.n and row.AP50 is not None}
     of_rare = [classes[name] for name in rare if name in classes]
     unseen = left_out_scans(Path(data.folder), recipe, names)
-    return {
-        "AP50": table.mean.AP50 or 0.0,
-        "AP50 of frequent": table.mean_of_frequent.AP50 or 0.0,
-        **({"AP50 of rare": statistics.fmean(of_rare)} if of_rare else {}),
-        **({"AP50 of frequent, unseen": _table_of(unseen, exported).mean_of_frequent.AP50 or 0.0} if unseen else {}),
+    measured = {
+        "AP50": table.mean.AP50,
+        "AP50 of frequent": table.mean_of_frequent.AP50,
+        "AP50 of rare": statistics.fmean(of_rare) if of_rare else None,
+        "AP50 of frequent, unseen": _table_of(unseen, exported).mean_of_frequent.AP50 if unseen else None,
         **{f"AP50 {name}": value for name, value in classes.items()},
     }
+    # What cannot be measured on these scans, as they hold no such box, is no zero.
+    return {name: value for name, value in measured.items() if value is not None}
 
 
 def _table_of(index: CocoIndex, exported: Path) -> PrecisionTable:

@@ -70,11 +70,9 @@ def export(
 ) -> None:
     """One ONNX with everything inside: preprocessing, classes, alarm scores, terms. Fails if it differs from torch."""
     from training.export import read_run
-    from training.fit import read_training_data
-    from training.release import Release, export_release
+    from training.release import Release, export_release, release_data
 
-    described = read_run(run)
-    splits = read_training_data(data or Path(described.data), described.whole_recipe())
+    splits = release_data(read_run(run), data)
     release = Release(name or output.stem, terms, _pairs(source_terms), checkpoint, input_size, pfa)
     spec, parity = export_release(run, output, release, splits)
     typer.echo(

@@ -4,14 +4,15 @@
 >>> colours_told(read_coco(data, "train"), read_coco(data, "val"))[0].unknown                   # doctest: +SKIP
 
 A colour belongs to a scanner's palette if it fills more than a millionth of the cargo in the mean of its scans. The
-share that a scan may have of other colours is chosen so that one in a hundred of these scans has more, each compared
-with palettes made without the scans of its own bag.
+share that a scan may have of other colours is the one that a hundredth of these scans exceed, each compared with
+palettes made without the scans of its own bag; at most a twentieth, so that a few odd scans do not vouch for all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,21 +30,24 @@ Float64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
 _LEAST_SHARE = 1e-6
-#: A palette of fewer scans lacks colours that the next scan has: scanners with fewer share one palette, and below the
-#: second number nothing is known.
-LEAST_SCANS, LEAST_IN_ALL = 100, 20
-_REFERRED = 0.01
+#: A palette of fewer scans lacks colours that the next scan has: scanners with fewer share one palette.
+LEAST_SCANS = 100
+#: A scanner becomes known by scans that alarm scores are chosen on if they are at least so many.
+LEAST_ADDED = 20
+#: More scans of a scanner are sampled evenly.
+_MOST_SCANS = 2000
+_REFERRED, _MOST_ALLOWED = 0.01, 0.05
 _OTHERS = "others"
 
 
 @dataclass(frozen=True)
 class _Painted:
-    """One scan: its bag, and its colours as shares of its cargo."""
+    """One scan: its bag, and its colours as shares of its cargo. Small, as there are thousands of them."""
 
     scanner: str
     bag: str
-    colours: NDArray[np.int64]
-    shares: Float64
+    colours: NDArray[np.uint16]
+    shares: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -72,52 +76,54 @@ class ScannerTold:
 
 
 def known_colours(index: CocoIndex) -> KnownColours | None:
-    """Palettes of the scanners in `index`, training scans as a rule; None for fewer than LEAST_IN_ALL scans."""
-    painted = _pooled(_read(index.scans))
-    if len(painted) < LEAST_IN_ALL:
+    """Palettes of the scanners in `index`, training scans as a rule; None if it holds no scan."""
+    if not len(index):
         return None
+    painted = _pooled(_read(index.scans))
     scanners = _by_scanner(painted)
-    allowed = _allowed(painted, scanners)
+    shares = _unknown_shares(painted, scanners)
+    allowed = _limit(shares)
     return KnownColours(
         palettes={name: packed(scanner.palette()) for name, scanner in sorted(scanners.items())},
         allowed=allowed,
-        basis=f"{_REFERRED:.0%} of {len(painted)} scans have more, compared with palettes without their own bag",
+        basis=f"{int((shares > allowed).sum())} of {len(shares)} scans have more, compared without their own bag",
     )
 
 
 def with_scanners_of(colours: KnownColours, index: CocoIndex) -> KnownColours:
-    """The colours, and those of the scanners in `index` that are not among them: alarm scores are chosen on it."""
-    new = tuple(scan for scan in index.scans if (scan.scanner or scan.source) not in colours.palettes)
-    added = known_colours(CocoIndex(index.class_names, new))
-    if added is None:
+    """The colours, and those of further scanners in `index`: alarm scores are chosen on it. The allowed share stays:
+    more would let through what is unknown to all."""
+    new = [scan for scan in index.scans if _scanner(scan) not in colours.palettes]
+    if len(new) < LEAST_ADDED:
         return colours
-    # Few scans of a known scanner may be among the pooled ones of training, under the same name.
+    scanners = _by_scanner(_pooled(_read(new)))
     both = {name: unpacked(text) for name, text in colours.palettes.items()}
-    for name, text in added.palettes.items():
-        both[name] = both.get(name, np.zeros(COLOURS, bool)) | unpacked(text)
+    for name, scanner in scanners.items():
+        # Few scans of a known scanner may be among the pooled ones of training, under the same name.
+        both[name] = both.get(name, np.zeros(COLOURS, bool)) | scanner.palette()
     return KnownColours(
         palettes={name: packed(palette) for name, palette in sorted(both.items())},
-        allowed=max(colours.allowed, added.allowed),
-        basis=f"{colours.basis}; {added.basis}",
+        allowed=colours.allowed,
+        basis=f"{colours.basis}; {len(new)} scans of other scanners were added when alarm scores were chosen",
     )
 
 
 def colours_told(train: CocoIndex, validation: CocoIndex) -> list[ScannerTold]:
-    """Every scanner left out in turn, its colours and the choice of the allowed share with it."""
+    """Every scanner of `train` left out in turn, its colours and the choice of the allowed share with it."""
     painted, checked = _pooled(_read(train.scans)), _read(validation.scans)
     scanners = _by_scanner(painted)
+    if len(scanners) < 2:
+        return []
+    pooled = {_scanner(scan) for scan in train.scans} - scanners.keys()
     everything = [scanner.palette() for scanner in scanners.values()]
-    allowed = _allowed(painted, scanners)
+    allowed = _limit(_unknown_shares(painted, scanners))
     told = []
     for name in sorted(scanners):
         others = {other: scanner for other, scanner in scanners.items() if other != name}
-        if not others:
-            continue
-        rest = [scan for scan in painted if scan.scanner != name]
-        limit = _allowed(rest, others)
+        limit = _limit(_unknown_shares([scan for scan in painted if scan.scanner != name], others))
         palettes = [scanner.palette() for scanner in others.values()]
         strangers = [scan for scan in painted if scan.scanner == name]
-        own = [scan for scan in checked if (scan.scanner if scan.scanner in scanners else _OTHERS) == name]
+        own = [scan for scan in checked if scan.scanner in (pooled if name == _OTHERS else {name})]
         told.append(ScannerTold(name, _referred(strangers, palettes, limit), _referred(own, everything, allowed)))
     return told
 
@@ -135,33 +141,43 @@ def _referred(scans: Sequence[_Painted], palettes: Sequence[Bool], allowed: floa
     return Rate.of(np.array([_unknown(scan, palettes) > allowed for scan in scans], bool), bags)
 
 
-def _read(scans: Iterable[AnnotatedScan]) -> list[_Painted]:
-    painted = []
+def _scanner(scan: AnnotatedScan) -> str:
+    return scan.scanner or scan.source
+
+
+def _read(scans: Sequence[AnnotatedScan]) -> list[_Painted]:
+    by_scanner: dict[str, list[AnnotatedScan]] = {}
     for scan in scans:
-        counts = cargo_colours(rendered(scan)[0])
-        colours = np.flatnonzero(counts)
-        shares = counts[colours] / max(1, int(counts.sum()))
-        painted.append(_Painted(scan.scanner or scan.source, f"{scan.source}/{scan.group}", colours, shares))
-    return painted
+        by_scanner.setdefault(_scanner(scan), []).append(scan)
+    return [
+        _painted(scan, name) for name, own in by_scanner.items() for scan in own[:: max(1, -(-len(own) // _MOST_SCANS))]
+    ]
+
+
+def _painted(scan: AnnotatedScan, scanner: str) -> _Painted:
+    counts = cargo_colours(rendered(scan)[0])
+    colours = np.flatnonzero(counts)
+    shares = counts[colours] / max(1, int(counts.sum()))
+    bag = f"{scan.source}/{scan.group}"
+    return _Painted(scanner, bag, colours.astype(np.uint16), shares.astype(np.float32))
 
 
 def _pooled(painted: Sequence[_Painted]) -> list[_Painted]:
-    names = [scan.scanner for scan in painted]
-    few = {name for name in set(names) if names.count(name) < LEAST_SCANS}
-    return [_Painted(_OTHERS, scan.bag, scan.colours, scan.shares) if scan.scanner in few else scan for scan in painted]
+    """Scans of scanners with few of them as those of one scanner."""
+    counts = Counter(scan.scanner for scan in painted)
+    return [replace(scan, scanner=_OTHERS) if counts[scan.scanner] < LEAST_SCANS else scan for scan in painted]
 
 
 def _by_scanner(painted: Sequence[_Painted]) -> dict[str, _Scanner]:
     totals: dict[str, Float64] = {}
-    counts: dict[str, int] = {}
     for scan in painted:
         totals.setdefault(scan.scanner, np.zeros(COLOURS))[scan.colours] += scan.shares
-        counts[scan.scanner] = counts.get(scan.scanner, 0) + 1
+    counts = Counter(scan.scanner for scan in painted)
     return {name: _Scanner(total, counts[name]) for name, total in totals.items()}
 
 
-def _allowed(painted: Sequence[_Painted], scanners: Mapping[str, _Scanner]) -> float:
-    """The share of unknown colours that one scan in a hundred exceeds, on palettes without the scan's own bag."""
+def _unknown_shares(painted: Sequence[_Painted], scanners: Mapping[str, _Scanner]) -> Float64:
+    """(n,) share of each scan's cargo in colours of no scanner, on palettes without the scan's own bag."""
     bags: dict[tuple[str, str], list[_Painted]] = {}
     for scan in painted:
         bags.setdefault((scan.scanner, scan.bag), []).append(scan)
@@ -170,7 +186,11 @@ def _allowed(painted: Sequence[_Painted], scanners: Mapping[str, _Scanner]) -> f
     for (name, _), scans in bags.items():
         palettes = [scanners[name].palette(scans), *(palette for other, palette in whole.items() if other != name)]
         shares += [_unknown(scan, palettes) for scan in scans]
-    return float(np.quantile(shares, 1 - _REFERRED, method="higher"))
+    return np.array(shares, np.float64)
+
+
+def _limit(shares: Float64) -> float:
+    return min(_MOST_ALLOWED, float(np.quantile(shares, 1 - _REFERRED, method="higher")))
 
 
 def _unknown(scan: _Painted, palettes: Sequence[Bool]) -> float:

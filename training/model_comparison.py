@@ -98,7 +98,7 @@ def compare(
     an input size that does not suit one, and when `output` holds results of another budget, split, start, folder or
     annotations.
     """
-    _require_known(models)
+    _require_known(models, starts or {})
     train = read_coco(data, "train")
     scored = read_coco(data, split, train.class_names)
     annotations = {name: annotations_digest(data, name) for name in dict.fromkeys(("train", split))}
@@ -106,7 +106,8 @@ def compare(
     _require_sizes(models, budget)
     rows = []
     for model in models:
-        own = {**setting, "start": (starts or {}).get(model, "")}
+        recipe = comparison_recipe(model, budget).model_dump(mode="json")
+        own = {**setting, "start": (starts or {}).get(model, ""), "recipe": recipe}
         rows.append(_result(output / model, own) or _measured(model, train, scored, budget, output / model, own))
     times = time_side_by_side({model: output / model / "model.onnx" for model in models}, scored, timing_rounds)
     pairs = [(row, times[row.model]) for row in rows]
@@ -114,11 +115,17 @@ def compare(
     return pairs
 
 
-def _require_known(models: Sequence[str]) -> None:
+def _require_known(models: Sequence[str], starts: Mapping[str, str]) -> None:
     wrong = [name for name in models if name not in MODELS or list(models).count(name) > 1]
     if wrong or not models:
         what = f"unknown or named twice: {', '.join(dict.fromkeys(wrong))}" if wrong else "no model to compare"
         raise SettingsInvalid(what, remedy=f"name each once, of {', '.join(sorted(MODELS))}")
+    unused = sorted(starts.keys() - set(models))
+    if unused:
+        raise SettingsInvalid(
+            f"--start {', '.join(unused)}: not among the models that are compared",
+            remedy=f"those are {', '.join(models)}",
+        )
 
 
 def _require_sizes(models: Sequence[str], budget: Budget) -> None:
@@ -206,7 +213,9 @@ def time_side_by_side(files: Mapping[str, Path], index: CocoIndex, rounds: int) 
     detectors = {name: Detector(path, provider="cpu") for name, path in files.items()}
     taken: dict[str, list[float]] = {name: [] for name in files}
     for turn in range(rounds + 1):
-        scan = index.scans[turn % len(index.scans)].path
+        # Spread over all sources, and read once already: the first detector must not pay for the disk.
+        scan = index.scans[turn * len(index.scans) // (rounds + 1)].path
+        scan.read_bytes()
         for name, detector in detectors.items():
             started = time.perf_counter()
             detector.inspect(scan)

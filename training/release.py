@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,8 @@ from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
 from training.evaluation.thresholds import choose_thresholds
 from training.export import Run, export_network, load_checkpoint, read_run, unchosen_spec, write_spec
-from training.fit import TrainingData
+from training.file_digests import annotations_digest
+from training.fit import TrainingData, read_training_data
 from training.known_colours import known_colours
 from training.parity import LEAST_SCANS, Parity, require_parity
 from training.recipe import Recipe
@@ -72,6 +73,23 @@ def export_release(run: Path, output: Path, release: Release, data: TrainingData
             write_spec(draft, spec)
         draft.replace(output)
     return spec, parity
+
+
+def release_data(run: Run, data: Path | None) -> TrainingData:
+    """What the run learned from, with the validation scans of `data` (None takes those of its own folder).
+
+    Raises SettingsInvalid if neither folder holds the training scans: their colours are what the station will know.
+    """
+    own, recipe = Path(run.data), run.whole_recipe()
+    given = read_training_data(data or own, recipe)
+    if data is None or annotations_digest(data, "train") == run.annotations:
+        return given
+    if not (own / "annotations" / "train.json").is_file():
+        raise SettingsInvalid(
+            f"{data} is not what the run learned from, and {own} is gone",
+            remedy="give the folder that it was trained on; choose alarm scores on other scans with `calibrate`",
+        )
+    return replace(read_training_data(own, recipe), validation=given.validation)
 
 
 def _require_choosable(release: Release, validation: CocoIndex | None) -> None:

@@ -24,11 +24,12 @@ from detector.errors import SettingsInvalid
 
 #: Columns without a factor, at least: fewer say too little of chance.
 LEAST_SPARE = 3
+#: Of fewer, runs of the design would be the same training twice.
+LEAST_FACTORS = 5
 #: First rows of the designs by number of runs; the others are its rotations, and a last one of first values alone.
+#: Not 8 and 16 runs: there, what two factors do together falls wholly on a third, which then looks as if it did it.
 FIRST_ROWS = {
-    8: "+++-+--",
     12: "++-+++---+-",
-    16: "++++-+-++--+---",
     20: "++--++++-+-+----++-",
     24: "+++++-+-++--++--+-+----",
 }
@@ -68,7 +69,12 @@ def design(factors: int) -> NDArray[np.int8]:
 
 
 def screening_settings(factors: Sequence[Factor]) -> list[tuple[str, ...]]:
-    """The `key=value` changes of each run."""
+    """The `key=value` changes of each run, no two the same. Raises SettingsInvalid for fewer than LEAST_FACTORS."""
+    if len(factors) < LEAST_FACTORS:
+        raise SettingsInvalid(
+            f"{len(factors)} factors, a screening takes {LEAST_FACTORS} at least",
+            remedy="give more --vary, or leave --screening out: every combination is tried then",
+        )
     return [
         tuple(f"{factor.key}={factor.values[int(sign > 0)]}" for factor, sign in zip(factors, row, strict=False))
         for row in design(len(factors))
@@ -90,7 +96,10 @@ def screening_table(figures: dict[str, Sequence[float]], factors: Sequence[Facto
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     for name, values in figures.items():
         found = effects(values, len(factors))
-        shown = [f"**{one:+.3f}**" if abs(one) > found.chance + 1e-9 else f"{one:+.3f}" for one in found.of]
+        # Plus nought: rounding leaves a negative one.
+        rounded = [f"{round(one, 3) + 0.0:+.3f}" for one in found.of]
+        beyond = [abs(one) > found.chance + 1e-9 for one in found.of]
+        shown = [f"**{text}**" if bold else text for text, bold in zip(rounded, beyond, strict=True)]
         lines.append(f"| {' | '.join([name, f'{found.mean:.3f}', *shown, f'± {found.chance:.3f}'])} |")
     runs = len(design(len(factors)))
     closing = (

@@ -20,6 +20,7 @@ from detector.outputs.atomic import write_bytes_whole
 from detector.weights import PinnedFile, Weights, load_weights, read_manifest, read_pinned, weights_folder
 from detector.weights_spec import WeightsSpec
 from training.export import load_checkpoint, read_run
+from training.file_digests import file_digest
 from training.parity import LEAST_SCANS, require_parity
 from training.simulation import simulate_luggage
 
@@ -38,10 +39,16 @@ def write_trainable(run: Path, checkpoint: str, exported: Weights, path: Path) -
 
 
 def shipped_start(start: str) -> WeightsSpec | None:
-    """What shipped weights say of themselves, if `start` names some; None for a file, a hub name or nothing."""
+    """What shipped weights say of themselves, if `start` names some or is their file; None for any other file, a hub
+    name or nothing."""
     manifest = read_manifest()
-    named = manifest.resolved(start) in manifest.weights if start and not Path(start).exists() else False
-    return load_weights(start).spec if named else None
+    if start and not Path(start).exists():
+        return load_weights(start).spec if manifest.resolved(start) in manifest.weights else None
+    digest = file_digest(Path(start)) if Path(start).is_file() else ""
+    for name, entry in manifest.weights.items():
+        if entry.trainable and entry.trainable.sha256 == digest:
+            return load_weights(name).spec
+    return None
 
 
 def require_unseen(start: str, left_out: Iterable[str]) -> None:

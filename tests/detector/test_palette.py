@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from detector import Decision, Detector
+from detector.errors import SettingsInvalid
 from detector.inspection import Inspection
 from detector.palette import COLOURS, cargo_colours, packed, unknown_share, unpacked
 from detector.scan import Scan
@@ -104,3 +105,12 @@ def test_a_policy_may_allow_more_or_less(orange_and_green: Path) -> None:
     some[20, 20:60] = BLUE
     assert inspected(orange_and_green, some).decision is Decision.CLEAR
     assert inspected(orange_and_green, some, refer_unknown_colours_share=0).decision is Decision.REFER
+
+
+def test_a_policy_on_colours_needs_weights_that_know_some(tmp_path: Path) -> None:
+    plain = probe_onnx(tmp_path / "plain.onnx", make_spec(coloured=True))
+    with pytest.raises(SettingsInvalid, match="do not say which colours they know"):
+        Detector(plain, policy=Policy(refer_unknown_colours_share=0.01))
+    Detector(plain, policy=Policy(refer_unknown_colours_share=1))
+    with pytest.raises(ValidationError, match="colours are known"):
+        make_spec(colours={"palettes": {"a": packed(np.ones(COLOURS, bool))}, "allowed": 0.01, "basis": "by hand"})

@@ -58,6 +58,8 @@ def test_a_model_unknown_or_named_twice_is_refused_before_any_training(data: Pat
     for models in (("yolox-nano", "yolox-huge"), ("yolox-nano", "yolox-nano"), ()):
         with pytest.raises(SettingsInvalid):
             compare(models, data, TINY, tmp_path / "none")
+    with pytest.raises(SettingsInvalid, match="yolox_nano: not among the models"):
+        compare(PAIR, data, TINY, tmp_path / "none", starts={"yolox_nano": "start.safetensors"})
     assert not (tmp_path / "none").exists()
 
 

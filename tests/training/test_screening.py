@@ -18,13 +18,15 @@ from training.screening import LEAST_SPARE, Factor, design, effects, screening_s
 from training.simulation import simulate_dataset
 
 
-@pytest.mark.parametrize(
-    ("factors", "runs"), [(1, 8), (4, 8), (5, 12), (8, 12), (9, 16), (12, 16), (16, 20), (17, 24), (20, 24)]
-)
+@pytest.mark.parametrize(("factors", "runs"), [(1, 12), (8, 12), (9, 20), (16, 20), (17, 24), (20, 24)])
 def test_columns_are_balanced_and_orthogonal(factors: int, runs: int) -> None:
     signs = design(factors).astype(int)
     assert signs.shape == (runs, runs - 1) and runs - 1 - factors >= LEAST_SPARE
     assert (signs.T @ signs == runs * np.eye(runs - 1)).all() and (signs.sum(axis=0) == 0).all()
+    # What two do together never falls wholly on a third.
+    together = np.einsum("ra,rb,rc->abc", signs, signs, signs)
+    distinct = np.array([len({*place}) == 3 for place in np.ndindex(together.shape)]).reshape(together.shape)
+    assert np.abs(together[distinct]).max() < runs
 
 
 def test_effects_come_back_and_noise_stays_within_its_interval() -> None:
@@ -40,20 +42,22 @@ def test_effects_come_back_and_noise_stays_within_its_interval() -> None:
 
 
 def test_settings_name_both_values_equally_often_and_the_last_run_has_the_first() -> None:
-    factors = [Factor("a", ("0", "1")), Factor("b.c", ("[1,1]", "[0.7,1.4]"))]
+    factors = [Factor("a", ("0", "1")), Factor("b.c", ("[1,1]", "[0.7,1.4]")), *(Factor(x, ("0", "1")) for x in "def")]
     settings = screening_settings(factors)
-    assert settings[-1] == ("a=0", "b.c=[1,1]") and len(settings) == 8
-    assert [sum(setting[0] == f"a={value}" for setting in settings) for value in "01"] == [4, 4]
+    assert settings[-1] == ("a=0", "b.c=[1,1]", "d=0", "e=0", "f=0") and len(set(settings)) == 12
+    with pytest.raises(SettingsInvalid, match="a screening takes 5 at least"):
+        screening_settings(factors[:4])
+    assert [sum(setting[0] == f"a={value}" for setting in settings) for value in "01"] == [6, 6]
     with pytest.raises(SettingsInvalid, match="20 are the most"):
         design(21)
 
 
 def test_what_is_beyond_chance_stands_out() -> None:
     factors = [Factor("a", ("0", "1")), Factor("b", ("0", "1"))]
-    noise = np.random.default_rng(1).normal(0, 0.001, 8)
+    noise = np.random.default_rng(1).normal(0, 0.001, 12)
     values = (0.4 + 0.05 * design(2)[:, 0] + noise).tolist()
     text = screening_table({"AP50": values}, factors, (0,))
-    assert "| a 0 -> 1 | b 0 -> 1 |" in text and "**+0.099**" in text and text.count("**") == 2
+    assert "| a 0 -> 1 | b 0 -> 1 |" in text and "**+0.100**" in text and text.count("**") == 2
 
 
 def test_a_screening_runs_its_design_and_tells_effects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,13 +70,14 @@ def test_a_screening_runs_its_design_and_tells_effects(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(ablation_module, "fit", lambda data, recipe, run, *, resume: run.mkdir(parents=True))
     monkeypatch.setattr(ablation_module, "_score", scored)
-    vary = ("augmentation.mosaic=0,0.5", "augmentation.palette=0,0.5", "balance_share=0,0.1")
+    others = ("augmentation.gain=0,0.5", "augmentation.stripes=0,0.5")
+    vary = ("augmentation.mosaic=0,0.5", "augmentation.palette=0,0.5", "balance_share=0,0.1", *others)
     plan = Ablation("yolox-nano", vary, seeds=(0,), changes=("start=",), screening=True)
     results = ablate(plan, tmp_path / "data", tmp_path / "out")
-    assert len(results) == 8 and len(json.loads((tmp_path / "out" / "ablation.json").read_text())["settings"]) == 8
+    assert len(results) == 12 and len(json.loads((tmp_path / "out" / "ablation.json").read_text())["settings"]) == 12
     row = next(line for line in (tmp_path / "out" / "ablation.md").read_text().splitlines() if "AP50" in line)
     assert "drill" not in (tmp_path / "out" / "ablation.md").read_text()
-    assert row == "| AP50 | 0.375 | **+0.050** | +0.000 | **+0.100** | ± 0.000 |"
+    assert row == "| AP50 | 0.375 | **+0.050** | +0.000 | **+0.100** | +0.000 | +0.000 | ± 0.000 |"
     with pytest.raises(SettingsInvalid, match=r"balance_share: 3 values, screening takes two"):
         ablate(Ablation("yolox-nano", ("balance_share=0,1,2",), screening=True), tmp_path / "data", tmp_path / "new")
     assert not (tmp_path / "new").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +190,19 @@ def test_the_gate_wants_enough_scans_and_something_to_compare(
         require_parity(network, onnx_network, squares(100))  # type: ignore[arg-type]
 
 
+def test_the_colours_are_those_of_the_scans_that_were_learned_from(run: Path, data: Path, tmp_path: Path) -> None:
+    described, own = read_run(run), release_module.release_data(read_run(run), None)
+    simulate_dataset(tmp_path / "other", scans=8, seed=99)
+    other = release_module.release_data(described, tmp_path / "other")
+    assert [scan.path for scan in other.train.scans] == [scan.path for scan in own.train.scans]
+    assert other.validation is not None and other.validation.scans[0].path.is_relative_to(tmp_path / "other")
+    shutil.copytree(data, tmp_path / "moved")
+    gone = replace(described, data=str(tmp_path / "gone"))
+    assert len(release_module.release_data(gone, tmp_path / "moved").train) == len(own.train)
+    with pytest.raises(SettingsInvalid, match="is not what the run learned from"):
+        release_module.release_data(gone, tmp_path / "other")
+
+
 def test_a_failed_gate_leaves_no_file(run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> None:
         raise ParityFailed("planted")
@@ -270,9 +284,11 @@ def test_published_weights_are_there_to_train_on_from(
     held = len(weights_of(run))
     assert said.startswith("small.safetensors (sha256 ") and f"{held} tensors loaded, 0 fresh, 0 of another" in said
     assert said.endswith("learned from simulated; its terms: for tests")
-    unseen = small_recipe(start="small", leave_out=("simulated/7",))
-    with pytest.raises(SettingsInvalid, match="small has learned from simulated, so simulated/7 would not be unseen"):
-        fit(train, unseen, tmp_path / "seen")
+    # By its name or by its file: what it learned from is the same.
+    for start in ("small", str(weights / "small.safetensors")):
+        unseen = small_recipe(start=start, leave_out=("simulated/7",))
+        with pytest.raises(SettingsInvalid, match=r"has learned from simulated, so simulated/7 would not be unseen"):
+            fit(train, unseen, tmp_path / "seen")
     # Its classifier follows the classes by name: of other classes in another order, those that it knows.
     names = ("axe", *reversed(train.train.class_names))
     network, before = build("yolox-nano", names), build("yolox-nano", train.train.class_names)
