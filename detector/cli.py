@@ -125,13 +125,17 @@ def weights_list() -> None:
     """Names, sizes and what was measured of each."""
     manifest = read_manifest()
     for name, entry in sorted(manifest.weights.items()):
-        measured = ", ".join(
-            f"{metric} {values['value']:.3f} (n {values['n']:.0f})" for metric, values in sorted(entry.metrics.items())
-        )
+        measured = ", ".join(f"{metric} {_measured(values)}" for metric, values in sorted(entry.metrics.items()))
         also = [other for other, meant in manifest.aliases.items() if meant == name]
         default = " (default)" if name == manifest.default else ""
         default += f", also called {', '.join(also)}" if also else ""
         typer.echo(f"{name}{default}: {entry.size / 1e6:.1f} MB, {measured}; {entry.terms}")
+
+
+def _measured(values: dict[str, float]) -> str:
+    """A manifest of before intervals were kept has none."""
+    between = f" [{values['low']:.3f}, {values['high']:.3f}]" if {"low", "high"} <= values.keys() else ""
+    return f"{values['value']:.3f}{between} (n {values['n']:.0f})"
 
 
 @weights_app.command("show")

@@ -8,9 +8,8 @@ in place and size to overlap that much.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 
 import cv2
 import numpy as np
@@ -28,6 +27,11 @@ Bool = NDArray[np.bool_]
 CUT_MARGIN = 0.01
 #: Share of a fragment that must lie within another tile's box of its class to be a part of that item.
 FRAGMENT_COVER = 0.7
+#: Boxes that are compared with each other at once, and pairs of boxes that are held in memory at once.
+_BLOCK, _PAIRS = 256, 2**17
+#: Cells in a row of a grid, more than any view has, and from a cell to itself and the eight beside it.
+_ROW = 2**26
+_BESIDE = np.array([down * _ROW + right for down in (-1, 0, 1) for right in (-1, 0, 1)])
 
 
 @dataclass(frozen=True)
@@ -94,22 +98,33 @@ def _suppress_in_tile(xyxy: Float32, scores: Float32, class_ids: Int64, iou: flo
 
 
 def _join_fragments(found: Boxes, tiles: list[Tile]) -> Boxes:
+    """A box that covers FRAGMENT_COVER of a fragment spans more than half of it both ways. So it holds the fragment's
+    centre, and its own lies within half its longer side of that: in the same cell of the grid of its size, or beside.
+    """
     cut = _cut_by_inner_edge(found, tiles)
-    scores, keep = found.scores.copy(), np.ones(len(found.scores), bool)
-    members = {number: np.flatnonzero((found.tiles == number) & ~cut) for number in np.unique(found.tiles)}
-    neighbours = {number: _overlapping(number, tiles) for number in np.unique(found.tiles[cut])}
-    for fragment in np.flatnonzero(cut):
-        near = [members[other] for other in neighbours[found.tiles[fragment]] if other in members]
-        whole = _covering(found, int(fragment), np.concatenate(near)) if near else None
-        if whole is not None:
-            keep[fragment] = False
-            scores[whole] = max(scores[whole], scores[fragment])
+    fragments, wholes = np.flatnonzero(cut), np.flatnonzero(~cut)
+    order = np.argsort(-found.scores, kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    best = np.full(len(fragments), len(order))
+    levels = _levels(found.xyxy[wholes])
+    grid = _Grid(_cell_keys(found.class_ids[wholes], found.xyxy[wholes], levels)[:, None])
+    grid.file(np.arange(len(wholes)))
+    for level in np.unique(levels).tolist():
+        keys = _cell_keys(found.class_ids[fragments], found.xyxy[fragments], np.full(len(fragments), level))
+        for asking, filed in grid.near(keys):
+            covering = _covering(found, tiles, fragments[asking], wholes[filed])
+            np.minimum.at(best, asking[covering], rank[wholes[filed[covering]]])
+    joined = best < len(order)
+    scores, keep = found.scores.copy(), np.ones(len(order), bool)
+    keep[fragments[joined]] = False
+    np.maximum.at(scores, order[best[joined]], found.scores[fragments[joined]])
     return Boxes(found.xyxy, scores, found.class_ids, found.tiles)[keep]
 
 
 def _cut_by_inner_edge(found: Boxes, tiles: list[Tile]) -> Bool:
     """(n,) bool: the box ends at an edge of its tile that is no edge of the view."""
-    edges = np.array([[tile.x1, tile.y1, tile.x2, tile.y2] for tile in tiles], np.float32)
+    edges = _edges(tiles)
     view = np.array([*edges[:, :2].min(0), *edges[:, 2:].max(0)], np.float32)
     margin = CUT_MARGIN * (edges[:, 2:] - edges[:, :2]).max(1)
     own = edges[found.tiles]
@@ -117,25 +132,19 @@ def _cut_by_inner_edge(found: Boxes, tiles: list[Tile]) -> Bool:
     return np.asarray((at_edge & (own != view)).any(axis=1))
 
 
-def _overlapping(number: int, tiles: list[Tile]) -> list[int]:
-    tile = tiles[number]
-    return [
-        other
-        for other, candidate in enumerate(tiles)
-        if other != number
-        and min(tile.x2, candidate.x2) > max(tile.x1, candidate.x1)
-        and min(tile.y2, candidate.y2) > max(tile.y1, candidate.y1)
-    ]
+def _covering(found: Boxes, tiles: list[Tile], fragments: Int64, wholes: Int64) -> Int64:
+    """Which pairs are of one class and of two tiles that overlap, the whole covering FRAGMENT_COVER of the fragment."""
+    boxes = found.xyxy
+    shares = _shared(boxes[fragments], boxes[wholes]) / _areas(boxes[fragments])
+    pairs = np.flatnonzero(shares >= FRAGMENT_COVER)
+    fragments, wholes, edges = fragments[pairs], wholes[pairs], _edges(tiles)
+    own, other = found.tiles[fragments], found.tiles[wholes]
+    neighbours = (own != other) & (_shared(edges[own], edges[other]) > 0)
+    return np.asarray(pairs[neighbours & (found.class_ids[fragments] == found.class_ids[wholes])])
 
 
-def _covering(found: Boxes, fragment: int, others: Int64) -> int | None:
-    """The highest box among `others` of the fragment's class that covers FRAGMENT_COVER of it, if any."""
-    others = others[found.class_ids[others] == found.class_ids[fragment]]
-    box, candidates = found.xyxy[fragment], found.xyxy[others]
-    shared = np.minimum(candidates[:, 2:], box[2:]) - np.maximum(candidates[:, :2], box[:2])
-    covered = shared.clip(min=0).prod(axis=1) / (box[2:] - box[:2]).prod()
-    others = others[covered >= FRAGMENT_COVER]
-    return int(others[found.scores[others].argmax()]) if len(others) else None
+def _edges(tiles: list[Tile]) -> Float32:
+    return np.array([[tile.x1, tile.y1, tile.x2, tile.y2] for tile in tiles], np.float32)
 
 
 def suppress(xyxy: Float32, scores: Float32, class_ids: Int64, iou: float) -> Int64:
@@ -143,36 +152,104 @@ def suppress(xyxy: Float32, scores: Float32, class_ids: Int64, iou: float) -> In
 
     The result is that of the plain quadratic method. Two boxes with an IoU above t differ in their longer side by less
     than 1/t, and their centres by less than the longer of the two; so a box is compared only with kept ones filed
-    under its own or a neighbouring cell of a grid whose pitch is its size, rounded up to a power of two.
+    under its own or a neighbouring cell of a grid whose pitch is its size, rounded up to a power of two. Boxes are
+    taken a block at a time, within which all are compared.
     """
-    levels = np.ceil(np.log2(np.maximum((xyxy[:, 2:] - xyxy[:, :2]).max(axis=1, initial=0), 1e-3))).astype(int)
-    centres = (xyxy[:, :2] + xyxy[:, 2:]) / 2
     spread = int(np.ceil(np.log2(1 / iou)))
-    cells: dict[tuple[int, int, int, int], list[int]] = defaultdict(list)
-    kept: list[int] = []
-    for index in np.argsort(-scores, kind="stable").tolist():
-        class_id, level = int(class_ids[index]), int(levels[index])
-        places = [_cell(centres[index], step) for step in range(level, level + spread + 1)]
-        near: set[int] = set()
-        for step, (column, row) in enumerate(places, start=level):
-            for right, down in product((-1, 0, 1), repeat=2):
-                near.update(cells.get((class_id, step, column + right, row + down), ()))
-        if near and _highest_iou(xyxy, index, near) > iou:
-            continue
-        kept.append(index)
-        for step, (column, row) in enumerate(places, start=level):
-            cells[class_id, step, column, row].append(index)
-    return np.array(kept, np.int64)
+    levels = _levels(xyxy)
+    keys = np.stack([_cell_keys(class_ids, xyxy, levels + step) for step in range(spread + 1)], axis=1)
+    grid, kept = _Grid(keys), [np.zeros(0, np.int64)]
+    order = np.argsort(-scores, kind="stable")
+    for start in range(0, len(order), _BLOCK):
+        block = order[start : start + _BLOCK]
+        stays = np.ones(len(block), bool)
+        for asking, filed in grid.near(keys[block]):
+            same = class_ids[block[asking]] == class_ids[filed]
+            stays[asking[same & _overlap_more(xyxy[block[asking]], xyxy[filed], iou)]] = False
+        block = block[stays]
+        block = block[_greedy(xyxy[block], class_ids[block], iou)]
+        grid.file(block)
+        kept.append(block)
+    return np.concatenate(kept)
 
 
-def _cell(centre: Float32, level: int) -> tuple[int, int]:
-    pitch = 2.0**level
-    return int(centre[0] // pitch), int(centre[1] // pitch)
+def _greedy(xyxy: Float32, class_ids: Int64, iou: float) -> Bool:
+    """(n,) bool: stays of a few boxes, highest score first."""
+    same = class_ids[:, None] == class_ids
+    hides = np.triu(same & _overlap_more(xyxy[:, None], xyxy[None], iou), 1)
+    stays = np.ones(len(xyxy), bool)
+    for index in np.flatnonzero(hides.any(axis=1)).tolist():
+        if stays[index]:
+            stays &= ~hides[index]
+    return stays
 
 
-def _highest_iou(xyxy: Float32, index: int, others: set[int]) -> float:
-    box, candidates = xyxy[index], xyxy[list(others)]
-    shared = np.minimum(candidates[:, 2:], box[2:]) - np.maximum(candidates[:, :2], box[:2])
-    overlap = shared.clip(min=0).prod(axis=1)
-    areas = (candidates[:, 2:] - candidates[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
-    return float((overlap / np.maximum(areas - overlap, 1e-9)).max())
+def _overlap_more(one: Float32, other: Float32, iou: float) -> Bool:
+    overlap = _shared(one, other)
+    union = _areas(one) + _areas(other) - overlap
+    # In double precision: the limit is no float32.
+    return np.asarray((overlap / np.maximum(union, 1e-9)).astype(np.float64) > iou)
+
+
+def _shared(one: Float32, other: Float32) -> Float32:
+    """Square pixels that boxes (..., 4) have in common, pair by pair."""
+    across = np.minimum(one[..., 2], other[..., 2]) - np.maximum(one[..., 0], other[..., 0])
+    down = np.minimum(one[..., 3], other[..., 3]) - np.maximum(one[..., 1], other[..., 1])
+    return np.asarray(across.clip(min=0) * down.clip(min=0))
+
+
+def _areas(boxes: Float32) -> Float32:
+    return np.asarray((boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1]))
+
+
+def _levels(xyxy: Float32) -> Int64:
+    """(n,) the power of two, in pixels, that a box's longer side is rounded up to."""
+    return np.asarray(np.ceil(np.log2((xyxy[:, 2:] - xyxy[:, :2]).max(axis=1, initial=1))).astype(np.int64))
+
+
+def _cell_keys(class_ids: Int64, xyxy: Float32, levels: Int64) -> Int64:
+    """(n,) number of the cell that a box's centre lies in, in the grid of its class with a pitch of 2**level pixels.
+
+    Cells that come to share a number, of classes beyond the 128th, cost time and change nothing.
+    """
+    cells = ((xyxy[:, :2] + xyxy[:, 2:]) / 2 // np.exp2(levels)[:, None]).astype(np.int64)
+    return np.asarray(((class_ids * 32 + levels) * _ROW + cells[:, 1]) * _ROW + cells[:, 0])
+
+
+class _Grid:
+    """Boxes filed under the cells of a grid, one after another. It finds what is filed near others."""
+
+    def __init__(self, keys: Int64) -> None:
+        """keys: (n, k) the cells that each of n boxes may come to be filed under."""
+        self._cells, places = np.unique(keys, return_inverse=True)
+        self._places: Int64 = places.reshape(keys.shape)
+        room = np.bincount(self._places.ravel(), minlength=len(self._cells))
+        self._begins = np.cumsum(room) - room
+        self._held = np.zeros_like(room)
+        self._filed = np.zeros(keys.size, np.int64)
+
+    def file(self, boxes: Int64) -> None:
+        """boxes: (m,) of the n, none of them filed yet."""
+        places = self._places[boxes].ravel()
+        order = np.argsort(places, kind="stable")
+        places = places[order]
+        # How many of these boxes stand before each in its cell.
+        before = np.arange(len(places)) - np.searchsorted(places, places)
+        self._filed[self._begins[places] + self._held[places] + before] = np.repeat(boxes, self._places.shape[1])[order]
+        np.add.at(self._held, places, 1)
+
+    def near(self, keys: Int64) -> Iterator[tuple[Int64, Int64]]:
+        """Pairs of a row of keys, (m,) or (m, k), and a box filed in one of its cells or beside it. A pair may come
+        twice; no more than _PAIRS come at a time."""
+        if not len(self._cells) or not len(keys):
+            return
+        asked = (keys.reshape(len(keys), -1, 1) + _BESIDE).reshape(len(keys), -1)
+        places = np.searchsorted(self._cells, asked).clip(max=len(self._cells) - 1)
+        rows, columns = np.nonzero((self._cells[places] == asked) & (self._held[places] > 0))
+        places = places[rows, columns]
+        ends = np.cumsum(self._held[places])
+        skipped = self._begins[places] - ends + self._held[places]
+        for start in range(0, int(ends[-1]) if len(ends) else 0, _PAIRS):
+            pairs = np.arange(start, min(start + _PAIRS, int(ends[-1])))
+            found = np.searchsorted(ends, pairs, side="right")
+            yield rows[found], self._filed[pairs + skipped[found]]

@@ -42,7 +42,7 @@ from detector.readers.files import read_file
 from detector.scan import Scan
 from detector.scanner_profile import ScannerProfile, parse_profile
 from detector.settings import EffectiveThresholds, Policy
-from detector.tile_squares import TileSquare, cut, pitch_doubt, tile_size
+from detector.tile_squares import TileSquare, check_tiles, cut, pitch_doubt, tile_size
 from detector.tiling import Tile
 from detector.unplaced import padding_doubt, unplaced
 from detector.weights import load_weights, name_of, read_manifest
@@ -221,8 +221,10 @@ class Detector:
         return colours_doubt(share, self.spec.colours.allowed if own is None else own)
 
     def _tiles(self, images: Sequence[UInt8], pitch: tuple[float, float] | None) -> tuple[TileSquare, ...]:
-        size = tile_size(self.spec.look, self.tile_pixels, pitch)
-        tiles = tuple(tile for number, image in enumerate(images) for tile in cut(image, number, size, self.spec.look))
+        look = self.spec.look
+        check_tiles([(image.shape[1], image.shape[0]) for image in images], look, self.tile_pixels, pitch)
+        size = tile_size(look, self.tile_pixels, pitch)
+        tiles = tuple(tile for number, image in enumerate(images) for tile in cut(image, number, size, look))
         if all(tile.square is None for tile in tiles):
             raise ScanWithoutContent("there is nothing but air in the scan")
         return tiles

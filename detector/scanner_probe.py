@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from detector.errors import ProfileMismatch, RoentgateError
 from detector.normalisation.air import brightest_level
 from detector.normalisation.exposure import border
+from detector.normalisation.saturation import MOST_SATURATED, saturated_share
 from detector.normalisation.standardise import StandardScan, split_views, standardised
 from detector.scan import Pixels, Scan
 from detector.scanner_profile import Energy, ScannerProfile
@@ -68,7 +69,7 @@ def _guess(scans: Sequence[Scan], name: str) -> ScannerProfile:
     values |= _energies(upright[0])
     layout = validated(ScannerProfile, values, "the guess")
     parts = [dict(zip(layout.energies, view, strict=True)) for pages in upright for view in split_views(pages, layout)]
-    return validated(ScannerProfile, values | _air(parts), "the guess")
+    return validated(ScannerProfile, values | _air(parts, bits), "the guess")
 
 
 def _upright(page: Pixels, polarity: str, bits: int) -> Pixels:
@@ -111,8 +112,9 @@ def _order(one: Pixels, other: Pixels) -> list[str]:
     return ["high", "low"] if means[0] >= means[1] else ["low", "high"]
 
 
-def _air(views: Sequence[Mapping[Energy, Pixels]]) -> dict[str, object]:
-    """Air columns at one end of all views of all scans, along either axis; else the level of air at each energy."""
+def _air(views: Sequence[Mapping[Energy, Pixels]], bits: int) -> dict[str, object]:
+    """Air columns at one end of all views of all scans, along either axis; else the level of air at each energy, and
+    nothing where the detector cut it off."""
     planes = [plane for view in views for plane in view.values()]
     # Objects are longer along the belt than across, so that axis is tried first.
     longer_first = ("x", "y") if planes[0].shape[1] >= planes[0].shape[0] else ("y", "x")
@@ -123,8 +125,16 @@ def _air(views: Sequence[Mapping[Energy, Pixels]]) -> dict[str, object]:
         if max(before, after) >= _LEAST_COLUMNS:
             columns = (0, before) if before >= after else (-after, 0)
             return {"belt": belt, "air_columns": columns}
+    if any(_cut_off(plane, bits) for plane in planes):
+        return {}
     levels = {energy: round(float(np.median([brightest_level(view[energy]) for view in views]))) for energy in views[0]}
     return {"air_value": levels if len(levels) > 1 else next(iter(levels.values()))}
+
+
+def _cut_off(plane: Pixels, bits: int) -> bool:
+    """Whether air is brighter than the highest level that is stored, so that its own level cannot be known."""
+    # Eight bits are a picture made for people: in it air may well be white throughout.
+    return bits > 8 and saturated_share(plane, (1 << bits) - 1, brightest_level(plane)) > MOST_SATURATED
 
 
 def _still(page: Pixels) -> int:
@@ -157,6 +167,8 @@ def _lines(
     yield '# weights = "..."              # the network that this scanner\'s scans go to'
     yield "# pixel_pitch_mm = [5.0, 5.0]  # x, y"
     if profile.rendering != "stored":
+        if profile.air_columns is None and profile.air_value is None:
+            yield "# air_value = 0                # not known: the scans are cut off at their highest level; scan anew"
         yield '# rendering = "grey"           # or display, cargo, cargo material'
         yield "# [calibration]"
         yield f"# dark = 0                     # the lowest level seen is {_lowest(scans[0], profile)}"

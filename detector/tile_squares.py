@@ -11,13 +11,15 @@ container that is a quarter of the scan.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.errors import ProfileMismatch, ScanTooLarge
 from detector.normalise import Placement, letterbox
-from detector.tiling import Tile, plan_tiles, tiles_of_pitch
+from detector.tiling import Tile, count_tiles, plan_tiles, tiles_of_pitch
 
 UInt8 = NDArray[np.uint8]
 
@@ -31,6 +33,9 @@ COARSEST = 1.5
 #: A pitch so many times finer than the network's is a mistake of units: centimetres for millimetres would shrink the
 #: whole scan into one tile.
 FINEST = 5.0
+#: Bytes that the squares of one scan may take. The largest scan that is read, 200 million pixels, needs 1.4 GB at the
+#: scale of a cargo network; one of usual size with a wrong pitch may ask for a thousand times as much.
+MOST_SQUARE_BYTES = 1_500_000_000
 
 
 @dataclass(frozen=True)
@@ -98,12 +103,53 @@ def pitch_doubt(look: Look, asked: int | None, pitch_mm: tuple[float, float] | N
     return ""
 
 
-def plan(width: int, height: int, size: TileSize, look: Look) -> list[PlannedTile]:
-    """The tiles of a view of width x height, pass by pass."""
-    planned: list[PlannedTile] = []
+def check_tiles(
+    views: Sequence[tuple[int, int]], look: Look, asked: int | None, pitch_mm: tuple[float, float] | None
+) -> None:
+    """Refuses a scan whose squares would take more than MOST_SQUARE_BYTES, before any is cut. views: width and height
+    of each. asked and pitch_mm: as for `tile_size`.
+
+    Raises ProfileMismatch where pitch_mm is coarser than the network knows, else ScanTooLarge.
+    """
+    size = tile_size(look, asked, pitch_mm)
+    tiles = sum(_count(width, height, size) for width, height in views)
+    needed = tiles * look.input_size**2 * 3
+    if needed <= MOST_SQUARE_BYTES:
+        return
+    told = f"{tiles} tiles take {needed / 1e9:.1f} GB, more than {MOST_SQUARE_BYTES / 1e9:.1f} GB"
+    if asked:
+        raise ScanTooLarge(f"--tile {asked}: {told}", remedy="give --tile auto or more pixels")
+    if look.pixel_pitch_mm and pitch_mm and max(pitch_mm) > COARSEST * look.pixel_pitch_mm:
+        raise ProfileMismatch(
+            f"pixel_pitch_mm of {max(pitch_mm):g}, where the weights were trained on {look.pixel_pitch_mm:g}: {told}",
+            remedy="give pixel_pitch_mm in millimetres in the scanner profile, or weights for such a scanner",
+        )
+    raise ScanTooLarge(told, remedy="bin the scan or export it in parts")
+
+
+def _count(width: int, height: int, size: TileSize) -> int:
+    """Tiles that `plan` makes, without making them."""
+    total = 0
+    for across, down in _passes(width, height, size):
+        tiles = count_tiles(width, height, across, down)
+        total += tiles
+        if tiles == 1:
+            break
+    return total
+
+
+def _passes(width: int, height: int, size: TileSize) -> Iterator[tuple[int, int]]:
+    """Pixels across and down of a whole tile of each pass."""
     for factor in size.passes:
         across = width if size.across is None else round(size.across * factor)
         down = height if size.down is None else round(size.down * factor)
+        yield across, down
+
+
+def plan(width: int, height: int, size: TileSize, look: Look) -> list[PlannedTile]:
+    """The tiles of a view of width x height, pass by pass."""
+    planned: list[PlannedTile] = []
+    for across, down in _passes(width, height, size):
         # At a fixed pitch a smaller tile at the scan's edge keeps the scale of a whole one.
         full = None if look.pixel_pitch_mm is None or size.across is None else (across, down)
         tiles = plan_tiles(width, height, across, down)

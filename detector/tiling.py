@@ -53,6 +53,11 @@ def plan_tiles(width: int, height: int, side: int, down: int | None = None) -> l
     return [Tile(x, y, min(x + side, width), min(y + tall, height)) for y in rows for x in columns]
 
 
+def count_tiles(width: int, height: int, across: int, down: int) -> int:
+    """How many tiles `plan_tiles` makes, without making them."""
+    return _count(width, across) * _count(height, down)
+
+
 def tiles_of_pitch(side: int, network_mm: float, scan_mm: tuple[float, float]) -> tuple[int, int]:
     """Pixels across and down of a tile that covers side * network_mm millimetres each way.
 
@@ -62,10 +67,14 @@ def tiles_of_pitch(side: int, network_mm: float, scan_mm: tuple[float, float]) -
     return across, down
 
 
-def _starts(length: int, side: int) -> list[int]:
-    if length <= side:
-        return [0]
+def _count(length: int, side: int) -> int:
     stride = max(1, math.floor(side * (1 - OVERLAP)))
-    count = math.ceil((length - side) / stride) + 1
+    return 1 if length <= side else math.ceil((length - side) / stride) + 1
+
+
+def _starts(length: int, side: int) -> list[int]:
+    count = _count(length, side)
+    if count == 1:
+        return [0]
     # Spread evenly, so that the last tile is as full as the first.
     return [round(index * (length - side) / (count - 1)) for index in range(count)]

@@ -35,7 +35,8 @@ class PinnedFile(BaseModel):
 
 
 class ManifestEntry(PinnedFile):
-    """One shipped weights file. metrics: name of the split and the metric -> value and n; data and terms in words.
+    """One shipped weights file. metrics: name of the split and the metric -> value and n, and low and high of its 95 %
+    interval where that was measured; data and terms in words.
 
     trainable: the same network for a training to start from, which a station has no use for.
     """

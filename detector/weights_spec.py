@@ -24,6 +24,10 @@ SCHEMA_VERSION = 1
 INPUT_NAME, BOXES_NAME, SCORES_NAME = "scans", "boxes_xyxy", "scores"
 
 
+#: Mirror images of a scan over which a graph averages its answers, beside the scan: none, one, or three.
+Flips = Literal["none", "horizontal", "both"]
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -80,6 +84,8 @@ class WeightsSpec(_Frozen):
     pixel_pitch_mm: float | None = Field(default=None, gt=0)
     #: Sides of the tiles of each pass over a scan, in tile_pixels: the first is 1, larger ones are for large things.
     passes: tuple[float, ...] = Field(default=(1.0,), min_length=1)
+    #: What the graph does by itself; it costs one, two or four times as much.
+    flips: Flips = "none"
     #: Boxes of one class that overlap more than this are one item.
     merge_iou: float = Field(gt=0, lt=1)
     #: Score at which a class raises an alarm, chosen on validation scans.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -65,6 +65,10 @@ def export(
     checkpoint: Annotated[str, typer.Option(help="best, last, or another file in the run's checkpoints.")] = "best",
     input_size: Annotated[int, typer.Option(min=0, help="Side of the network's square; 0 takes the recipe's.")] = 0,
     pfa: Annotated[float, typer.Option(help="Share of clean scans that may alarm, above 0.")] = 0.05,
+    flips: Annotated[
+        Literal["none", "horizontal", "both"],
+        typer.Option(help="Average over mirror images, too: one (twice the time) or three (four times)."),
+    ] = "none",
     terms: Annotated[str, typer.Option(help="What may be done with these weights.")] = "not stated",
     source_terms: Terms = [],  # noqa: B006
 ) -> None:
@@ -73,7 +77,7 @@ def export(
     from training.release import Release, export_release, release_data
 
     splits = release_data(read_run(run), data)
-    release = Release(name or output.stem, terms, _pairs(source_terms), checkpoint, input_size, pfa)
+    release = Release(name or output.stem, terms, _pairs(source_terms), checkpoint, input_size, pfa, flips)
     spec, parity = export_release(run, output, release, splits)
     typer.echo(
         f"parity on {parity.scans} scans, {parity.candidates} candidates: boxes within {parity.box_difference:.4f} px, "
@@ -141,7 +145,7 @@ def evaluate(
     from training.datasets.coco_index import read_coco, scans_digest
     from training.evaluation.metrics import evaluate
     from training.evaluation.report import EvaluationSetup, write_evaluation
-    from training.evaluation.transfer import not_of
+    from training.evaluation.transfer import not_of, scanners_of
     from training.progress import with_progress
     from training.scoring import detector_for, predict_with
 
@@ -161,6 +165,8 @@ def evaluate(
         # As the alarm scores were chosen: publish compares the two.
         scans_sha256=scans_digest(not_of(index, detector.spec.left_out)),
         left_out=detector.spec.left_out,
+        trained_on=tuple(source.name for source in detector.spec.training_data),
+        scanners_of=scanners_of(index),
     )
     path = write_evaluation(output, index, predictions, metrics, setup)
     mean, over = (

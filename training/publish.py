@@ -12,7 +12,7 @@ from typing import Any
 from detector.errors import SettingsInvalid
 from detector.outputs.atomic import write_bytes_whole
 from detector.weights import MANIFEST, Manifest, ManifestEntry, Weights, manifest_json, read_manifest, read_spec
-from detector.weights_spec import WeightsSpec
+from detector.weights_spec import Flips, WeightsSpec
 from training.cargo import card as cargo_card
 from training.quantisation_gate import require_passed
 from training.trainable import write_trainable
@@ -102,13 +102,21 @@ def _of_cargo(metrics: dict[str, Any]) -> bool:
 
 
 def _headline(metrics: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Mean over the classes with at least 10 boxes; n counts their boxes."""
+    """Mean over the classes with at least 10 boxes; n counts their boxes; low and high are the 95 % interval."""
     frequent, split = metrics["classes_with_10_boxes"], metrics["setup"]["split"]
     return {
-        f"{split} {metric}": {"value": round(float(frequent[metric]), 4), "n": float(frequent["n"])}
+        f"{split} {metric}": {
+            "value": round(float(frequent[metric]), 4),
+            "n": float(frequent["n"]),
+            **_edges(frequent.get(f"{metric}_interval")),
+        }
         for metric in ("AP50", "AP")
         if frequent[metric] is not None
     }
+
+
+def _edges(interval: list[float] | None) -> dict[str, float]:
+    return {"low": round(interval[0], 4), "high": round(interval[1], 4)} if interval else {}
 
 
 def _write_manifest(folder: Path, name: str, entry: ManifestEntry, *, default: bool, alias: str) -> None:
@@ -147,13 +155,21 @@ def _write_card(path: Path, name: str, text: str) -> None:
     write_bytes_whole(path, page.encode())
 
 
+_AVERAGED: dict[Flips, str] = {
+    "none": "",
+    "horizontal": ", averaged over the scan and its mirror image",
+    "both": ", averaged over the scan and its three mirror images",
+}
+
+
 def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, Any]) -> str:
     """The model card in Markdown, made from what was measured and from what the file says of itself."""
     setup = metrics["setup"]
     frequent = metrics["classes_with_10_boxes"]
     parts = [
         f"## {name}",
-        f"{spec.family}, {spec.input_size} x {spec.input_size} px, {entry.size / 1e6:.1f} MB, sha256 `{entry.sha256}`.",
+        f"{spec.family}, {spec.input_size} x {spec.input_size} px{_AVERAGED[spec.flips]}, {entry.size / 1e6:.1f} MB, "
+        f"sha256 `{entry.sha256}`.",
         f"**Terms.** {spec.terms}",
         f"**Started from.** {spec.pretrained}",
         "**Trained on.** " + "; ".join(entry.data) + ".",

@@ -15,7 +15,7 @@ from detector.network import Network, Provider
 from detector.normalise import letterbox
 from detector.tile_squares import Look
 from detector.weights import load_weights
-from detector.weights_spec import TrainingSource, WeightsSpec
+from detector.weights_spec import Flips, TrainingSource, WeightsSpec
 from training.datasets.coco_index import CocoIndex, scans_digest
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
@@ -24,6 +24,7 @@ from training.export import Run, export_network, load_checkpoint, read_run, unch
 from training.file_digests import annotations_digest
 from training.fit import TrainingData, read_training_data
 from training.known_colours import known_colours
+from training.models.flip_average import averaged
 from training.parity import LEAST_SCANS, Parity, require_parity
 from training.recipe import Recipe
 from training.scoring import predict_onnx
@@ -38,7 +39,7 @@ class Release:
     """What the exported file shall be called and say. source_terms: source -> terms of its scans.
 
     checkpoint: name of the file in the run's checkpoints. input_size: 0 takes the recipe's. pfa: share of clean
-    validation scans that may alarm.
+    validation scans that may alarm. flips: mirror images to average over.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Release:
     checkpoint: str = "best"
     input_size: int = 0
     pfa: float = 0.05
+    flips: Flips = "none"
 
 
 def export_release(run: Path, output: Path, release: Release, data: TrainingData) -> tuple[WeightsSpec, Parity]:
@@ -58,7 +60,7 @@ def export_release(run: Path, output: Path, release: Release, data: TrainingData
     validation = data.validation
     _require_choosable(release, validation)
     described = read_run(run)
-    network = load_checkpoint(run, release.checkpoint)
+    network = averaged(load_checkpoint(run, release.checkpoint), release.flips)
     if release.input_size % network.stride:
         raise SettingsInvalid(f"--input-size {release.input_size} is no multiple of {network.stride}")
     spec = _spec(described, release)
@@ -116,6 +118,7 @@ def _spec(run: Run, release: Release) -> WeightsSpec:
     return unchosen.model_copy(
         update={
             "name": release.name,
+            "flips": release.flips,
             "pretrained": run.start,
             "training_data": sources,
             "terms": release.terms,

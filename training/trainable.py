@@ -21,6 +21,7 @@ from detector.weights import PinnedFile, Weights, load_weights, read_manifest, r
 from detector.weights_spec import WeightsSpec
 from training.export import load_checkpoint, read_run
 from training.file_digests import file_digest
+from training.models.flip_average import averaged
 from training.parity import LEAST_SCANS, require_parity
 from training.simulation import simulate_luggage
 
@@ -30,7 +31,7 @@ def write_trainable(run: Path, checkpoint: str, exported: Weights, path: Path) -
     network = load_checkpoint(run, checkpoint)
     size = exported.spec.input_size
     squares = (letterbox(simulate_luggage(seed, ("gun", "knife")).rgb, size)[0] for seed in range(LEAST_SCANS))
-    require_parity(network, Network(exported, Provider.CPU), squares)
+    require_parity(averaged(network, exported.spec.flips), Network(exported, Provider.CPU), squares)
     described = read_run(run)
     about = {"model": described.recipe.model, "class_names": json.dumps(described.class_names)}
     data = save({name: value.contiguous() for name, value in network.state_dict().items()}, about)

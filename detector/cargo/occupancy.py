@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.cargo.rooms import SOLID, Box, Cells, Pitch, find_rooms, opened, runs
+from detector.cargo.rooms import SOLID, Box, Cells, Pitch, find_spaces, opened, runs
 from detector.errors import ScanWithoutContent
 from detector.normalisation.air import Float32
 from detector.normalisation.exposure import Exposure, opaque_limit
@@ -41,7 +41,8 @@ FUNNEL_MM = 300.0
 EMPTY_KG = 1.0
 #: Share of the rooms that may remain unjudged in an empty vehicle.
 MOST_BLIND = 0.02
-#: Share of the rooms that may be opaque; and of the vehicle's length, mm, that may lie in no room: a tractor.
+#: Share of the rooms that may be opaque; and how much of a vehicle's length, mm, may lie outside every closed body: a
+#: tractor. Behind a wall within such a body a load is hidden, however short the space is.
 MOST_OPAQUE, MOST_UNJUDGED_MM = 0.5, 5_000.0
 
 Beam = Literal["keV", "MeV"]
@@ -81,9 +82,11 @@ class Occupancy:
 def measure_occupancy(exposure: Exposure, pitch_mm: Pitch, beam: Beam, opaque_transmission: float = 0.002) -> Occupancy:
     """How much lies in the rooms of one view. pitch_mm: side of a pixel across and down.
 
-    Raises ScanWithoutContent where it cannot be told: no room found, a part of the vehicle in none, too much opaque.
+    Raises ScanWithoutContent where it cannot be told: no room found, a part of the vehicle in none, too much opaque,
+    or nothing found while a closed space beside the rooms was not judged.
     """
-    rooms = find_rooms(exposure.high, pitch_mm)
+    spaces = find_spaces(exposure.high, pitch_mm)
+    rooms = spaces.rooms
     cells = Cells.of(exposure.high, pitch_mm)
     _check_judged(cells, rooms, pitch_mm)
     attenuation = cells.attenuation
@@ -102,7 +105,7 @@ def measure_occupancy(exposure: Exposure, pitch_mm: Pitch, beam: Beam, opaque_tr
     occupied = map_mm > WALL_MM
     # Millimetres of steel times mm2 times 7.85e-6 kg/mm3.
     mass = float(map_mm[occupied].sum()) * side[0] * side[1] * 7.85e-6
-    return Occupancy(
+    found = Occupancy(
         occupancy=float(occupied.sum() / seen.sum()),
         extra_kg=mass,
         largest_mm=float(map_mm.max()),
@@ -113,6 +116,21 @@ def measure_occupancy(exposure: Exposure, pitch_mm: Pitch, beam: Beam, opaque_tr
         map_mm=map_mm,
         cell=cells.size,
     )
+    # What was found stands, whatever else there may be.
+    if found.empty is not False:
+        _check_closed_spaces(spaces.unjudged, pitch_mm[0])
+    return found
+
+
+def _check_closed_spaces(unjudged: tuple[Box, ...], pitch_mm: float) -> None:
+    """Raise ScanWithoutContent where a closed space was not judged: a load may lie behind a false wall."""
+    if unjudged:
+        lengths = ", ".join(f"{(right - left) * pitch_mm / 1000:.1f} m" for left, _, right, _ in unjudged)
+        at = ", ".join(str(left) for left, _, _, _ in unjudged)
+        raise ScanWithoutContent(
+            f"a closed space under the same roof is too short to be judged ({lengths} long, from pixel {at} on)",
+            remedy="look at the scan: a wall may hide a load in it",
+        )
 
 
 def _check_judged(cells: Cells, rooms: tuple[Box, ...], pitch_mm: Pitch) -> None:

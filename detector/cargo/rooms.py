@@ -45,6 +45,18 @@ ENDS_MM, ROOF_MM, FLOOR_MM = 160.0, 220.0, 40.0
 
 
 @dataclass(frozen=True)
+class Spaces:
+    """What the end walls of a view's vehicles part, left to right, in pixels.
+
+    rooms: within their walls. unjudged: closed spaces under the same roof and over the same floor that are too short
+    for a room, as behind a false wall: nothing tells their walls from a load.
+    """
+
+    rooms: tuple[Box, ...]
+    unjudged: tuple[Box, ...]
+
+
+@dataclass(frozen=True)
 class Cells:
     """Means over blocks of a view. transmission: (h, w) float32; size: pixels across and down of one block."""
 
@@ -67,24 +79,45 @@ class Cells:
         return attenuation(self.transmission, FLOOR)
 
 
-def find_rooms(view: Float32, pitch_mm: Pitch) -> tuple[Box, ...]:
-    """The rooms in a (H, W) transmission, left to right, in pixels; none where no roof, no floor or no height is found.
+def find_spaces(view: Float32, pitch_mm: Pitch) -> Spaces:
+    """The rooms in a (H, W) transmission, and what lies beside them behind walls of its own; none where no roof, no
+    floor or no height is found.
 
     pitch_mm: side of a pixel across and down.
     """
     cells = Cells.of(view, pitch_mm)
     if not cells.transmission.size:
-        return ()
-    rooms = []
+        return Spaces((), ())
+    rooms, unjudged = [], []
     for left, right, roof in _roofs(cells, pitch_mm):
         floor = _floor(view[:, left:right], roof, pitch_mm[1])
         if floor is None:
             continue
-        for start, end in _between_end_walls(view[roof:floor, left:right], pitch_mm[0]):
-            box = _inner((left + start, roof, left + end, floor), pitch_mm)
-            if box[2] - box[0] > 0 and (box[3] - box[1]) * pitch_mm[1] >= LOWEST_MM / 2:
-                rooms.append(box)
-    return tuple(sorted(rooms))
+        body = view[roof:floor, left:right]
+        spaces = _between_end_walls(body, pitch_mm[0])
+        long = [(start, end) for start, end in spaces if (end - start) * pitch_mm[0] >= SHORTEST_MM]
+        rooms += [_inner((left + start, roof, left + end, floor), pitch_mm) for start, end in long]
+        short = _joined(body, long, sorted(set(spaces) - set(long)), pitch_mm[0])
+        unjudged += [(left + start, roof, left + end, floor) for start, end in short]
+    return Spaces(tuple(sorted(rooms)), tuple(sorted(unjudged)))
+
+
+def _joined(
+    body: Float32, rooms: list[tuple[int, int]], short: list[tuple[int, int]], pitch_mm: float
+) -> list[tuple[int, int]]:
+    """What of the short spaces no air parts from a room of their body, where it is longer than the end of a room: a cab
+    stands apart, and so does another container. All of them where there is no room. First and last + 1, in pixels."""
+    solid = attenuation(np.median(body[:: max(1, len(body) // 300)], axis=0), FLOOR) > SOLID
+    for start, end in rooms:
+        # What the room itself holds may let as much through as air.
+        solid[start:end] = True
+    found = []
+    for start, end in runs(solid):
+        if rooms and not any(start <= room[0] < end for room in rooms):
+            continue
+        parts = ((max(start, one[0]), min(end, one[1])) for one in short)
+        found += [part for part in parts if (part[1] - part[0]) * pitch_mm > ENDS_MM]
+    return found
 
 
 def _inner(box: Box, pitch_mm: Pitch) -> Box:
@@ -171,5 +204,4 @@ def _between_end_walls(body: Float32, pitch_mm: float) -> list[tuple[int, int]]:
     step = max(1, len(body) // 300)
     sparse = np.quantile(body[::step], 0.9, axis=0).astype(np.float32)
     lines = _thick_lines(attenuation(sparse, FLOOR), pitch_mm) > LINE
-    spaces = runs(~lines)
-    return [(start, end) for start, end in spaces if (end - start) * pitch_mm >= SHORTEST_MM]
+    return runs(~lines)

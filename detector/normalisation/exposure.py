@@ -16,15 +16,13 @@ from detector.normalisation.air import BAND, Float32
 #: Transmission above this share of air's counts as air when the cargo's area is measured: 5 % attenuated.
 AIR_FROM = 0.95
 #: Side in pixels of the averages, and how far they reach to either side.
-_PART, _BESIDE = 5, 2
-#: Transmission below which noise is measured, and at which a level that nothing lies below may be that of no beam.
+PART, _BESIDE = 5, 2
+#: Transmission below which the noise behind dense cargo is measured.
 _DARK = 0.05
 #: Rows that noise is measured on, and pairs of pixels that it takes.
 _NOISE_ROWS, _LEAST_PAIRS = 200, 100
-#: Percentile of the averages that counts as the darkest level of a view.
-_DARKEST = 0.5
-#: Pixels of a view among which a plateau is looked for.
-_SAMPLED = 1_000_000
+#: How far from 1 the averages of air may lie besides their noise.
+_FLAT = 0.01
 
 
 @dataclass(frozen=True)
@@ -55,35 +53,16 @@ def opaque_share(exposure: Exposure, limit: float, air: float = 1.0) -> float:
         # The high energy penetrates more, so what it does not see through the low does not either.
         band = exposure.high[start : start + BAND]
         above = min(start, _BESIDE)
-        dark = (_averaged(exposure.high, start, _BESIDE) < limit).astype(np.uint8)
+        dark = (averaged(exposure.high, start, _BESIDE) < limit).astype(np.uint8)
         # An average that is dark holds no bright pixel: all that it was taken over is dark.
-        whole = cv2.dilate(dark, np.ones((_PART, _PART), np.uint8))[above : above + len(band)]
+        whole = cv2.dilate(dark, np.ones((PART, PART), np.uint8))[above : above + len(band)]
         opaque += int(cv2.countNonZero(whole))
         cargo += int((band < AIR_FROM * air).sum())
     return min(1.0, opaque / cargo) if cargo else 0.0
 
 
-def dark_plateau(exposure: Exposure, limit: float) -> float:
-    """Share of a view, 0..1, that lies at its darkest level where that is dark and yet above `limit`; 0 elsewhere.
-
-    Cargo that lets nothing through lies at the level of no beam. That level is 0 unless the profile's dark is wrong.
-    """
-    step = max(1, int((exposure.high.size / _SAMPLED) ** 0.5))
-    parts = [_averaged(exposure.high, start, 0)[::step, ::step] for start in range(0, len(exposure.high), BAND)]
-    seen = np.concatenate(parts)
-    floor = float(np.percentile(seen, _DARKEST))
-    if not limit < floor < _DARK:
-        return 0.0
-    above = seen - np.float32(floor)
-    reach = 2 * max(_reach(exposure), 1e-6)
-    plateau = float((np.abs(above) <= reach).mean())
-    # Cargo that merely becomes denser towards its darkest spot has as much just above it.
-    slope = float(((above > reach) & (above <= 3 * reach)).mean())
-    return plateau if slope <= plateau / 2 else 0.0
-
-
 def _reach(exposure: Exposure) -> float:
-    return max(exposure.resolution, 3 * _dark_noise(exposure.high) / _PART)
+    return max(exposure.resolution, 3 * _dark_noise(exposure.high) / PART)
 
 
 def _dark_noise(transmission: Float32) -> float:
@@ -97,17 +76,32 @@ def _dark_noise(transmission: Float32) -> float:
     return float(np.median(np.abs(np.diff(rows, axis=1))[dark])) / (0.6745 * 2**0.5)
 
 
-def _averaged(values: Float32, start: int, beside: int) -> Float32:
+def averaged(values: Float32, start: int, beside: int) -> Float32:
     """A band of BAND rows from `start`, and up to `beside` rows above and below, as averages of 5 x 5 pixels."""
     above = min(start, beside)
     first = min(start, beside + _BESIDE)
     rows = values[start - first : start + BAND + beside + _BESIDE]
-    found = cv2.blur(rows, (_PART, _PART))[first - above : first + BAND + beside]
+    found = cv2.blur(rows, (PART, PART))[first - above : first + BAND + beside]
     return np.asarray(found, np.float32)
 
 
 def border(values: Float32) -> Float32:
     """The values of a frame around (H, W), a fortieth of the shorter side wide, in one row."""
+    return np.concatenate([side.ravel() for side in _sides(values)])
+
+
+def border_in_air(transmission: Float32) -> float:
+    """Share, 0..1, of the frame around (H, W) that lies at transmission 1 and is as flat as air."""
+    # Each side with its longer axis along x.
+    sides = [side if side.shape[1] >= side.shape[0] else side.T for side in _sides(transmission)]
+    steps = np.concatenate([np.abs(np.diff(side, axis=1)).ravel() for side in sides])
+    if not steps.size:
+        return 0.0
+    reach = _FLAT + 3 * float(np.median(steps)) / (0.6745 * 2**0.5) / PART
+    means = np.concatenate([cv2.blur(np.ascontiguousarray(side), (PART, PART)).ravel() for side in sides])
+    return float((np.abs(means - 1) <= reach).mean())
+
+
+def _sides(values: Float32) -> tuple[Float32, Float32, Float32, Float32]:
     width = max(1, min(values.shape) // 40)
-    sides = (values[:width], values[-width:], values[:, :width], values[:, -width:])
-    return np.concatenate([side.ravel() for side in sides])
+    return values[:width], values[-width:], values[:, :width], values[:, -width:]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.normalisation.air import Float32
+from detector.normalisation.stripes import COPIES, dimmed, ends_of, frozen, is_noisy, runs
 
 Flags = NDArray[np.bool_]
 
@@ -23,6 +24,12 @@ NOISY, LEAST_NOISE = 6.0, 0.05
 LEAST_LEVELS = 2.0
 #: Without air columns: a line this dark, or one that never changes, beside neighbours that see this much.
 BLIND, SEEING = 0.02, 0.1
+#: How many lines on either side tell what a line should see.
+_BESIDE = 3
+#: Where the lines beside a wide dark block end, is air if it lets this much through: there a sound line sees.
+AIR_FROM = 0.95
+#: Share of the lines beyond which those brighter than air are no fault of theirs, but of what was taken for air.
+MOST_HOT = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -47,15 +54,38 @@ def faulty_in_air(air: Float32, reference: float) -> Flags:
 
 
 def faulty_throughout(transmission: Float32) -> Flags:
-    """(rows,) which lines of a scan are stuck, dark from end to end, or brighter than air, unlike those beside them."""
+    """(rows,) which lines of a scan are stuck, dark from end to end, brighter than air, or of another gain.
+
+    However many lie side by side. In a picture cut off within an object, what is dark from edge to edge may be matter,
+    if it shows the noise of the beam.
+    """
     # Four hundred pixels of a line tell; copied, since along a picture's columns they lie far apart in memory.
     sample = np.ascontiguousarray(transmission[:, :: max(1, transmission.shape[1] // 400)])
     level, least, most = np.median(sample, axis=1), sample.min(axis=1), sample.max(axis=1)
+    blind = (level < BLIND) & (most < SEEING)
+    hot = level > HOT
+    # A scan that is too bright throughout has no faulty lines: it is judged as a whole.
+    hot &= float(hot.mean()) <= MOST_HOT
+    # A line of nothing but air may not change either, where air is clipped.
     around = _of_neighbours(level)
-    blind = (level < BLIND) & (most < SEEING) & (around > SEEING)
-    # A line of nothing but air does not change either, least of all in a scan without noise.
     stuck = (most == least) & (np.abs(level - around) > SEEING) & (np.abs(level - 1) > SEEING)
-    flags: Flags = blind | stuck | ((level > HOT) & (around < HOT))
+    flags: Flags = hot | frozen(transmission)
+    if stuck.any() and is_noisy(transmission):
+        flags |= stuck
+    flags |= _unseeing(blind, ~(blind | flags), around, ends_of(transmission).max(axis=0))
+    return np.asarray(flags | dimmed(transmission, flags), np.bool_)
+
+
+def _unseeing(blind: Flags, seeing: Flags, around: NDArray[np.floating], ends: NDArray[np.floating]) -> Flags:
+    """(rows,) which blind lines would see if they could. around: level of the lines near each; ends: of its brighter
+    end."""
+    flags = np.zeros_like(blind)
+    sound = np.flatnonzero(seeing)
+    for start, end in runs(blind):
+        at = int(np.searchsorted(sound, start))
+        beside = [side for side in (sound[max(0, at - _BESIDE) : at], sound[at : at + _BESIDE]) if len(side)]
+        in_air = bool(beside) and all(np.median(ends[side]) > AIR_FROM for side in beside)
+        flags[start:end] = in_air | ((end - start <= COPIES) & (around[start:end] > SEEING))
     return flags
 
 
@@ -73,14 +103,12 @@ def mend(transmission: Float32, faulty: Flags) -> Mended:
 
 def _of_neighbours(level: NDArray[np.floating]) -> NDArray[np.floating]:
     """The median of the three lines on either side: of seven neighbours, two may be faulty as well."""
-    reach = 3
-    padded = np.pad(level, reach, mode="reflect" if len(level) > reach else "edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
-    median: NDArray[np.floating] = np.median(np.delete(windows, reach, axis=1), axis=1)
+    padded = np.pad(level, _BESIDE, mode="reflect" if len(level) > _BESIDE else "edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * _BESIDE + 1)
+    median: NDArray[np.floating] = np.median(np.delete(windows, _BESIDE, axis=1), axis=1)
     return median
 
 
 def widest_run(flags: Flags) -> int:
     """The most flags (n,) set side by side."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
-    return int((edges[1::2] - edges[::2]).max()) if len(edges) else 0
+    return max((end - start for start, end in runs(flags)), default=0)

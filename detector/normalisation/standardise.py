@@ -14,9 +14,12 @@ import numpy as np
 from detector.errors import ProfileMismatch, ScanWithoutContent
 from detector.normalisation import air as air_levels
 from detector.normalisation.air import Float32
-from detector.normalisation.dual_energy import check_order
-from detector.normalisation.exposure import Exposure, border, dark_plateau, opaque_limit, opaque_share
+from detector.normalisation.dual_energy import check_curve, check_order
+from detector.normalisation.exposure import Exposure, border, border_in_air, opaque_limit, opaque_share
+from detector.normalisation.findings import AIR_LEVELS, WIDEST_GAP, Findings
 from detector.normalisation.lines import Flags, faulty_in_air, faulty_throughout, mend, widest_run
+from detector.normalisation.plateau import dark_plateau
+from detector.normalisation.saturation import saturated_share
 from detector.normalise import UInt8, opaque_part, render, render_exposure
 from detector.scan import Pixels, Scan
 from detector.scanner_profile import Energy, ScannerProfile, of_energy
@@ -24,21 +27,10 @@ from detector.scanner_profile import Energy, ScannerProfile, of_energy
 #: Share of a scan's detector elements and of its moments, added up, that may be mended; beyond it the picture is
 #: invented.
 MOST_FAULTY = 1 / 3
-#: Lines side by side that interpolation can bridge; behind a wider gap a small item disappears.
-WIDEST_GAP = 4
 #: Nothing is brighter than air but noise and scatter; and some of a scan's border is air.
 BRIGHTER, MOST_BRIGHTER, LEAST_BORDER = 1.25, 0.05, 0.5
-#: The level of air, of what the profile took for it, outside of which the profile's air is not this scan's.
-AIR_LEVELS = (0.95, 1.05)
-#: Share of a raw scan at its highest level above which thin things may have been lost in white.
-MOST_SATURATED = 0.02
-#: Some part of every bag, parcel and container lets less through than this; where none does, levels that mean dark
-#: were taken for half transmitted.
-PALEST, PALEST_PERCENT = 0.8, 0.1
-#: Share of a view at one dark level that is not 0, above which that level is suspected to be the one of no beam.
-MOST_PLATEAU = 0.01
-#: An air value that the profile itself puts this near the highest level is meant.
-TOP = 0.995
+#: Percentile of the transmission that counts as a view's densest.
+DENSEST_PERCENT = 0.1
 _GREY_RENDERINGS = ("grey", "display")
 #: How more than 8 bits are drawn without transmission: by a window of their own. It is no `scanner_profile.Rendering`,
 #: so no weights know it: nobody has checked air, polarity and energies of such a scan.
@@ -62,46 +54,6 @@ class StandardScan:
     notes: tuple[str, ...]
 
 
-@dataclass
-class _Findings:
-    faulty: int = 0
-    lost: int = 0
-    widest: int = 0
-    saturated: float = 0.0
-    densest: float = 0.0
-    plateau: float = 0.0
-    air: float = 1.0
-    guessed_air: float | None = None
-
-    def doubts(self) -> tuple[str, ...]:
-        found = []
-        if self.saturated > MOST_SATURATED:
-            found.append(
-                f"saturated: {self.saturated:.0%} of the scan is at its highest level, where thin things are lost"
-            )
-        if self.densest > PALEST:
-            found.append(
-                f"nothing lets less than {self.densest:.0%} through: the dark level or bits of the profile may be wrong"
-            )
-        if self.air < AIR_LEVELS[0]:
-            found.append(f"nothing lets more than {self.air:.0%} through: no air in the scan, or the wrong air value")
-        if self.plateau >= MOST_PLATEAU:
-            found.append(f"{self.plateau:.0%} of the scan lies at one dark level: opaque, or `dark` is missing")
-        if self.widest > WIDEST_GAP:
-            found.append(f"{self.widest} faulty detector lines lie side by side: what is behind them was not seen")
-        return tuple(found)
-
-    def notes(self) -> tuple[str, ...]:
-        found = []
-        if self.guessed_air is not None:
-            found.append(f"the level of air was guessed from the scan: {self.guessed_air:.0f}")
-        if self.faulty:
-            found.append(f"{self.faulty} faulty detector {'line' if self.faulty == 1 else 'lines'} mended")
-        if self.lost:
-            found.append(f"{self.lost} lost {'moment' if self.lost == 1 else 'moments'} of the belt mended")
-        return tuple(found)
-
-
 def standardised(scan: Scan, profile: ScannerProfile | None) -> StandardScan:
     """The scan as `profile` reads it; without one, as it is stored. Raises ProfileMismatch where they do not fit,
     ScanWithoutContent where too little was seen to go on."""
@@ -112,13 +64,14 @@ def standardised(scan: Scan, profile: ScannerProfile | None) -> StandardScan:
         starved = tuple(dict.fromkeys(filter(None, map(_starved, scan.views))))
         rendering = WINDOWED if any(view.dtype.itemsize > 1 for view in scan.views) else "stored"
         return StandardScan(scan, images, rendering, max(map(opaque_part, images)), starved, ())
-    findings, opaque = _Findings(), 0.0
+    findings, opaque = Findings(), 0.0
     drawn, shown = [], []
     for pages in split_views(scan.views, profile):
         exposure = _exposure(pages, profile, findings)
+        _look_for_plateau(exposure, profile, findings)
         image = render_exposure(exposure, profile.rendering, profile.curve)
         # What the network is given may be black where the detector still saw something.
-        opaque = max(opaque, _opaque(exposure, profile, findings), opaque_part(image))
+        opaque = max(opaque, _opaque(exposure, profile), opaque_part(image))
         drawn.append(np.ascontiguousarray(_turned(image, profile)))
         # False colours are for the network alone.
         grey = image if profile.rendering in _GREY_RENDERINGS else render_exposure(exposure, "display", profile.curve)
@@ -138,23 +91,36 @@ def _starved(view: Pixels) -> str:
     return ""
 
 
-def _opaque(exposure: Exposure, profile: ScannerProfile, findings: _Findings) -> float:
+def _look_for_plateau(exposure: Exposure, profile: ScannerProfile, findings: Findings) -> None:
     limit = opaque_limit(exposure, profile.opaque_transmission)
     findings.plateau = max(findings.plateau, dark_plateau(exposure, limit))
+
+
+def _opaque(exposure: Exposure, profile: ScannerProfile) -> float:
+    limit = opaque_limit(exposure, profile.opaque_transmission)
     return opaque_share(exposure, limit, air_levels.level_of_air(exposure.high))
 
 
 def exposures(scan: Scan, profile: ScannerProfile) -> list[Exposure]:
-    """The transmission of every view, as the scanner stored it, before anything is rendered. Raises as `standardised`.
+    """The transmission of every view, as `measured` gives it, whatever is doubted of it."""
+    return measured(scan, profile)[0]
+
+
+def measured(scan: Scan, profile: ScannerProfile) -> tuple[list[Exposure], tuple[str, ...]]:
+    """The transmission of every view, as the scanner stored it, before anything is rendered; and the doubts of it that
+    `standardised` would tell. Raises as that.
 
     For measuring and for training; the pixels lie where they lay in the file.
     """
     _check_pages(scan, profile)
-    found = [_exposure(pages, profile, _Findings()) for pages in split_views(scan.views, profile)]
-    return [
-        replace(one, high=_turned(one.high, profile), low=None if one.low is None else _turned(one.low, profile))
-        for one in found
-    ]
+    findings = Findings()
+    found = []
+    for pages in split_views(scan.views, profile):
+        one = _exposure(pages, profile, findings)
+        _look_for_plateau(one, profile, findings)
+        low = None if one.low is None else _turned(one.low, profile)
+        found.append(replace(one, high=_turned(one.high, profile), low=low))
+    return found, findings.doubts()
 
 
 def _check_pages(scan: Scan, profile: ScannerProfile) -> None:
@@ -171,8 +137,19 @@ def _check_pages(scan: Scan, profile: ScannerProfile) -> None:
         if profile.bits_stored and int(page.max()) >= 2**profile.bits_stored:
             raise ProfileMismatch(
                 f"levels up to {int(page.max())}, the profile {profile.name!r} says {profile.bits_stored} bits",
-                remedy="correct bits_stored in the scanner profile",
+                remedy=_depth_remedy(page, profile.bits_stored),
             )
+
+
+def _depth_remedy(page: Pixels, bits: int) -> str:
+    """A white-is-zero picture of few bits in words of 16 was turned from 65,535: all its levels lie at the top."""
+    dark = 2**16 - 2**bits
+    if page.dtype == np.uint16 and int(page.min()) >= dark:
+        return (
+            f"the levels lie within {dark}..65535: give bits_stored = 16 and, under [calibration], dark = {dark} "
+            "in the scanner profile"
+        )
+    return "correct bits_stored in the scanner profile"
 
 
 def split_views(pages: tuple[Pixels, ...], profile: ScannerProfile) -> list[list[Pixels]]:
@@ -202,6 +179,7 @@ def _parts(page: Pixels, profile: ScannerProfile) -> list[Pixels]:
     if profile.arrangement == "planes":
         if page.ndim != 3:
             raise ProfileMismatch("a grey page has no planes that could hold the energies")
+        _check_spare_planes(page, count)
         return [page[:, :, plane] for plane in range(count)]
     axis = 1 if profile.arrangement == "side by side" else 0
     if page.shape[axis] % count:
@@ -209,12 +187,25 @@ def _parts(page: Pixels, profile: ScannerProfile) -> list[Pixels]:
     return list(np.split(page, count, axis))
 
 
+def _check_spare_planes(page: Pixels, count: int) -> None:
+    """Raise ProfileMismatch when a plane beyond the first `count` shows something that would not be looked at."""
+    for plane in range(count, page.shape[2]):
+        spare = page[:, :, plane]
+        if int(spare.min()) < int(spare.max()) and not any(
+            np.array_equal(spare, page[:, :, used]) for used in range(count)
+        ):
+            raise ProfileMismatch(
+                f"plane {plane + 1} of a page shows what none of the first {count} does, and would not be looked at",
+                remedy=f"export the {count} energies as pages, or leave plane {plane + 1} constant",
+            )
+
+
 def _turned(page: Pixels, profile: ScannerProfile) -> Pixels:
     """The belt along x, or back again: its own inverse."""
     return page if profile.belt == "x" else page.swapaxes(0, 1)
 
 
-def _exposure(pages: list[Pixels], profile: ScannerProfile, findings: _Findings) -> Exposure:
+def _exposure(pages: list[Pixels], profile: ScannerProfile, findings: Findings) -> Exposure:
     parts = dict(zip(profile.energies, pages, strict=True))
     found = {energy: _transmission(page, energy, profile, findings) for energy, page in parts.items()}
     high, resolution = found["high"]
@@ -222,6 +213,7 @@ def _exposure(pages: list[Pixels], profile: ScannerProfile, findings: _Findings)
         return Exposure(high, resolution=resolution)
     low = found["low"][0]
     check_order(low, high)
+    check_curve(low, high, profile.curve)
     return Exposure(high, low, resolution)
 
 
@@ -229,14 +221,15 @@ def _full_scale(page: Pixels, profile: ScannerProfile) -> int:
     return (1 << (profile.bits_stored or page.dtype.itemsize * 8)) - 1
 
 
-def _transmission(page: Pixels, energy: Energy, profile: ScannerProfile, findings: _Findings) -> tuple[Float32, float]:
+def _transmission(page: Pixels, energy: Energy, profile: ScannerProfile, findings: Findings) -> tuple[Float32, float]:
     """Transmission (elements, moments), and how much of it one and a half levels make up."""
     full_scale = _full_scale(page, profile)
     levels = page if profile.polarity == "air bright" else page.dtype.type(full_scale) - page
     dark, gain = of_energy(profile.calibration.dark, energy), of_energy(profile.calibration.gain, energy)
     air_levels.check_signal(levels)
     field, faulty = _air(levels, energy, profile, dark)
-    if profile.air_columns is None and profile.air_value is None:
+    guessed = profile.air_columns is None and profile.air_value is None
+    if guessed:
         findings.guessed_air = float(field)
     transmission = air_levels.to_transmission(levels, field, dark, gain)
     faulty = faulty | faulty_throughout(transmission)
@@ -245,25 +238,18 @@ def _transmission(page: Pixels, energy: Energy, profile: ScannerProfile, finding
     if full_scale > 255:
         meant = air if profile.air_value is not None else None
         sound = levels[~faulty] if faulty.any() else levels
-        findings.saturated = max(findings.saturated, _saturated(sound, full_scale, meant))
+        findings.saturated = max(findings.saturated, saturated_share(sound, full_scale, meant))
     if profile.air_columns is not None:
         _check_air_rows(transmission, _slice(profile.air_columns, levels.shape[1]), faulty)
     transmission = _mended(transmission, faulty, findings)
     _check_bright(transmission, profile)
+    if guessed:
+        findings.border_in_air = min(findings.border_in_air, border_in_air(transmission))
     findings.air = min(findings.air, _air_level(transmission, profile))
     step = max(1, int((transmission.size / 200_000) ** 0.5))
-    densest = float(np.percentile(transmission[::step, ::step], PALEST_PERCENT))
+    densest = float(np.percentile(transmission[::step, ::step], DENSEST_PERCENT))
     findings.densest = max(findings.densest, densest)
     return transmission, 1.5 * gain / (air - dark)
-
-
-def _saturated(levels: Pixels, full_scale: int, meant: float | None) -> float:
-    """Share of a raw view at its highest level: clipped there, at full scale or below. meant: the profile's air level,
-    if it gives one; where air is to be that level, so be it."""
-    if not levels.size:
-        return 0.0
-    top = min(full_scale, int(levels.max()))
-    return 0.0 if meant is not None and meant >= TOP * top else float((levels >= top).mean())
 
 
 def _check_air_rows(transmission: Float32, columns: slice, faulty: Flags) -> None:
@@ -302,7 +288,7 @@ def _slice(columns: tuple[int, int], length: int) -> slice:
     return slice(first, length if first < 0 and end == 0 else end)
 
 
-def _mended(transmission: Float32, faulty: Flags, findings: _Findings) -> Float32:
+def _mended(transmission: Float32, faulty: Flags, findings: Findings) -> Float32:
     """Faulty elements, then moments that the scanner lost, filled in; counted in `findings`."""
     elements = mend(transmission, faulty)
     moments = mend(transmission.swapaxes(0, 1), faulty_throughout(transmission.swapaxes(0, 1)))

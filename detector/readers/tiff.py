@@ -27,6 +27,9 @@ _JPEG, _HORIZONTAL_DIFFERENCE = 7, 2
 #: What an extra sample is; 0 does not say, and stands here also for one that is not declared at all.
 _UNSPECIFIED, _PREMULTIPLIED, _STRAIGHT = 0, 1, 2
 _UNSIGNED, _UNDEFINED = 1, 4
+#: MaxSampleValue of detectors of 10, 12 and 14 bits in words of 16. Any other value is no depth but the darkest sample
+#: of this one scan (TIFF 6.0, section 8): turned round from that, a level would mean something else in every scan.
+_FULL_SCALES = (1023, 4095, 16_383)
 #: Side of a tile that any page may have, however small, and pixels that its tiles may hold beyond it.
 _USUAL_TILE, _SPARE_PIXELS = 1024, 2**23
 _EXPORT = "export the scan as 8 or 16 bit grey or RGB TIFF, uncompressed or with deflate"
@@ -239,12 +242,22 @@ def _interpret(image: Pixels, page: _Page) -> Pixels:
     colour = image[:, :, 0] if colours == 1 else image[:, :, :colours]
     white = 2**page.header.bits - 1
     if page.photometric == _WHITE_IS_ZERO:
-        colour = colour.dtype.type(white) - colour
+        colour = colour.dtype.type(_full_scale(page, colour)) - colour
     if page.alpha == _UNSPECIFIED and int(image[:, :, colours].min()) < white:
         raise ScanUnreadable("a TIFF with a fourth sample that is not declared is not read", remedy=_EXPORT)
     if page.alpha in (_PREMULTIPLIED, _STRAIGHT):
         colour = over_air(colour, image[:, :, colours], white, premultiplied=page.alpha == _PREMULTIPLIED)
     return np.ascontiguousarray(colour)
+
+
+def _full_scale(page: _Page, colour: Pixels) -> int:
+    """The level from which white-is-zero samples are turned round."""
+    claimed = page.directory.one(tags.MAX_SAMPLE_VALUE, 0)
+    if page.header.bits != 16 or page.alpha is not None or claimed not in _FULL_SCALES:
+        return int(2**page.header.bits - 1)
+    if int(colour.max()) > claimed:
+        raise ScanUnreadable(f"the TIFF says that no sample is above {claimed}, and one is {colour.max()}")
+    return claimed
 
 
 def _look_up(indices: Pixels, page: _Page) -> Pixels:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detector.cargo.occupancy import MOST_WALL_MM, Occupancy, measure_occupancy
-from detector.cargo.rooms import find_rooms
+from detector.cargo.rooms import find_spaces
 from detector.errors import ScanWithoutContent
 from detector.normalisation.exposure import Exposure
 from tests.detector.cargo_scene import BODY, PITCH, STEEL, Float32, container, transmission
@@ -19,7 +19,9 @@ def measured(attenuation: Float32, noise: float = 0.002) -> Occupancy:
 
 
 def test_the_room_lies_within_the_walls_and_fills_most_of_them() -> None:
-    ((left, top, right, bottom),) = find_rooms(transmission(container()), PITCH)
+    spaces = find_spaces(transmission(container()), PITCH)
+    ((left, top, right, bottom),) = spaces.rooms
+    assert not spaces.unjudged
     assert BODY[0] + 5 <= left < BODY[0] + 40 and BODY[2] - 40 < right <= BODY[2] - 5
     assert BODY[1] + 8 <= top < BODY[1] + 40 and FLOOR - 15 < bottom <= FLOOR
 

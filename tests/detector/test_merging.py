@@ -5,8 +5,17 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from detector import merging
 from detector.errors import InferenceFailed
-from detector.merging import merge_tiles, suppress
+from detector.merging import (
+    FRAGMENT_COVER,
+    Boxes,
+    _cut_by_inner_edge,
+    _gather,
+    _join_fragments,
+    merge_tiles,
+    suppress,
+)
 from detector.tiling import Tile, plan_tiles
 
 
@@ -41,14 +50,87 @@ def test_the_grid_gives_what_the_quadratic_method_gives(iou: float) -> None:
         assert suppress(xyxy, scores, class_ids, iou).tolist() == plain_suppression(xyxy, scores, class_ids, iou)
 
 
+def boxes_of_tiles(
+    tiles: list[Tile], count: int, largest: float, seed: int
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Boxes and scores for each tile, of two classes, a third of them cut by an edge of it; many scores are equal."""
+    random = np.random.default_rng(seed)
+    boxes, scores = [], []
+    for tile in tiles:
+        sizes = np.exp(random.uniform(np.log(3), np.log(largest), (count, 2)))
+        room = np.maximum([tile.width, tile.height] - sizes, 0)
+        corners = random.uniform(0, 1, (count, 2)) * room + [tile.x1, tile.y1]
+        found = np.concatenate([corners, corners + sizes], axis=1).astype(np.float32)
+        edge = np.where(random.random(count) < 1 / 3, random.integers(0, 4, count), 4)
+        for side, limit in enumerate((tile.x1, tile.y1, tile.x2, tile.y2)):
+            found[edge == side, side] = limit
+        class_ids = random.integers(0, 2, count)
+        own = np.zeros((count, 2), np.float32)
+        own[np.arange(count), class_ids] = random.integers(10, 100, count) / 100
+        boxes.append(found)
+        scores.append(own)
+    return boxes, scores
+
+
+def plain_joining(found: Boxes, tiles: list[Tile]) -> Boxes:
+    """Each fragment against each whole box, one by one, as reference."""
+    cut = _cut_by_inner_edge(found, tiles)
+    scores, keep = found.scores.copy(), np.ones(len(cut), bool)
+    for fragment in np.flatnonzero(cut):
+        own, box, best = tiles[found.tiles[fragment]], found.xyxy[fragment], -1
+        for whole in np.flatnonzero(~cut & (found.class_ids == found.class_ids[fragment])):
+            other, candidate = tiles[found.tiles[whole]], found.xyxy[whole]
+            beside = other != own and min(own.x2, other.x2) > max(own.x1, other.x1)
+            beside = beside and min(own.y2, other.y2) > max(own.y1, other.y1)
+            shared = (np.minimum(candidate[2:], box[2:]) - np.maximum(candidate[:2], box[:2])).clip(min=0).prod()
+            covers = shared / (box[2:] - box[:2]).prod() >= np.float32(FRAGMENT_COVER)
+            if beside and covers and (best < 0 or found.scores[whole] > found.scores[best]):
+                best = int(whole)
+        if best >= 0:
+            keep[fragment] = False
+            scores[best] = max(scores[best], found.scores[fragment])
+    return Boxes(found.xyxy, scores, found.class_ids, found.tiles)[keep]
+
+
+@pytest.mark.parametrize("largest", [12, 60, 150])
+def test_fragments_are_joined_as_when_each_is_compared_with_every_box(largest: float) -> None:
+    joined = 0
+    for seed in range(4):
+        tiles = plan_tiles(width=330, height=240, side=150)
+        found = _gather(tiles, *boxes_of_tiles(tiles, 40, largest, seed), iou=0.65)
+        expected, given = plain_joining(found, tiles), _join_fragments(found, tiles)
+        for name in ("xyxy", "scores", "class_ids", "tiles"):
+            assert np.array_equal(getattr(given, name), getattr(expected, name)), name
+        joined += len(found.scores) - len(given.scores)
+    assert joined
+
+
+def test_boxes_beyond_one_block_and_one_portion_of_pairs_are_all_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    xyxy, scores, class_ids = random_boxes(300, 60, 3)
+    expected = plain_suppression(xyxy, scores, class_ids, 0.5)
+    for block, pairs in ((1, 1), (7, 5), (300, 10_000)):
+        monkeypatch.setattr(merging, "_BLOCK", block)
+        monkeypatch.setattr(merging, "_PAIRS", pairs)
+        assert suppress(xyxy, scores, class_ids, 0.5).tolist() == expected
+
+
 def test_thirty_thousand_boxes_need_little_memory() -> None:
-    xyxy, scores, class_ids = random_boxes(30_000, 20_000, 1)
+    tiles = plan_tiles(width=3_100, height=2_400, side=1_000)
+    boxes, scores = boxes_of_tiles(tiles, 30_000 // len(tiles), 60, 1)
     tracemalloc.start()
-    suppress(xyxy, scores, class_ids, 0.5)
+    merged = merge_tiles(tiles, boxes, scores, 0.5)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
+    assert 10_000 < len(merged.scores) < 30_000
     # A full matrix of 30,000 x 30,000 floats would be 3.6 GB.
-    assert peak < 200e6
+    assert peak < 64e6
+
+
+def test_a_view_without_boxes_has_none() -> None:
+    tiles = plan_tiles(width=330, height=240, side=150)
+    none = np.zeros((0, 4), np.float32), np.zeros((0, 2), np.float32)
+    merged = merge_tiles(tiles, [none[0]] * len(tiles), [none[1]] * len(tiles), 0.5)
+    assert merged.xyxy.shape == (0, 4)
 
 
 def one_box(box: list[float], score: float) -> tuple[np.ndarray, np.ndarray]:

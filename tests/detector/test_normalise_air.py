@@ -7,8 +7,9 @@ import pytest
 
 from detector.errors import ProfileMismatch, ScanWithoutContent
 from detector.normalisation.air import attenuation, brightest_level, flat_field, to_transmission
-from detector.normalisation.exposure import Exposure, dark_plateau, opaque_limit, opaque_share
+from detector.normalisation.exposure import Exposure, opaque_limit, opaque_share
 from detector.normalisation.lines import faulty_in_air, faulty_throughout, mend
+from detector.normalisation.plateau import dark_plateau
 from tests.detector.beer_lambert import AIR, DARK, HEIGHT, UPPER, gains, high_and_low, stored
 from training.simulation.materials import linear_attenuation
 

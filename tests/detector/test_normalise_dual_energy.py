@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from detector.errors import ProfileMismatch
-from detector.normalisation.dual_energy import BANDS, CURVES, atomic_number, bands, check_order
+from detector.normalisation.dual_energy import BANDS, CURVES, atomic_number, bands, check_curve, check_order
 from detector.normalisation.standardise import exposures
 from detector.scanner_profile import ScannerProfile
 from tests.detector.beer_lambert import high_and_low, scan_of
 from training.simulation.acquisition import expose
 from training.simulation.container import CARGO_ARRAY
+from training.simulation.freight import AIR_LEVEL, Family, simulate_freight
 from training.simulation.materials import CARGO_BEAM, LUGGAGE_BEAM, Beam, linear_attenuation
 from training.simulation.outlines import rectangle
 from training.simulation.solids import Solid
@@ -88,6 +89,24 @@ def test_two_views_are_no_two_energies() -> None:
     check_order(low, high)
     with pytest.raises(ProfileMismatch, match="do not show the same thing"):
         check_order(low[:, ::-1].copy(), high)
+
+
+@pytest.mark.parametrize("material", ["aluminium", "steel", "copper"])
+def test_the_wrong_beam_is_noticed(material: str) -> None:
+    """Metal at 60 and 100 keV, under a profile that says MeV."""
+    low, high = slab(material, LUGGAGE_BEAM, EXPECTED[material][1][2])
+    with pytest.raises(ProfileMismatch, match=r"no material more than 1\.17 times") as refused:
+        atomic_number(low, high, CURVES["MeV"])
+    assert "`beam`" in refused.value.remedy
+    check_curve(low, high, CURVES["keV"])
+
+
+@pytest.mark.parametrize("seed", [1])
+@pytest.mark.parametrize("family", list(Family))
+def test_no_simulated_freight_lies_above_its_curve(family: Family, seed: int) -> None:
+    scan = simulate_freight(seed, family)
+    assert scan.low is not None
+    check_curve(*((part / np.float32(AIR_LEVEL)).astype(np.float32) for part in (scan.low, scan.high)), CURVES["MeV"])
 
 
 def test_a_simulated_scan_gives_thickness_and_material_back() -> None:

@@ -13,9 +13,11 @@ import cv2
 import numpy as np
 import pytest
 
-from detector.errors import ScanUnreadable
+from detector.errors import ProfileMismatch, ScanUnreadable
+from detector.normalisation.standardise import standardised
 from detector.readers import SCAN_SUFFIXES, libjpeg_warnings, read_headers, read_scan
 from detector.readers.tiff_compression import unpack_lzw
+from detector.scanner_profile import parse_profile
 
 RNG = np.random.default_rng(7)
 HEIGHT, WIDTH = 37, 53
@@ -335,6 +337,36 @@ def test_tiff_white_is_zero_becomes_bright_is_air(dtype: type) -> None:
     image = noise(1, dtype)
     data = tiff([(page_tags(image, 0), strips_of(image, HEIGHT))])
     assert np.array_equal(view(data), np.iinfo(dtype).max - image)
+
+
+@pytest.mark.parametrize(("claimed", "full"), [(4095, 4095), (1023, 1023), (3900, 65_535), (65_535, 65_535)])
+def test_tiff_white_is_zero_of_few_bits_turns_from_its_full_scale(claimed: int, full: int) -> None:
+    # A maximum that is no depth is the darkest sample of this one scan: no level to turn from.
+    image = RNG.integers(0, min(claimed, 3900) + 1, (HEIGHT, WIDTH)).astype(np.uint16)
+    tags = [*page_tags(image, 0), (281, "H", [claimed])]
+    assert np.array_equal(view(tiff([(tags, strips_of(image, HEIGHT))])), full - image)
+    upright = [*page_tags(image, 1), (281, "H", [claimed])]
+    assert np.array_equal(view(tiff([(upright, strips_of(image, HEIGHT))])), image)
+
+
+def test_tiff_white_is_zero_beyond_its_full_scale_is_refused() -> None:
+    image = np.full((HEIGHT, WIDTH), 4000, np.uint16)
+    image[3, 4] = 4096
+    data = tiff([([*page_tags(image, 0), (281, "H", [4095])], strips_of(image, HEIGHT))])
+    with pytest.raises(ScanUnreadable, match="no sample is above 4095, and one is 4096"):
+        read_scan(data, "bag")
+
+
+def test_tiff_white_is_zero_of_few_bits_that_does_not_say_so_names_the_way_out() -> None:
+    stored = RNG.integers(0, 12, (200, 300)).astype(np.uint16)
+    stored[40:160] += np.linspace(200, 3500, 300).astype(np.uint16)
+    scan = read_scan(tiff([(page_tags(stored, 0, rows=200), strips_of(stored, 200))]), "truck")
+    profile = "name = 'gate'\nair_value = 65530\nbits_stored = {}\n[calibration]\ndark = {}\n"
+    with pytest.raises(ProfileMismatch) as refused:
+        standardised(scan, parse_profile(profile.format(12, 0), "test"))
+    assert "bits_stored = 16" in refused.value.remedy and "dark = 61440" in refused.value.remedy
+    seen = standardised(scan, parse_profile(profile.format(16, 61_440), "test"))
+    assert not any("dark level" in doubt for doubt in seen.doubts)
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6])

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector import Detector
+from detector import Detector, tile_squares
+from detector.errors import ProfileMismatch, ScanTooLarge
 from detector.inspection import Decision
 from detector.normalise import letterbox
 from detector.pipeline import PreparedScan
 from detector.scan import Scan
-from detector.tile_squares import COARSEST, Look, cut, pitch_doubt, plan, tile_size
+from detector.tile_squares import COARSEST, MOST_SQUARE_BYTES, Look, check_tiles, cut, pitch_doubt, plan, tile_size
 from tests.conftest import make_spec, probe_onnx
 
 CARGO = Look(input_size=64, tile_pixels=64, pixel_pitch_mm=5.0, passes=(1.0, 2.0))
@@ -164,3 +165,54 @@ def test_an_output_too_few_is_no_clear(detector: Detector) -> None:
     inspection = detector._conclude(prepared, outputs, 0.0)
     assert inspection.decision is Decision.REFER
     assert "tiles were inferred" in inspection.reasons[0]
+
+
+@pytest.mark.parametrize("passes", [(1.0,), (1.0, 2.0), (1.0, 2.0, 4.0)])
+@pytest.mark.parametrize("pitch", [(5.0, 5.0), (5.0, 2.5), (40.0, 30.0), (2000.0, 2000.0)])
+def test_tiles_are_counted_without_being_made(
+    passes: tuple[float, ...], pitch: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = Look(input_size=64, tile_pixels=64, pixel_pitch_mm=5.0, passes=passes)
+    views = [(200, 150), (60, 60), (65, 500)]
+    made = sum(len(plan(width, height, tile_size(look, None, pitch), look)) for width, height in views)
+    bytes_of_all = made * 64 * 64 * 3
+    monkeypatch.setattr(tile_squares, "MOST_SQUARE_BYTES", bytes_of_all)
+    check_tiles(views, look, None, pitch)
+    monkeypatch.setattr(tile_squares, "MOST_SQUARE_BYTES", bytes_of_all - 1)
+    with pytest.raises((ProfileMismatch, ScanTooLarge), match=f"{made} tiles"):
+        check_tiles(views, look, None, pitch)
+
+
+def test_the_largest_scans_at_the_scale_of_the_network_are_cut() -> None:
+    look = Look(input_size=512, tile_pixels=512, pixel_pitch_mm=5.0, passes=(1.0, 2.0))
+    for views in ([(14_142, 7_071)] * 2, [(65_535, 1_500)] * 2, [(12_247, 12_247)]):
+        check_tiles(views, look, None, (5.0, 5.0))
+        check_tiles(views, look, None, None)
+        check_tiles(views, look, 0, (5.0, 5.0))
+
+
+def test_micrometres_taken_for_millimetres_are_refused_before_a_tile_is_cut(
+    detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detector.pipeline.cut", lambda *_: pytest.fail("a tile was cut"))
+    inspection = detector.inspect(container(480, 1200, "[5000.0, 5000.0]"))
+    assert inspection.decision is Decision.REFER
+    assert inspection.reasons[0].startswith(
+        "ProfileMismatch: pixel_pitch_mm of 5000, where the weights were trained on 5:"
+    )
+    assert "give pixel_pitch_mm in millimetres" in inspection.reasons[0]
+
+
+def test_a_pitch_too_coarse_that_can_be_afforded_still_shows_boxes(detector: Detector) -> None:
+    inspection = detector.inspect(container(pitch="[9.0, 9.0]"))
+    assert len(inspection.detections) and any("pixels of 9 mm" in reason for reason in inspection.reasons)
+
+
+def test_small_tiles_asked_for_on_a_large_scan_are_refused_with_the_way_out() -> None:
+    with pytest.raises(ScanTooLarge, match=r"--tile 64: 1\d{4} tiles take") as refused:
+        check_tiles([(6000, 5000)], Look(input_size=512), 64, None)
+    assert "--tile auto" in refused.value.remedy
+    with pytest.raises(ScanTooLarge) as refused:
+        check_tiles([(200_000, 200_000)], CARGO, None, (5.0, 5.0))
+    assert "in parts" in refused.value.remedy
+    assert MOST_SQUARE_BYTES < 2e9

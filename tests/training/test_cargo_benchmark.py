@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from html import escape
 from pathlib import Path
 
 import cv2
@@ -15,14 +16,14 @@ from detector.errors import SettingsInvalid
 from detector.normalisation.exposure import Exposure
 from detector.normalisation.standardise import standardised
 from detector.scanner_profile import parse_profile
-from detector.weights import load_weights
+from detector.weights import ManifestEntry, load_weights
 from tests.conftest import make_spec, probe_onnx
 from training.cargo import area, benchmark_costs, benchmark_plan, benchmark_run, tile_set
 from training.cargo.backgrounds import with_threats
 from training.cargo.benchmark import benchmark, benchmark_on_backgrounds
-from training.cargo.benchmark_figures import ALL, HEADLINE, benchmark_figures
+from training.cargo.benchmark_figures import ALL, HEADLINE, benchmark_figures, document
 from training.cargo.benchmark_plan import plan
-from training.cargo.benchmark_report import markdown
+from training.cargo.benchmark_report import markdown, page
 from training.cargo.card import card, headline
 from training.cargo.luggage_threats import luggage_threats, materials_of
 from training.cargo.reading import as_scanned, profile_text
@@ -117,6 +118,28 @@ def test_pd_is_counted_at_the_threshold_that_the_clean_scans_give() -> None:
     assert at_five.by[ALL][0].count == 40
     strict = benchmark_figures([*clean, *(one | {"scores": [0.05]} for one in held[:10]), *held[10:]], {"gun": 0.5})
     assert next(point for point in strict.points if point.pfa_target == 0.01).by[ALL][0].count == 30
+
+
+def test_a_pd_stands_beside_the_pfa_that_was_reached(weights: str) -> None:
+    clean = [
+        record(number) | {"classes": ["gun"], "scores": [number / 1000], "boxes": [[0, 0, 5, 5]]}
+        for number in range(200)
+    ]
+    figures = benchmark_figures([*clean, *(record(1000 + one, "handgun", 0.9) for one in range(5))], {"gun": 0.5})
+    reached = "Pfa <= 1.0%: 2 of 200 [0.1%, 3.6%]"
+    lines = markdown(figures).splitlines()
+    assert f"| {reached} |" in next(line for line in lines if line.startswith("| | Pfa"))
+    assert "Pfa <= 0.1% |" in markdown(figures)
+    costs = {"seconds_per_mpx": {"1": 0.3}, "peak_mb": 400.0}
+    setup = {"weights": "x", "scans": "simulated", "version": 1, "size": "full", "cores": 2, "costs": costs}
+    assert escape(reached) in page(figures, setup)
+    metrics = {**document(figures), "setup": setup}
+    spec = load_weights(weights).spec
+    entry = ManifestEntry(file="x.onnx", sha256="0" * 64, size=1, metrics=headline(metrics), data=(), terms="none")
+    assert reached in card("x", spec, entry, metrics)
+    ((title, values),) = entry.metrics.items()
+    assert "Pd at Pfa 1%" in title
+    assert (values["value"], values["n"], values["low"], values["high"]) == (1.0, 5.0, 0.4782, 1.0)
 
 
 def test_an_alarm_elsewhere_in_the_scan_is_not_one_on_the_threat() -> None:

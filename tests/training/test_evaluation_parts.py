@@ -33,7 +33,14 @@ from training.evaluation.operating_curve import (
     score_scans,
     threshold_for,
 )
-from training.evaluation.transfer import Transfer, split_only, split_without, transfer_markdown, transfer_table
+from training.evaluation.transfer import (
+    Transfer,
+    scanners_of,
+    split_only,
+    split_without,
+    transfer_markdown,
+    transfer_table,
+)
 
 LEVELS = np.linspace(0.5, 0.95, 10)
 
@@ -416,6 +423,42 @@ def test_the_transfer_command_takes_a_row_for_each_source_and_one_network_that_s
     assert isinstance(result.exception, SettingsInvalid) and "3 sources, 2 --without, 1 --within" in str(
         result.exception
     )
+
+
+def told_metrics(path: Path, left_out: tuple[str, ...], trained_on: tuple[str, ...]) -> Path:
+    """An evaluation on the set `own`, of the scanners `north` and `south`, and on `other`."""
+    index = index_of(
+        *(replace(scan_of(source="own"), scanner=name) for name in ("north", "south")), scan_of(source="other")
+    )
+    part = {"scans": 30, "n": 40, "AP50": 0.5, "AP50_interval": None}
+    setup = {"left_out": left_out, "trained_on": trained_on, "scanners_of": scanners_of(index)}
+    parts = {"sources": {"own": part, "other": part}, "scanners": {"north": part, "south": part, "other": part}}
+    path.write_text(json.dumps({**parts, "setup": setup}))
+    return path
+
+
+def test_a_scanner_left_out_under_a_bare_name_is_known_as_part_of_its_source(tmp_path: Path) -> None:
+    whole = told_metrics(tmp_path / "whole.json", ("own",), ("other",))
+    north = told_metrics(tmp_path / "north.json", ("north",), ("other", "own"))
+    both = told_metrics(tmp_path / "both.json", ("north", "south"), ("other",))
+    within = told_metrics(tmp_path / "within.json", (), ("other", "own"))
+    for source, without in (("own", whole), ("north", whole), ("north", north), ("own", both)):
+        assert transfer_table([Transfer(source, without, within)])[0].source == source
+    # Trained on half of it is neither never seen nor trained on it.
+    for pair in ((north, within), (whole, north)):
+        with pytest.raises(SettingsInvalid, match="its weights left out north; own must"):
+            transfer_table([Transfer("own", *pair)])
+
+
+@pytest.mark.parametrize("source", ["own", "north"])
+def test_weights_that_never_had_a_source_are_not_trained_on_it(source: str, tmp_path: Path) -> None:
+    without = told_metrics(tmp_path / "without.json", ("own",), ("other",))
+    foreign = told_metrics(tmp_path / "foreign.json", (), ("other",))
+    with pytest.raises(SettingsInvalid, match="were trained on other; own must be among that"):
+        transfer_table([Transfer(source, without, foreign)])
+    silent = told_metrics(tmp_path / "silent.json", (), ())
+    with pytest.raises(SettingsInvalid, match="name no training scans; own must be among that"):
+        transfer_table([Transfer(source, without, silent)])
 
 
 def test_draws_are_the_same_for_the_same_seed() -> None:

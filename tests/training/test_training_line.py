@@ -23,6 +23,7 @@ from training.cli import app
 from training.datasets.coco_index import read_coco
 from training.export import export_network, load_checkpoint, read_run, unchosen_spec, write_spec
 from training.fit import TrainingData, fit, read_training_data
+from training.models.flip_average import averaged
 from training.models.table import build
 from training.overfit import NothingLearned
 from training.parity import ParityFailed, require_parity
@@ -117,7 +118,7 @@ def test_a_folder_with_a_run_is_not_overwritten(data: Path, run: Path) -> None:
 @pytest.fixture(scope="module")
 def released(run: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("release") / "small.onnx"
-    release = Release("small", "for tests", {"simulated": "made here"}, checkpoint="last")
+    release = Release("small", "for tests", {"simulated": "made here"}, checkpoint="last", flips="horizontal")
     with pytest.MonkeyPatch.context() as patched:
         # Untrained scores lie near 0.01; the gate must compare them all the same.
         patched.setattr("training.parity.LEAST_SCORE", 0.001)
@@ -128,6 +129,7 @@ def released(run: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) ->
 def test_the_exported_file_explains_itself(released: Path) -> None:
     spec = load_weights(released).spec
     assert spec.name == "small" and spec.terms == "for tests" and spec.family == "yolox-nano"
+    assert spec.flips == "horizontal"
     assert spec.training_data[0].name == "simulated" and spec.training_data[0].terms == "made here"
     assert spec.coloured
     assert spec.operating_point != "none chosen: 0.30 for every class"
@@ -326,7 +328,7 @@ def test_a_checkpoint_scores_as_its_export(run: Path, released: Path, data: Path
     prepared = detector.prepare(scan.path, "x")
     square = prepared.tiles[0].square  # type: ignore[union-attr]
     with torch.no_grad():
-        candidates = load_checkpoint(run, "last")(torch.from_numpy(square)[None].permute(0, 3, 1, 2).float())
+        candidates = averaged(load_checkpoint(run, "last"), "horizontal")(torch.from_numpy(square)[None].permute(0, 3, 1, 2).float())
     boxes, scores = detector.network.infer(square[None])
     assert scores.max() == pytest.approx(float(candidates.scores.max()), abs=1e-5)
     assert boxes.shape == tuple(candidates.boxes_xyxy.shape)

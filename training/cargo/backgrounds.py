@@ -12,13 +12,15 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.cargo.rooms import SOLID
 from detector.discovery import ScanSource, discover
-from detector.errors import RoentgateError, SettingsInvalid
+from detector.errors import RoentgateError, ScanWithoutContent, SettingsInvalid
 from detector.normalisation.exposure import Exposure
-from detector.normalisation.standardise import exposures
+from detector.normalisation.standardise import measured
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
 from detector.scanner_profile import Calibration, ScannerProfile, parse_profile
@@ -26,7 +28,7 @@ from detector.terminal import stderr
 from training.cargo.benchmark_plan import BenchmarkScan
 from training.cargo.benchmark_run import Inspector, Record
 from training.simulation.freight import AIR_LEVEL, THREATS, Family, FreightObject, FreightScan
-from training.simulation.freight.board import Area, Board
+from training.simulation.freight.board import VISIBLE, Area, Board
 from training.simulation.freight.threats import hide
 from training.simulation.materials import CARGO_BEAM
 
@@ -38,6 +40,10 @@ THREATS_EACH = 1
 SQUARE = 1.02
 #: What is behind less transmission than this is all noise; ln of it is as far as attenuation is told.
 DARKEST = 1e-5
+#: Share of a threat's pixels that may lie outside the vehicle, in front of nothing but air, and places tried for it.
+MOST_IN_AIR, TRIES = 0.1, 50
+#: Side in pixels of the averages that tell air from the thinnest wall through the noise.
+_PART = 5
 
 
 class Backgrounds:
@@ -58,7 +64,7 @@ class Backgrounds:
             try:
                 # Both before either counts: a threat scan without its clean one would weigh on the figures.
                 yield from list(self._of(source, turn, places)) if places else ()
-            # ValueError: a threat found no place within so small a scan.
+            # ValueError: a threat found no place, the scan is too small or holds too little.
             except (RoentgateError, ValueError) as error:
                 reason = error.reason() if isinstance(error, RoentgateError) else str(error)
                 stderr.print(f"left out: {source.name}: {reason}", markup=False)
@@ -113,7 +119,10 @@ def _read(source: ScanSource, profile: ScannerProfile | None) -> tuple[Exposure,
         if not scan.profile:
             raise SettingsInvalid("no profile beside it", remedy="give --scanner PROFILE")
         profile = parse_profile(scan.profile, f"the profile beside {source.name}")
-    views = exposures(scan, profile)
+    views, doubts = measured(scan, profile)
+    if doubts:
+        # Written anew by a profile that fits, it would lose what made it doubtful and count as a sound clean scan.
+        raise ScanWithoutContent("; ".join(doubts))
     if len(views) > 1:
         raise SettingsInvalid(f"{len(views)} views", remedy="give a folder of each view alone")
     return views[0], profile
@@ -159,13 +168,31 @@ def _laid(
     area = Area(0.0, 0.0, width * pitch_mm / 10, height * pitch_mm / 10)
     board = Board(area, pitch_mm, tuple(beams))
     before = {energy: -np.log(np.clip(through, DARKEST, 1)) for energy, through in beams.items()}
-    board.attenuations = {energy: total.copy() for energy, total in before.items()}
-    objects = hide(board, names, Family.TEST, ([area], []), [seed, 1])
-    after = {
-        energy: np.asarray(through * np.exp(before[energy] - board.attenuations[energy]), np.float32)
-        for energy, through in beams.items()
-    }
-    return after, objects
+    highest = max(beams)
+    open_air = _open_air(beams[highest])
+    for attempt in range(TRIES):
+        board.attenuations = {energy: total.copy() for energy, total in before.items()}
+        objects = hide(board, names, Family.TEST, ([area], []), [seed, 1, attempt])
+        if _in_air(board.attenuations[highest] - before[highest], open_air) <= MOST_IN_AIR:
+            after = {
+                energy: np.asarray(through * np.exp(before[energy] - board.attenuations[energy]), np.float32)
+                for energy, through in beams.items()
+            }
+            return after, objects
+    raise ValueError(f"{', '.join(names)}: none of {TRIES} places tried lies within a vehicle")
+
+
+def _open_air(through: Float32) -> NDArray[np.bool_]:
+    """(H, W) where there is no vehicle in a transmission, up to its edge: averages alone would reach beyond it."""
+    attenuation = -np.log(np.clip(cv2.blur(through, (_PART, _PART)), DARKEST, 1))
+    grown = cv2.dilate((attenuation < SOLID).astype(np.uint8), np.ones((_PART, _PART), np.uint8))
+    return np.asarray(grown > 0)
+
+
+def _in_air(added: Float32, open_air: NDArray[np.bool_]) -> float:
+    """Share, 0..1, of the pixels (H, W) of what was laid that have nothing but air beside it."""
+    seen = added > VISIBLE
+    return float(open_air[seen].mean()) if seen.any() else 1.0
 
 
 def _levels(transmission: Float32) -> NDArray[np.uint16]:

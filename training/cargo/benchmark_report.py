@@ -93,7 +93,12 @@ def _rows(figures: BenchmarkFigures, shows: Callable[[str], bool]) -> list[tuple
 
 
 def _head(point: PointFigures) -> str:
-    return f"Pfa <= {point.pfa_target:.1%}"
+    """What was asked for and, as far as clean scans allowed, what was reached: a Pd means nothing without it."""
+    asked = f"Pfa <= {point.pfa_target:.1%}"
+    if point.pfa is None or point.pfa.interval is None:
+        return asked
+    low, high = point.pfa.interval
+    return f"{asked}: {point.pfa.count} of {point.pfa.total} [{low:.1%}, {high:.1%}]"
 
 
 def _html(figures: BenchmarkFigures, shows: Callable[[str], bool]) -> str:

@@ -16,13 +16,14 @@ HEADLINE_PFA = 0.01
 
 
 def headline(metrics: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Name of a figure -> its value and n, for `roentgate weights list`."""
+    """Name of a figure -> its value, n and 95 % interval, for `roentgate weights list`."""
     point = next((point for point in metrics["pd_at_pfa"] if point["pfa_target"] == HEADLINE_PFA and point["by"]), None)
     if point is None:
         return {}
     found = point["by"].get(HEADLINE, point["by"][ALL])["scan"]
     title = f"{metrics['setup']['scans']}: Pd at Pfa {HEADLINE_PFA:.0%}, {HEADLINE if HEADLINE in point['by'] else ALL}"
-    return {title: {"value": round(found["value"], 4), "n": float(found["total"])}}
+    low, high = (round(edge, 4) for edge in found["interval"])
+    return {title: {"value": round(found["value"], 4), "n": float(found["total"]), "low": low, "high": high}}
 
 
 def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, Any]) -> str:
@@ -91,12 +92,18 @@ def _table(metrics: dict[str, Any]) -> str:
     points = [point for point in metrics["pd_at_pfa"] if point["by"]]
     if not points:
         return "Too few clean scans for any rate."
-    head = "| | n | " + " | ".join(f"Pfa <= {point['pfa_target']:.1%}" for point in points) + " |"
+    head = "| | n | " + " | ".join(map(_head, points)) + " |"
     rows = [head, "|---" * (2 + len(points)) + "|"]
     for name in points[0]["by"]:
         cells = [" / ".join(_rate(point["by"][name][place]) for place in ("scan", "localised")) for point in points]
         rows.append(f"| {name} | {points[0]['by'][name]['scan']['total']} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
+
+
+def _head(point: dict[str, Any]) -> str:
+    pfa = point["pfa"]
+    low, high = pfa["interval"]
+    return f"Pfa <= {point['pfa_target']:.1%}: {pfa['count']} of {pfa['total']} [{low:.1%}, {high:.1%}]"
 
 
 def _rate(rate: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,6 +29,7 @@ class EvaluationSetup:
     """What was measured, on what. weights: name. provider: the execution provider that really ran. data: the folder.
 
     scans_sha256: of `scans_digest`, without the scans of left_out: sources and scanners that the weights never saw.
+    trained_on: sources of the weights' training scans. scanners_of: source -> its scanners among the scans measured.
     """
 
     weights: str
@@ -38,6 +39,8 @@ class EvaluationSetup:
     provider: str
     scans_sha256: str = ""
     left_out: tuple[str, ...] = ()
+    trained_on: tuple[str, ...] = ()
+    scanners_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def write_evaluation(

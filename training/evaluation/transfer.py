@@ -11,7 +11,7 @@ that source. Their ratio says how much of the in-domain figure survives.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, log, sqrt
 from pathlib import Path
@@ -93,6 +93,12 @@ def split_only(index: CocoIndex, source: str) -> CocoIndex:
     return replace(index, scans=kept)
 
 
+def scanners_of(index: CocoIndex) -> dict[str, tuple[str, ...]]:
+    """Source -> its scanners, by name; the source itself where a scan's scanner is not known."""
+    pairs = {(scan.source, scanner_of(scan)) for scan in index.scans}
+    return {source: tuple(sorted(name for one, name in pairs if one == source)) for source, _ in sorted(pairs)}
+
+
 def is_of(scan: AnnotatedScan, source: str) -> bool:
     """Whether the scan comes from that data set or from that scanner."""
     return source in (scan.source, scanner_of(scan))
@@ -130,21 +136,46 @@ def _row(transfer: Transfer) -> TransferRow:
 def _require_left_out(transfer: Transfer) -> None:
     """The row says `never seen` and `trained on it`: each file must bear that out."""
     for path, expected in ((transfer.without, True), (transfer.within, False)):
-        left_out = json.loads(path.read_bytes()).get("setup", {}).get("left_out", ())
-        if _left_out(transfer.source, left_out, whole=expected) is not expected:
+        setup = json.loads(path.read_bytes()).get("setup", {})
+        left_out = setup.get("left_out", ())
+        if _left_out(transfer.source, setup, whole=expected) is not expected:
             said = f"left out {', '.join(left_out)}" if left_out else "left nothing out"
             raise SettingsInvalid(
                 f"{path}: its weights {said}; {transfer.source} must{'' if expected else ' not'} be among that",
                 remedy="train one network with `leave_out` and one without, then evaluate both",
             )
+        if not expected:
+            _require_trained(transfer.source, path, setup)
 
 
-def _left_out(source: str, left_out: Sequence[str], *, whole: bool) -> bool:
+def _require_trained(source: str, path: Path, setup: Mapping[str, Any]) -> None:
+    """Weights that left nothing out may never have had the source. Evaluations of before this was kept do not tell."""
+    if "trained_on" not in setup:
+        return
+    missing = {one for one, _ in _parts(source, setup)} - set(setup["trained_on"])
+    if missing:
+        said = f"were trained on {', '.join(setup['trained_on'])}" if setup["trained_on"] else "name no training scans"
+        raise SettingsInvalid(
+            f"{path}: its weights {said}; {', '.join(sorted(missing))} must be among that",
+            remedy="give as --within the evaluation of a network that was trained on it",
+        )
+
+
+def _left_out(source: str, setup: Mapping[str, Any], *, whole: bool) -> bool:
     """Whether all of a source or scanner was left out, or, if not `whole`, any part of it."""
-    data_set = source.partition("/")[0]
-    if source in left_out or data_set in left_out:
-        return True
-    return not whole and any(one.startswith(f"{source}/") for one in left_out)
+    left_out = set(setup.get("left_out", ()))
+    apart = [not left_out.isdisjoint(names) for names in _parts(source, setup)]
+    if whole:
+        return all(apart)
+    return any(apart) or any(one.startswith(f"{source}/") for one in left_out)
+
+
+def _parts(source: str, setup: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(source, scanner) of all scans measured that belong to a source or a scanner. Where the evaluation does not say
+    whose the scanners are, their names must: those in `iflytek2021/5` are the source's and the scanner's."""
+    kept = setup.get("scanners_of", {})
+    pairs = [(one, name) for one, names in kept.items() for name in names if source in (one, name)]
+    return pairs or [(source.partition("/")[0], source)]
 
 
 def _ratio_interval(without: Measured, within: Measured) -> Interval | None:

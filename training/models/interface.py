@@ -73,3 +73,25 @@ class DetectionNetwork(nn.Module, ABC):
     @abstractmethod
     def pretrained_parameters(self) -> set[str]:
         """Names of the parameters that `load_pretrained` filled; the recipe may train these more slowly."""
+
+
+class GridNetwork(DetectionNetwork):
+    """A network with one answer for each cell of a grid at each of its strides."""
+
+    #: Pixels of a cell of each grid, in the order of the answers; rows before columns within a grid.
+    strides: tuple[int, ...]
+
+    @abstractmethod
+    def grid(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores (N, A, C), 0..1, and boxes x1 y1 x2 y2 in pixels (N, A, 4) of all cells A, none left out."""
+
+    def forward(self, images: Tensor) -> Candidates:
+        scores, boxes = self.grid(images)
+        return strongest(boxes, scores)
+
+
+def strongest(boxes: Tensor, scores: Tensor) -> Candidates:
+    """The MAX_CANDIDATES of boxes (N, A, 4) with the highest scores (N, A, C), or all if they are fewer."""
+    count = min(MAX_CANDIDATES, scores.shape[1])
+    best = scores.max(dim=2).values.topk(count, dim=1).indices.unsqueeze(-1)
+    return Candidates(boxes.gather(1, best.expand(-1, -1, 4)), scores.gather(1, best.expand(-1, -1, scores.shape[2])))

@@ -18,7 +18,7 @@ from torch.nn import functional
 from training.models.assignment import Assignment, assign_by_task_alignment
 from training.models.dense_losses import box_loss, classification_loss
 from training.models.growth import widened, width_factor
-from training.models.interface import MAX_CANDIDATES, Candidates, DetectionNetwork, Target
+from training.models.interface import GridNetwork, Target
 from training.models.pretrained import class_names_of, describe, load_matching, read_state, rows_by_name
 
 STRIDES = (8, 16, 32)
@@ -211,8 +211,9 @@ def anchor_grid(height: int, width: int, device: torch.device) -> tuple[Tensor, 
     return torch.cat(corners), torch.cat(strides)
 
 
-class Yolox(DetectionNetwork):
+class Yolox(GridNetwork):
     stride = 32
+    strides = STRIDES
 
     def __init__(self, shape: YoloxShape, class_names: tuple[str, ...]) -> None:
         super().__init__()
@@ -231,14 +232,9 @@ class Yolox(DetectionNetwork):
             "box": 2.5 * box_loss(boxes, assignment),
         }
 
-    def forward(self, images: Tensor) -> Candidates:
+    def grid(self, images: Tensor) -> tuple[Tensor, Tensor]:
         logits, boxes, _ = self._dense(images)
-        scores = logits.sigmoid()
-        count = min(MAX_CANDIDATES, scores.shape[1])
-        best = scores.max(dim=2).values.topk(count, dim=1).indices.unsqueeze(-1)
-        return Candidates(
-            boxes.gather(1, best.expand(-1, -1, 4)), scores.gather(1, best.expand(-1, -1, scores.shape[2]))
-        )
+        return logits.sigmoid(), boxes
 
     def _dense(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Logits (N, A, C), boxes x1 y1 x2 y2 in pixels (N, A, 4), anchor centres in pixels (A, 2)."""

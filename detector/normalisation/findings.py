@@ -1,0 +1,73 @@
+"""What was noticed while a scan was read by its profile, and which of it forbids CLEAR."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from detector.normalisation.plateau import PALEST
+from detector.normalisation.saturation import MOST_SATURATED
+
+#: Lines side by side that interpolation can bridge; behind a wider gap a small item disappears.
+WIDEST_GAP = 4
+#: The level of air, of what the profile took for it, outside of which the profile's air is not this scan's.
+AIR_LEVELS = (0.95, 1.05)
+#: Share of a view at one dark level that is not 0, above which that level is suspected to be the one of no beam.
+MOST_PLATEAU = 0.01
+#: Share of a scan's border that must be air before what is brightest in the scan is taken for it: 36 whole simulated
+#: scans have 0.74 and more. What is cut out of a container, at least one and a half times as long as high, has the
+#: floor or the load along one long side, and so 0.7 at most.
+LEAST_AIR_BORDER = 0.7
+
+
+@dataclass
+class Findings:
+    """The worst of all views and energies. Shares 0..1; faulty, lost, widest: lines; densest, air: transmission."""
+
+    faulty: int = 0
+    lost: int = 0
+    widest: int = 0
+    saturated: float = 0.0
+    #: Some part of every bag, parcel and container lets less than PALEST through; where none does, levels that mean
+    #: dark were taken for half transmitted.
+    densest: float = 0.0
+    plateau: float = 0.0
+    air: float = 1.0
+    #: The level that was taken for air where the profile names neither air columns nor a value.
+    guessed_air: float | None = None
+    border_in_air: float = 1.0
+
+    def doubts(self) -> tuple[str, ...]:
+        """Why the scan must not be cleared, each in a line."""
+        found = []
+        if self.saturated > MOST_SATURATED:
+            found.append(
+                f"saturated: {self.saturated:.0%} of the scan is at its highest level, where thin things are lost: "
+                "scan with less beam, or export levels that are not cut off"
+            )
+        if self.densest > PALEST:
+            found.append(
+                f"nothing lets less than {self.densest:.0%} through: the dark level or bits of the profile may be wrong"
+            )
+        if self.air < AIR_LEVELS[0]:
+            found.append(f"nothing lets more than {self.air:.0%} through: no air in the scan, or the wrong air value")
+        if self.guessed_air is not None and self.border_in_air < LEAST_AIR_BORDER:
+            found.append(
+                f"air was guessed, and {self.border_in_air:.0%} of the scan's border is at its level: "
+                "give air_columns or air_value in the profile"
+            )
+        if self.plateau >= MOST_PLATEAU:
+            found.append(f"{self.plateau:.0%} of the scan lies at one dark level: opaque, or `dark` is missing")
+        if self.widest > WIDEST_GAP:
+            found.append(f"{self.widest} faulty detector lines lie side by side: what is behind them was not seen")
+        return tuple(found)
+
+    def notes(self) -> tuple[str, ...]:
+        """What was guessed or mended, for people."""
+        found = []
+        if self.guessed_air is not None:
+            found.append(f"the level of air was guessed from the scan: {self.guessed_air:.0f}")
+        if self.faulty:
+            found.append(f"{self.faulty} faulty detector {'line' if self.faulty == 1 else 'lines'} mended")
+        if self.lost:
+            found.append(f"{self.lost} lost {'moment' if self.lost == 1 else 'moments'} of the belt mended")
+        return tuple(found)
