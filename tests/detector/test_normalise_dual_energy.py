@@ -96,7 +96,7 @@ def test_the_wrong_beam_is_noticed(material: str) -> None:
     """Metal at 60 and 100 keV, under a profile that says MeV."""
     low, high = slab(material, LUGGAGE_BEAM, EXPECTED[material][1][2])
     with pytest.raises(ProfileMismatch, match=r"no material more than 1\.17 times") as refused:
-        atomic_number(low, high, CURVES["MeV"])
+        check_curve(low, high, CURVES["MeV"])
     assert "`beam`" in refused.value.remedy
     check_curve(low, high, CURVES["keV"])
 
