@@ -328,7 +328,8 @@ def test_a_checkpoint_scores_as_its_export(run: Path, released: Path, data: Path
     prepared = detector.prepare(scan.path, "x")
     square = prepared.tiles[0].square  # type: ignore[union-attr]
     with torch.no_grad():
-        candidates = averaged(load_checkpoint(run, "last"), "horizontal")(torch.from_numpy(square)[None].permute(0, 3, 1, 2).float())
+        network = averaged(load_checkpoint(run, "last"), "horizontal")
+        candidates = network(torch.from_numpy(square)[None].permute(0, 3, 1, 2).float())
     boxes, scores = detector.network.infer(square[None])
     assert scores.max() == pytest.approx(float(candidates.scores.max()), abs=1e-5)
     assert boxes.shape == tuple(candidates.boxes_xyxy.shape)
