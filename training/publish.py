@@ -106,7 +106,8 @@ def _headline(metrics: dict[str, Any]) -> dict[str, dict[str, float]]:
     frequent, split = metrics["classes_with_10_boxes"], metrics["setup"]["split"]
     return {
         f"{split} {metric}": {
-            "value": round(float(frequent[metric]), 4),
+            # Finer than any is shown: rounded twice, .64454 would become .644.
+            "value": round(float(frequent[metric]), 6),
             "n": float(frequent["n"]),
             **_edges(frequent.get(f"{metric}_interval")),
         }
@@ -116,7 +117,7 @@ def _headline(metrics: dict[str, Any]) -> dict[str, dict[str, float]]:
 
 
 def _edges(interval: list[float] | None) -> dict[str, float]:
-    return {"low": round(interval[0], 4), "high": round(interval[1], 4)} if interval else {}
+    return {"low": round(interval[0], 6), "high": round(interval[1], 6)} if interval else {}
 
 
 def _write_manifest(folder: Path, name: str, entry: ManifestEntry, *, default: bool, alias: str) -> None:

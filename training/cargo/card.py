@@ -22,8 +22,8 @@ def headline(metrics: dict[str, Any]) -> dict[str, dict[str, float]]:
         return {}
     found = point["by"].get(HEADLINE, point["by"][ALL])["scan"]
     title = f"{metrics['setup']['scans']}: Pd at Pfa {HEADLINE_PFA:.0%}, {HEADLINE if HEADLINE in point['by'] else ALL}"
-    low, high = (round(edge, 4) for edge in found["interval"])
-    return {title: {"value": round(found["value"], 4), "n": float(found["total"]), "low": low, "high": high}}
+    low, high = (round(edge, 6) for edge in found["interval"])
+    return {title: {"value": round(found["value"], 6), "n": float(found["total"]), "low": low, "high": high}}
 
 
 def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, Any]) -> str:
