@@ -139,7 +139,7 @@ def test_a_pd_stands_beside_the_pfa_that_was_reached(weights: str) -> None:
     assert reached in card("x", spec, entry, metrics)
     ((title, values),) = entry.metrics.items()
     assert "Pd at Pfa 1%" in title
-    assert (values["value"], values["n"], values["low"], values["high"]) == (1.0, 5.0, 0.4782, 1.0)
+    assert values == pytest.approx({"value": 1.0, "n": 5.0, "low": 0.4782, "high": 1.0}, abs=1e-4)
 
 
 def test_an_alarm_elsewhere_in_the_scan_is_not_one_on_the_threat() -> None:
