@@ -15,6 +15,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from detector.errors import (
     ScanWithoutContent,
     SettingsInvalid,
 )
+from detector.export_faults import export_doubts
 from detector.inspection import Inspection
 from detector.merging import merge_tiles
 from detector.network import Network, Provider
@@ -54,8 +56,8 @@ Float32 = NDArray[np.float32]
 
 #: A view narrower than this, in pixels, is a thumbnail or a first line of a scan, not a scan.
 LEAST_SIDE = 32
-#: Raised by hand when reading, rendering, tiling or merging changes what is found: earlier results are made anew.
-PIPELINE_VERSION = 7
+#: Raised by hand when reading, rendering, tiling, merging or a doubt changes a decision: earlier results are made anew.
+PIPELINE_VERSION = 8
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,7 @@ class Detector:
             self._colour_doubt(seen),
             pitch_doubt(self.spec.look, self.tile_pixels, pitch),
             *map(doubt, seen.images),
+            *(chain.from_iterable(map(export_doubts, seen.images)) if seen.rendering == "stored" else ()),
             *seen.doubts,
         )
         air = sum(tile.square is None for tile in tiles)

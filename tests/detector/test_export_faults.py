@@ -1,0 +1,70 @@
+"""A picture that was spoilt between the scanner and the file is looked at, and not cleared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from detector import Decision, Detector, Scan
+from detector.export_faults import LEAST_SHARPNESS, export_doubts, sharpness
+
+UInt8 = NDArray[np.uint8]
+
+
+def bag(height: int = 300, width: int = 420) -> UInt8:
+    """Air round a case of boxes of many shades."""
+    image = np.full((height, width, 3), 250, np.uint8)
+    generator = np.random.default_rng(0)
+    for _ in range(60):
+        y, x = generator.integers((20, 20), (height - 60, width - 60))
+        image[y : y + 40, x : x + 40] = generator.integers(90, 230, 3)
+    return image
+
+
+@pytest.mark.parametrize("scale", [0.5, 1, 3])
+def test_a_sharp_bright_picture_is_not_doubted_whatever_its_size(scale: float) -> None:
+    size = (round(420 * scale), round(300 * scale))
+    assert export_doubts(cv2.resize(bag(), size, interpolation=cv2.INTER_AREA).astype(np.uint8)) == ()
+
+
+@pytest.mark.parametrize("deviation", [2.0, 3.0, 6.0])
+def test_a_blurred_picture_is_doubted(deviation: float) -> None:
+    (told,) = export_doubts(np.asarray(cv2.GaussianBlur(bag(), (0, 0), deviation), np.uint8))
+    assert "blurred" in told
+
+
+def test_a_thumbnail_that_was_enlarged_is_doubted() -> None:
+    small = cv2.resize(bag(), None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    assert any("thumbnail" in told for told in export_doubts(np.asarray(cv2.resize(small, (420, 300)), np.uint8)))
+
+
+@pytest.mark.parametrize("brightness", [0.3, 0.6, 0.7])
+def test_a_darkened_picture_is_doubted(brightness: float) -> None:
+    (told,) = export_doubts((brightness * bag()).astype(np.uint8))
+    assert f"level {int(brightness * 250)} of 255" in told
+
+
+def test_air_that_is_tinted_in_one_channel_alone_is_dark_there() -> None:
+    tinted = bag()
+    tinted[..., 2] //= 2
+    assert any("dark" in told for told in export_doubts(tinted))
+
+
+def test_sharpness_is_of_edges_and_without_one_there_is_nothing_to_doubt() -> None:
+    assert sharpness(np.full((64, 64), 200, np.uint8)) == 1.0
+    step = np.full((64, 64), 200, np.uint8)
+    step[:, 32:] = 100
+    assert sharpness(step) == 1.0
+    assert sharpness(np.asarray(cv2.GaussianBlur(step, (0, 0), 3), np.uint8)) < LEAST_SHARPNESS
+
+
+def test_a_spoilt_scan_is_referred_where_the_same_scan_is_cleared(probe: Path) -> None:
+    detector, sound = Detector(probe, provider="cpu"), bag()
+    assert detector.inspect(Scan((sound,), "sound", "0" * 64)).decision is Decision.CLEAR
+    spoilt = detector.inspect(Scan((np.asarray(cv2.GaussianBlur(sound, (0, 0), 3)),), "spoilt", "0" * 64))
+    assert spoilt.decision is Decision.REFER
+    assert any("blurred" in reason for reason in spoilt.reasons)

@@ -1,0 +1,123 @@
+"""What a network makes of scans that were spoilt on their way to it: `python -m training.export_fault_study DATA`.
+
+Darkened, blurred, enlarged, recompressed, with colours swapped: scans with an item are inspected as they are and so,
+and the table says how many end in each decision. A CLEAR among them is an item missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.errors import SettingsInvalid
+from detector.inspection import Decision
+from detector.pipeline import Detector
+from detector.readers import Limits, read_scan
+from detector.readers.files import read_file
+from detector.scan import Scan
+from training.datasets.coco_index import AnnotatedScan, read_coco
+from training.evaluation.intervals import Rate
+from training.operating_point import describe_rate
+from training.scoring import detector_for
+
+View = NDArray[Any]
+
+
+def _dark(view: View) -> View:
+    return (0.6 * view).astype(view.dtype)
+
+
+def _blurred(view: View) -> View:
+    return np.asarray(cv2.GaussianBlur(view, (0, 0), 3))
+
+
+def _enlarged(view: View) -> View:
+    small = cv2.resize(view, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, view.shape[1::-1], interpolation=cv2.INTER_CUBIC))
+
+
+def _recompressed(view: View) -> View:
+    return np.asarray(cv2.imdecode(cv2.imencode(".jpg", view, [cv2.IMWRITE_JPEG_QUALITY, 10])[1], cv2.IMREAD_UNCHANGED))
+
+
+def _swapped(view: View) -> View:
+    return np.ascontiguousarray(view[..., ::-1])
+
+
+def _negative(view: View) -> View:
+    return np.asarray(255 - view)
+
+
+FAULTS: MappingProxyType[str, Callable[[View], View]] = MappingProxyType(
+    {
+        "as it is": lambda view: view,
+        "0.6 of its brightness": _dark,
+        "blurred, deviation 3 px": _blurred,
+        "enlarged from a quarter": _enlarged,
+        "JPEG of quality 10": _recompressed,
+        "red and blue swapped": _swapped,
+        "negative": _negative,
+    }
+)
+
+
+@dataclass(frozen=True)
+class FaultOutcome:
+    """fault: a key of FAULTS. rates: how many of the scans ended in each decision."""
+
+    fault: str
+    rates: dict[Decision, Rate]
+
+
+def study(detector: Detector, scans: list[AnnotatedScan]) -> Iterator[FaultOutcome]:
+    """Each fault in turn, done to the same scans. Raises ScanUnreadable for a scan that cannot be read,
+    SettingsInvalid for one of more than 8 bits."""
+    read = [_stored(scan.path) for scan in scans]
+    for fault, spoil in FAULTS.items():
+        spoilt = [replace(scan, views=tuple(spoil(view) for view in scan.views)) for scan in read]
+        ended = [detector.inspect(scan).decision for scan in spoilt]
+        rates = {one: Rate.of(np.array([decision is one for decision in ended])) for one in Decision}
+        yield FaultOutcome(fault, rates)
+
+
+def _stored(path: Path) -> Scan:
+    scan = read_scan(read_file(path, path.name, Limits()), path.name)
+    if scan.bit_depth != 8:
+        raise SettingsInvalid(
+            f"{path.name}: a raw scan of {scan.bit_depth} bits is no exported picture", remedy="name 8-bit scans"
+        )
+    return scan
+
+
+def chosen_scans(data: Path, split: str, count: int) -> list[AnnotatedScan]:
+    """Up to `count` scans with an annotated item, the same every time."""
+    holding = [scan for scan in read_coco(data, split).scans if len(scan.class_ids)]
+    if not holding:
+        raise SettingsInvalid(f"{data}: no scan of {split} has an annotated item", remedy="name another --split")
+    order = np.random.default_rng(0).permutation(len(holding))
+    return [holding[number] for number in order[:count]]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Prints a line a fault."""
+    parser = argparse.ArgumentParser(description="What a network makes of scans that were spoilt on their way to it.")
+    parser.add_argument("data", type=Path, help="folder that `data prepare` wrote")
+    parser.add_argument("--weights", default="luggage", help="ONNX file, or the name of shipped weights")
+    parser.add_argument("--split", default="val", help="which scans")
+    parser.add_argument("--scans", type=int, default=200, help="how many, of those with an item")
+    chosen = parser.parse_args(arguments)
+    detector = detector_for(chosen.weights)
+    for outcome in study(detector, chosen_scans(chosen.data, chosen.split, chosen.scans)):
+        print(f"{outcome.fault}: " + ", ".join(f"{one} {describe_rate(rate)}" for one, rate in outcome.rates.items()))
+
+
+if __name__ == "__main__":
+    main()
