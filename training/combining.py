@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.normalise import AIR
-from training.pseudo_colour import add, estimate, is_grey, recolour
+from training.pseudo_colour import add, estimate, is_one_energy, recolour
 
 UInt8 = NDArray[np.uint8]
 
@@ -68,7 +68,7 @@ def background_mixup(scene: Scene, clean: Scene) -> Scene:
     Boxes that the clean scan hides are dropped. A class counts as looked for only if it was in both: the clean scan is
     clean of what was looked for in it, and of nothing else.
     """
-    if is_grey(scene.image) or is_grey(clean.image):
+    if is_one_energy(scene.image) or is_one_energy(clean.image):
         image = _multiplied(scene.image, clean.image)
     else:
         image = recolour(add(estimate(scene.image), estimate(clean.image)))
@@ -79,7 +79,7 @@ def background_mixup(scene: Scene, clean: Scene) -> Scene:
 
 def _multiplied(first: UInt8, second: UInt8) -> UInt8:
     """Grey by grey, or colour darkened by grey: one energy."""
-    grey, other = (first, second) if is_grey(first) else (second, first)
+    grey, other = (first, second) if is_one_energy(first) else (second, first)
     level = cv2.cvtColor(cv2.cvtColor(grey, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     return np.asarray(cv2.multiply(level, other, scale=1 / 255), np.uint8)
 

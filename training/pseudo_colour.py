@@ -113,8 +113,11 @@ def add(first: TwoEnergy, second: TwoEnergy) -> TwoEnergy:
     return TwoEnergy(first.low + second.low, first.high + second.high, strength)
 
 
-def is_grey(image: UInt8) -> bool:
-    """Whether a scan (H, W, 3) carries no colour worth the name: one energy alone."""
+def is_one_energy(image: UInt8) -> bool:
+    """Whether a scan (H, W, 3), or a part of one, carries no colour to tell two energies from.
+
+    The station's `is_grey` asks another thing: whether a whole scan looks as the weights' training scans did.
+    """
     # A coarse grid tells; whole scans would cost a millisecond for each sample.
     coarse = image[::8, ::8].astype(np.int16)
     return float((coarse.max(axis=2) - coarse.min(axis=2)).mean()) < GREY_SPREAD

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.item_outline import outline
-from training.pseudo_colour import TwoEnergy, add, brightness, estimate, is_grey, recolour
+from training.pseudo_colour import TwoEnergy, add, brightness, estimate, is_one_energy, recolour
 
 UInt8 = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
@@ -108,7 +108,7 @@ def take_out(image: UInt8, box: Float32, class_id: int) -> Item | None:
     ring[inner[1] : inner[3], inner[0] : inner[2]] = False
     if not ring.any() or np.percentile(cut[ring], 60, axis=0).mean() < LEAST_SURROUNDING:
         return None
-    grey = is_grey(image)
+    grey = is_one_energy(image)
     seen = _one_energy(cut) if grey else estimate(cut)
     found = outline(seen.low, inner)
     if found is None and not _clear_around(seen.low, ring):
@@ -174,7 +174,7 @@ def project(
     boxes: (n, 4) pixels, what is already in it and must remain to be seen. None when the item does not fit, would not
     be seen or would hide another, or is grey and the scan is not.
     """
-    grey = is_grey(image)
+    grey = is_one_energy(image)
     if item.grey and not grey:
         return None
     varied = _vary(item, generator, variation)

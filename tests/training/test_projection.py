@@ -16,7 +16,7 @@ from training.datasets.preview import read_picture
 from training.donors import donors_by_class
 from training.item_outline import outline
 from training.projection_set import ProjectionPlan, run_lengths, write_projection_set
-from training.pseudo_colour import PaletteShift, add, estimate, is_grey, recolour, shift_palette
+from training.pseudo_colour import PaletteShift, add, estimate, is_one_energy, recolour, shift_palette
 from training.simulation import simulate_dataset
 from training.simulation.acquisition import Transmission
 from training.simulation.materials import linear_attenuation
@@ -149,7 +149,7 @@ def test_grey_scans_multiply_by_beer_lambert_to_the_level() -> None:
     bag = flat((160, 160, 160), 200, 200)
     for thickness in (1.0, 1.25):
         projection = project(bag, grey_item(), np.random.default_rng(1), Variation(0, 1, thickness))
-        assert projection is not None and is_grey(projection.image)
+        assert projection is not None and is_one_energy(projection.image)
         x, y = projection.corner
         inside = cv2.erode(projection.mask.astype(np.uint8), np.ones((5, 5))) > 0
         levels = projection.image[y : y + inside.shape[0], x : x + inside.shape[1], 0][inside]
@@ -219,7 +219,7 @@ def test_a_grey_item_has_no_place_among_colours_but_a_coloured_one_becomes_grey(
     item = take_out(image, box, 1)
     assert item is not None
     projection = project(flat((200, 200, 200), 200, 200), item, np.random.default_rng(0))
-    assert projection is not None and is_grey(projection.image)
+    assert projection is not None and is_one_energy(projection.image)
 
 
 def test_the_opaque_paste_replaces_pixels() -> None:

@@ -1,0 +1,131 @@
+"""Which scans are of a source or a scanner, and what a network keeps on one that it never saw."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from detector.errors import SettingsInvalid
+from tests.training.test_evaluation import index_of, scan_of
+from training.cli import app
+from training.datasets.coco_index import read_coco
+from training.evaluation.transfer import (
+    Transfer,
+    scanners_of,
+    split_only,
+    split_without,
+    transfer_markdown,
+    transfer_table,
+)
+
+
+def test_optional_keys_of_an_image_are_read(tmp_path: Path) -> None:
+    keys: list[dict[str, Any]] = [
+        {"file_name": "iflytek2021_500014.jpg", "source": "iflytek2021"},
+        {"file_name": "bag_1_top.png", "source": "dv", "subset": "hidden", "group": "bag_1", "scanner": "dv/B"},
+    ]
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "images").mkdir()
+    images = [{"id": number, "width": 9, "height": 9, **one} for number, one in enumerate(keys)]
+    for one in keys:
+        (tmp_path / "images" / one["file_name"]).touch()
+    document = {"images": images, "annotations": [], "categories": [{"id": 1, "name": "gun"}]}
+    (tmp_path / "annotations" / "test.json").write_text(json.dumps(document))
+    first, second = read_coco(tmp_path, "test").scans
+    assert (first.subset, first.group, first.scanner) == ("", "iflytek2021_500014.jpg", "iflytek2021/5")
+    assert (second.subset, second.group, second.scanner) == ("hidden", "bag_1", "dv/B")
+
+
+def test_a_source_or_a_scanner_is_left_out() -> None:
+    one, two = (replace(scan_of(source="set"), scanner=f"set/{number}") for number in (1, 2))
+    index = index_of(one, two, scan_of(source="other"))
+    assert split_without(index, "set/1").scans == index.scans[1:]
+    assert split_without(index, "set").scans == index.scans[2:] and split_only(index, "set/2").scans == (two,)
+    with pytest.raises(SettingsInvalid, match="no scan of sett"):
+        split_without(index, "sett")
+    with pytest.raises(SettingsInvalid, match="every scan is of set"):
+        split_without(index_of(one, two), "set")
+
+
+def written_metrics(
+    path: Path, ap50: float, interval: list[float] | None, n: int = 40, left_out: tuple[str, ...] = ()
+) -> Path:
+    part = {"scans": 30, "n": n, "AP50": ap50, "AP50_interval": interval}
+    path.write_text(
+        json.dumps({"sources": {"set": part}, "scanners": {"set/5": part}, "setup": {"left_out": left_out}})
+    )
+    return path
+
+
+def test_transfer_table(tmp_path: Path) -> None:
+    without = written_metrics(tmp_path / "without.json", 0.3, [0.2, 0.4], left_out=("set/5", "set"))
+    within = written_metrics(tmp_path / "within.json", 0.6, [0.5, 0.7])
+    (row,) = transfer_table([Transfer("set/5", without, within)])
+    assert row.ratio == pytest.approx(0.5) and row.ratio_interval is not None
+    # Relative errors .1/.3 and .1/.6 of half an interval add in squares: exp(sqrt(1/9 + 1/36)) = 1.452.
+    assert row.ratio_interval == pytest.approx((0.5 / 1.4517, 0.5 * 1.4517), abs=1e-3)
+    assert "| set/5 | 30 | 40 | 0.300 [0.20, 0.40] | 0.600 [0.50, 0.70] | 0.50 [0.34, 0.73], not carried over |" in (
+        transfer_markdown([row])
+    )
+    with pytest.raises(SettingsInvalid, match="no boxes of set/6"):
+        transfer_table([Transfer("set/6", without, within)])
+    for pair in ((within, within), (without, without)):
+        with pytest.raises(SettingsInvalid, match="left"):
+            transfer_table([Transfer("set/5", *pair)])
+    fewer = written_metrics(tmp_path / "fewer.json", 0.6, None, n=39)
+    with pytest.raises(SettingsInvalid, match="30 scans with 40 boxes against 30 with 39"):
+        transfer_table([Transfer("set", without, fewer)])
+
+
+def test_the_transfer_command_takes_a_row_for_each_source_and_one_network_that_saw_them_all(tmp_path: Path) -> None:
+    apart = written_metrics(tmp_path / "a.json", 0.3, None, left_out=("set/5",))
+    other = written_metrics(tmp_path / "b.json", 0.4, None, left_out=("set",))
+    within = written_metrics(tmp_path / "within.json", 0.5, None)
+    told = [str(word) for word in ("transfer", "set/5", "set", "--without", apart, "--without", other)]
+    result = CliRunner().invoke(app, [*told, "--within", str(within)])
+    assert "| set/5 | 30 | 40 | 0.300" in result.stdout and "| set | 30 | 40 | 0.400" in result.stdout
+    result = CliRunner().invoke(app, [*told, "set/7", "--within", str(within)])
+    assert isinstance(result.exception, SettingsInvalid) and "3 sources, 2 --without, 1 --within" in str(
+        result.exception
+    )
+
+
+def told_metrics(path: Path, left_out: tuple[str, ...], trained_on: tuple[str, ...]) -> Path:
+    """An evaluation on the set `own`, of the scanners `north` and `south`, and on `other`."""
+    index = index_of(
+        *(replace(scan_of(source="own"), scanner=name) for name in ("north", "south")), scan_of(source="other")
+    )
+    part = {"scans": 30, "n": 40, "AP50": 0.5, "AP50_interval": None}
+    setup = {"left_out": left_out, "trained_on": trained_on, "scanners_of": scanners_of(index)}
+    parts = {"sources": {"own": part, "other": part}, "scanners": {"north": part, "south": part, "other": part}}
+    path.write_text(json.dumps({**parts, "setup": setup}))
+    return path
+
+
+def test_a_scanner_left_out_under_a_bare_name_is_known_as_part_of_its_source(tmp_path: Path) -> None:
+    whole = told_metrics(tmp_path / "whole.json", ("own",), ("other",))
+    north = told_metrics(tmp_path / "north.json", ("north",), ("other", "own"))
+    both = told_metrics(tmp_path / "both.json", ("north", "south"), ("other",))
+    within = told_metrics(tmp_path / "within.json", (), ("other", "own"))
+    for source, without in (("own", whole), ("north", whole), ("north", north), ("own", both)):
+        assert transfer_table([Transfer(source, without, within)])[0].source == source
+    # Trained on half of it is neither never seen nor trained on it.
+    for pair in ((north, within), (whole, north)):
+        with pytest.raises(SettingsInvalid, match="its weights left out north; own must"):
+            transfer_table([Transfer("own", *pair)])
+
+
+@pytest.mark.parametrize("source", ["own", "north"])
+def test_weights_that_never_had_a_source_are_not_trained_on_it(source: str, tmp_path: Path) -> None:
+    without = told_metrics(tmp_path / "without.json", ("own",), ("other",))
+    foreign = told_metrics(tmp_path / "foreign.json", (), ("other",))
+    with pytest.raises(SettingsInvalid, match="were trained on other; own must be among that"):
+        transfer_table([Transfer(source, without, foreign)])
+    silent = told_metrics(tmp_path / "silent.json", (), ())
+    with pytest.raises(SettingsInvalid, match="name no training scans; own must be among that"):
+        transfer_table([Transfer(source, without, silent)])
