@@ -7,7 +7,8 @@ What is predicted is whether a box is a hit: matched to an item of its class at 
 (Platt 1999) that maximises the likelihood of its boxes under a normal prior around the map of all classes together. A
 class with hundreds of items follows its own boxes, one with three stays near the others; one with none takes their map.
 Isotonic regression (Zadrozny and Elkan 2002) takes its place if it predicts scans that it was not fitted on better, by
-log-likelihood in five folds over bags.
+log-likelihood in five folds over bags, and if some class has hits enough for knots of its own: one map for all classes
+would leave them unlike each other.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ def apply(found: Detections, maps: Mapping[str, ClassMap]) -> Detections:
 
 
 def fit_calibration(matches: Mapping[str, ClassMatches], folds: NDArray[np.int64]) -> FittedCalibration:
-    """Fits both kinds, keeps the one that predicts other scans better. folds: (S,) of each scan.
+    """Fits the kinds that there are hits enough for, keeps the one that predicts other scans better. folds: (S,) of each scan.
 
     matches: of raw scores. Raises SettingsInvalid when no detection of any class is a hit.
     """
@@ -137,7 +138,9 @@ def fit_calibration(matches: Mapping[str, ClassMatches], folds: NDArray[np.int64
         raise SettingsInvalid(
             "no detection lies on an item: there is nothing to calibrate on", remedy="give the split with annotations"
         )
-    losses = {method: _log_loss(cross_fitted(matches, folds, method)) for method in _FITS}
+    own_knots = any(found.hits.sum() >= _LEAST_HITS for found in matches.values())
+    tried = [method for method in _FITS if method != _ISOTONIC or own_knots]
+    losses = {method: _log_loss(cross_fitted(matches, folds, method)) for method in tried}
     method = min(losses, key=lambda name: losses[name])
     return FittedCalibration(_FITS[method](matches), method, losses)
 

@@ -80,6 +80,19 @@ def test_isotonic_knots_rise_and_take_the_place_of_a_logistic_map_only_where_the
     assert fit_calibration({"gun": drawn(2.0, -1.0, 400)}, np.arange(400) % 5).method == "logistic"
 
 
+def test_classes_with_few_hits_each_keep_maps_of_their_own() -> None:
+    # Together they would take an isotonic map, the same for all: the knife's scores mean less than the gun's.
+    random = np.random.default_rng(3)
+    scores = random.uniform(0, 1, 200)
+    matches = {
+        name: matches_of(scores, np.isin(np.arange(200), random.choice(np.flatnonzero(scores > low), 15)))
+        for name, low in (("gun", 0.3), ("knife", 0.8))
+    }
+    fitted = fit_calibration(matches, np.arange(200) % 5)
+    assert fitted.method == "logistic" and list(fitted.log_loss) == ["logistic"]
+    assert fitted.maps["gun"] != fitted.maps["knife"]
+
+
 def test_cross_fitting_never_uses_the_scan_itself() -> None:
     matches = {"gun": drawn(1.0, 0.0, 200)}
     folds = np.arange(200) % 5
