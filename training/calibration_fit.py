@@ -130,9 +130,9 @@ def apply(found: Detections, maps: Mapping[str, ClassMap]) -> Detections:
 
 
 def fit_calibration(matches: Mapping[str, ClassMatches], folds: NDArray[np.int64]) -> FittedCalibration:
-    """Fits the kinds that there are hits enough for, keeps the one that predicts other scans better. folds: (S,) of each scan.
+    """Fits the kinds that there are hits enough for, keeps the one that predicts other scans better.
 
-    matches: of raw scores. Raises SettingsInvalid when no detection of any class is a hit.
+    folds: (S,) of each scan. matches: of raw scores. Raises SettingsInvalid when no detection of any class is a hit.
     """
     if not any(found.hits.any() for found in matches.values()):
         raise SettingsInvalid(
