@@ -7,7 +7,6 @@ again gives the same files as one that was not.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections import Counter
@@ -36,7 +35,7 @@ from detector.outputs import (
 from detector.pipeline import Detector, PreparedScan
 from detector.read_ahead import Known, read_ahead
 from detector.scan import Scan
-from detector.terminal import stderr
+from detector.terminal import tell, visible
 
 
 @dataclass(frozen=True)
@@ -142,18 +141,13 @@ def _known(detector: Detector, ledger: Ledger, overlays: Path, wanted: bool, nam
     key = _key(detector, name, digest)
     if not ledger.has(key):
         return False
-    if shows(name, overlays, _mark(key)):
+    if shows(name, overlays, key.mark()):
         return True
     remove_overlay(name, overlays)
     if not wanted:
         return True
     record = json.loads(ledger.line(key))
     return record["decision"] == Decision.CLEAR.value or record["width"] is None
-
-
-def _mark(key: Key) -> str:
-    """Tells the picture of one result from that of another."""
-    return f"roentgate {hashlib.sha256(json.dumps(key.audited()).encode()).hexdigest()[:32]}"
 
 
 def _key(detector: Detector, name: str, digest: str) -> Key:
@@ -170,10 +164,10 @@ def _record(detector: Detector, ledger: Ledger, folder: Path, options: BatchOpti
         try:
             small = thumbnail(scan, inspection, detector.thresholds)
             if options.overlays and inspection.decision is not Decision.CLEAR:
-                write_overlay(scan, inspection, detector.thresholds, overlays, _mark(key))
+                write_overlay(scan, inspection, detector.thresholds, overlays, key.mark())
         except (cv2.error, MemoryError, ValueError) as error:
             # The decision stands without its picture; a disk that cannot be written (OSError) ends the run instead.
-            stderr.print(f"{inspection.scan}: no picture: {error}", markup=False)
+            tell(f"{visible(inspection.scan)}: no picture: {visible(str(error))}")
     ledger.record(key, to_line(inspection), small)
 
 
@@ -187,7 +181,8 @@ def _context(detector: Detector, ledger: Ledger, begun: datetime, seconds: float
         **({"scanner": detector.scanner.name} if detector.scanner else {}),
     }
     spec = detector.spec
-    return RunContext(detector.weights.label, spec.class_names, spec.terms, settings, begun, seconds, ledger.head())
+    label = storable_text(detector.weights.label)
+    return RunContext(label, spec.class_names, spec.terms, settings, begun, seconds, ledger.head())
 
 
 def _decisions(results: StoredResults, sources: Sequence[ScanSource]) -> Counter[Decision]:

@@ -29,7 +29,7 @@ from detector.pipeline import Detector
 from detector.scanner_cli import scanner_app
 from detector.scanner_profile import load_profile
 from detector.settings import Policy, load_policy
-from detector.terminal import stderr
+from detector.terminal import open_missing_streams, stderr, tell, visible
 from detector.weights import load_weights, read_manifest, read_pinned
 from detector.weights_choice import choose_weights
 
@@ -44,6 +44,8 @@ class Exit(IntEnum):
     WEIGHTS = 4
     ALARM = 5
 
+
+_DISK_REMEDY = "make room or give another --output; what was recorded is kept"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 weights_app = typer.Typer(no_args_is_help=True, help="Look at the weights that are shipped.")
@@ -66,7 +68,7 @@ def scan(
     policy: Annotated[Path | None, typer.Option(help="TOML file with the station's alarm scores.")] = None,
     min_score: Annotated[float | None, typer.Option(help="List detections from this score.")] = None,
     provider: Annotated[Provider, typer.Option(help="Where the network runs.")] = Provider.AUTO,
-    threads: Annotated[int, typer.Option(min=0, help="Threads of the network; 0 for one a core.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads of the network; 0 for one a core.")] = 0,
     batch: Annotated[int, typer.Option(min=1, help="Tiles given to the network at once.")] = 8,
     tile: Annotated[str, typer.Option(help="auto, off, or the side of a tile in pixels.")] = "auto",
     overlay: Annotated[bool, typer.Option(help="Write pictures with boxes.")] = True,
@@ -79,6 +81,9 @@ def scan(
     rules = load_policy(policy) if policy else Policy()
     if min_score is not None:
         rules = rules.with_min_score(min_score)
+    if "" in inputs:
+        # A path would take it for the folder that one is in.
+        raise SettingsInvalid("an INPUT is empty", remedy="name a file or a folder; is a variable of the script unset?")
     found = discover([Path(text) for text in inputs if text != "-"], _listed(inputs), output)
     _tell_left_out(found.left_out, quiet=quiet)
     sources = in_shard(found.sources, shard) if shard else list(found.sources)
@@ -100,7 +105,7 @@ def scan(
 
 
 def _ask(names: Sequence[str]) -> str:
-    stderr.print(f"Weights that know this scanner's pictures: {', '.join(names)}", markup=False)
+    tell(f"Weights that know this scanner's pictures: {', '.join(names)}")
     return Prompt.ask("Which", choices=list(names), console=stderr)
 
 
@@ -108,8 +113,8 @@ def _tell_left_out(left_out: Counter[str], *, quiet: bool) -> None:
     # A file without a suffix may be a scan that was torn before its first bytes were written: that is an error, too.
     told = {suffix: count for suffix, count in left_out.items() if not quiet or suffix == NO_SUFFIX}
     if told:
-        kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(told.items()))
-        stderr.print(f"left out, being no scans: {kinds}", markup=False)
+        kinds = ", ".join(f"{count} {visible(suffix)}" for suffix, count in sorted(told.items()))
+        tell(f"left out, being no scans: {kinds}")
 
 
 def _listed(inputs: list[str]) -> Iterable[str]:
@@ -117,7 +122,9 @@ def _listed(inputs: list[str]) -> Iterable[str]:
     if "-" not in inputs:
         return ()
     text = os.fsdecode(sys.stdin.buffer.read())
-    return [line for line in (text.split("\0") if "\0" in text else text.splitlines()) if line.strip()]
+    # Not splitlines(), which parts a name at U+2028 and other signs, too.
+    lines = text.split("\0") if "\0" in text else [line.removesuffix("\r") for line in text.split("\n")]
+    return [line for line in lines if line]
 
 
 @weights_app.command("list")
@@ -168,7 +175,7 @@ def audit(folder: Annotated[Path, typer.Argument(help="Output folder of a scan."
     path = folder / "ledger.sqlite"
     if not path.is_file():
         raise SettingsInvalid(f"no ledger at {path}", remedy="give the --output folder of a scan")
-    with Ledger(path) as ledger:
+    with Ledger.to_read(path) as ledger:
         findings, (rows, head) = ledger.verify(), ledger.head()
         findings += tuple(foreign_lines(folder / "results.jsonl", ledger.ever_recorded()))
     for finding in findings:
@@ -192,19 +199,18 @@ def doctor(
 
 def main() -> None:
     """Entry point: every error of ours, and a disk that cannot be used, is one line on stderr and an exit code."""
+    open_missing_streams()
     try:
         app()
     except RoentgateError as error:
         _end(error)
     except OSError as error:
-        stderr.print(
-            f"{error}\n  what to do: make room or give another --output; what was recorded is kept", markup=False
-        )
+        tell(f"{visible(str(error))}\n  what to do: {_DISK_REMEDY}")
         sys.exit(Exit.INTERNAL)
 
 
 def _end(error: RoentgateError) -> NoReturn:
-    stderr.print(f"{error.reason()}\n  what to do: {error.remedy}", style="red", markup=False, soft_wrap=True)
+    tell(f"{visible(error.reason())}\n  what to do: {visible(error.remedy)}", style="red")
     if isinstance(error, WeightsRejected):
         sys.exit(Exit.WEIGHTS)
     usage = isinstance(error, SettingsInvalid | ProviderUnavailable | ScanUnreadable)

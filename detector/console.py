@@ -14,7 +14,7 @@ from detector.batch import BatchSummary
 from detector.batch import Progress as Report
 from detector.inspection import Decision, Inspection
 from detector.network import Network
-from detector.terminal import stderr
+from detector.terminal import stderr, tell
 
 #: Seconds between two plain lines where there is no terminal.
 LINE_SECONDS = 10.0
@@ -91,7 +91,7 @@ def _as_lines(total: int) -> Report:
         if time.perf_counter() - last >= LINE_SECONDS and rate.inspected:
             last = time.perf_counter()
             left = (total - rate.seen) / rate.a_second
-            stderr.print(f"{rate.seen}/{total} scans, {rate.a_second:.1f} scans/s, {left:.0f} s left")
+            tell(f"{rate.seen}/{total} scans, {rate.a_second:.1f} scans/s, {left:.0f} s left")
 
     return report
 
@@ -103,7 +103,7 @@ def print_summary(summary: BatchSummary, network: Network, folder: str, *, quiet
     counts = ", ".join(f"{summary.decisions[decision]} {decision.value}" for decision in Decision)
     rate = f"{summary.done / summary.seconds:.1f} scans/s" if summary.done else "nothing new"
     before = f", {summary.skipped} done before" if summary.skipped else ""
-    stderr.print(f"{counts} ({rate} on {network.provider}{before})", soft_wrap=True)
+    tell(f"{counts} ({rate} on {network.provider}{before})")
     if network.passed_over:
-        stderr.print(f"CUDA was not used: {network.passed_over}", soft_wrap=True, markup=False)
-    stderr.print(f"results in {folder}", soft_wrap=True, markup=False)
+        tell(f"CUDA was not used: {network.passed_over}")
+    tell(f"results in {folder}")

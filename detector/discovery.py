@@ -16,17 +16,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector.errors import SettingsInvalid
+from detector.ledger import storable_text
+from detector.outputs import OUTPUTS
 from detector.readers import SCAN_SUFFIXES, looks_like_scan
 
 #: Enough of a file's beginning to tell its format; DICOM puts its mark after 128 bytes.
 HEAD_BYTES = 160
 #: What files without a suffix are counted as.
 NO_SUFFIX = "no suffix"
+#: What a run writes into its output folder, beside its pictures.
+_OWN_FILES = frozenset({*OUTPUTS, "ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"})
 
 
 @dataclass(frozen=True)
 class ScanSource:
-    """A file to inspect, and its name in the results: relative to the input folder, '/' between the parts."""
+    """A file to inspect, and its name in the results: relative to the input folder, '/' between the parts, and valid
+    Unicode."""
 
     name: str
     path: Path
@@ -43,15 +48,16 @@ class Discovery:
 def discover(inputs: Iterable[Path], listed: Iterable[str], output: Path) -> Discovery:
     """The scans under `inputs` (files, or folders gone through whole) and those of `listed` (paths, one a line).
 
-    In a folder a file counts by its suffix or by its first bytes; everything else is counted in left_out. The folder
-    `output` is passed over, so that a run does not inspect its own pictures. A listed path that is not there stays in:
-    reading it gives REFER. Raises SettingsInvalid for an input that is not there or cannot be looked at.
+    In a folder a file counts by its suffix or by its first bytes; everything else is counted in left_out. What a run
+    writes into `output` is passed over, and nothing else there: scans may lie in it. A listed path that is not there
+    stays in: reading it gives REFER. Raises SettingsInvalid for an input that is not there or cannot be looked at.
     """
     left_out: Counter[str] = Counter()
     found: list[ScanSource] = []
-    for path in inputs:
+    for path in map(_without_way_back, inputs):
         found.extend(_in_folder(path, output, left_out) if _is_folder(path) else [ScanSource(path.name, path)])
-    found.extend(ScanSource(Path(line).name, Path(line)) for line in listed)
+    paths = map(_without_way_back, map(Path, listed))
+    found.extend(ScanSource(path.name or str(path), path) for path in paths)
     return Discovery(tuple(named_apart(found)), left_out)
 
 
@@ -67,6 +73,15 @@ def _hash(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:8])
 
 
+def _without_way_back(path: Path) -> Path:
+    """The path without '..': else one file would have a path for each folder that it is named from."""
+    if ".." not in path.parts:
+        return path
+    # A link at the end stays: its name is the scan's.
+    end = "" if path.name == ".." else path.name
+    return Path(os.path.realpath(path.parent if end else path)) / end
+
+
 def _is_folder(path: Path) -> bool:
     try:
         return stat.S_ISDIR(path.stat().st_mode)
@@ -79,7 +94,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _in_folder(folder: Path, output: Path, left_out: Counter[str]) -> Iterator[ScanSource]:
-    excluded = output.resolve()
+    results, pictures = (Path(os.path.realpath(path)) for path in (output, output / "overlays"))
     unreadable: list[Path] = []
     seen: set[Path] = set()
     found: list[Path] = []
@@ -87,7 +102,7 @@ def _in_folder(folder: Path, output: Path, left_out: Counter[str]) -> Iterator[S
     walk = os.walk(folder, followlinks=True, onerror=lambda error: unreadable.append(Path(str(error.filename))))
     for root, folders, files in walk:
         here = Path(root).resolve()
-        if here in seen or here == excluded:
+        if here in seen or here == pictures:
             folders.clear()
             continue
         seen.add(here)
@@ -96,6 +111,8 @@ def _in_folder(folder: Path, output: Path, left_out: Counter[str]) -> Iterator[S
         # A folder that is called like a scan is gone through, and referred as well: something was meant to be there.
         found += [Path(root) / name for name in folders if Path(name).suffix.lower() in SCAN_SUFFIXES]
         for path in (Path(root) / name for name in files):
+            if here == results and path.name in _OWN_FILES:
+                continue
             if _is_scan(path):
                 found.append(path)
             else:
@@ -119,12 +136,21 @@ def _is_scan(path: Path) -> bool:
         return True
 
 
-def named_apart(found: Iterable[ScanSource]) -> Iterator[ScanSource]:
+def named_apart(found: Iterable[ScanSource]) -> list[ScanSource]:
     """Each file once; where two files would share a name, both carry their path as given instead."""
-    once = list({source.path.absolute(): source for source in found}.values())
-    names = Counter(source.name for source in once)
-    apart = [one if names[one.name] == 1 else ScanSource(one.path.as_posix(), one.path) for one in once]
-    # A path as given may be what another file is called already; a whole path never is.
-    names = Counter(source.name for source in apart)
-    for source in apart:
-        yield source if names[source.name] == 1 else ScanSource(source.path.absolute().as_posix(), source.path)
+    once = {source.path.absolute(): source for source in found}.values()
+    apart = [ScanSource(storable_text(source.name), source.path) for source in once]
+    # A path as given may be what another file is called already. A whole path never is, but two that are no UTF-8 may
+    # be spelled alike.
+    for named in (Path.as_posix, _whole, _with_digest):
+        names = Counter(one.name for one in apart)
+        apart = [one if names[one.name] == 1 else ScanSource(storable_text(named(one.path)), one.path) for one in apart]
+    return apart
+
+
+def _whole(path: Path) -> str:
+    return path.absolute().as_posix()
+
+
+def _with_digest(path: Path) -> str:
+    return f"{_whole(path)}~{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:12]}"

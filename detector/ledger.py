@@ -16,10 +16,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,42 +26,16 @@ from types import TracebackType
 from typing import Any
 
 from detector.errors import SettingsInvalid
+from detector.ledger_file import APPLICATION_ID, SCHEMA_VERSION, LedgerUnusable, create_ledger, told
 from detector.policy import refers_for_error
 
-#: "RGat": marks the file as a ledger of ours, in SQLite's own header.
-APPLICATION_ID = 0x52476174
-SCHEMA_VERSION = 1
 #: How long a process waits for another one's transaction.
 BUSY_SECONDS = 3600.0
 #: What the first audit row covers in place of a row before it.
 GENESIS = "0" * 64
 
-_SCHEMA = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE audit (
-    sequence INTEGER PRIMARY KEY, utc TEXT NOT NULL, entry TEXT NOT NULL, previous TEXT NOT NULL, sha256 TEXT NOT NULL
-);
-CREATE TRIGGER audit_never_edited BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END;
-CREATE TRIGGER audit_never_shortened BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END;
-CREATE TABLE results (
-    scan TEXT NOT NULL, sha256 TEXT NOT NULL, weights TEXT NOT NULL, settings TEXT NOT NULL,
-    recorded INTEGER NOT NULL,  -- the audit row that holds the result
-    current INTEGER NOT NULL,   -- the audit row that last made it the scan's result: the highest one counts
-    final INTEGER NOT NULL,     -- 0 where an error kept the scan from being judged
-    thumbnail BLOB NOT NULL,
-    PRIMARY KEY (scan, weights, settings, sha256)
-) WITHOUT ROWID;
-CREATE TABLE origins (scan TEXT PRIMARY KEY, path TEXT NOT NULL) WITHOUT ROWID;
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
-COMMIT;
-"""
-
-
-class LedgerUnusable(SettingsInvalid):
-    """The ledger's file is foreign, damaged, of another version, or cannot be written. It is never made anew."""
-
-    default_remedy = "move the file away to start a new ledger, or name another output folder"
+#: How SQLite opens a file: one that vanished meanwhile is an error, not a new ledger.
+_TO_WRITE, _TO_READ = "mode=rw", "mode=ro"
 
 
 @dataclass(frozen=True)
@@ -85,13 +58,19 @@ class Key:
         """As it stands in an audit entry."""
         return asdict(self) | {"scan": storable_text(self.scan)}
 
+    def mark(self) -> str:
+        """Tells the picture of this result from that of another, which may bear the same name."""
+        return f"roentgate {hashlib.sha256(json.dumps(self.audited()).encode()).hexdigest()[:32]}"
+
 
 @dataclass(frozen=True)
 class StoredResult:
-    """A result as recorded. line: one of results.jsonl. thumbnail: JPEG, empty where there are no pixels."""
+    """A result as recorded. line: one of results.jsonl. thumbnail: JPEG, empty where there are no pixels. mark: its
+    key's."""
 
     line: str
     thumbnail: bytes
+    mark: str = ""
 
 
 class StoredResults:
@@ -101,14 +80,15 @@ class StoredResults:
         self._ledger, self._parameters = ledger, {"weights": weights, "settings": settings}
 
     def __iter__(self) -> Iterator[StoredResult]:
-        for entry, thumbnail in self._ledger.rows(_CURRENT_RESULTS, self._parameters):
-            yield StoredResult(json.loads(entry)["result"], thumbnail)
+        for scan, sha256, entry, thumbnail in self._ledger.rows(_CURRENT_RESULTS, self._parameters):
+            key = Key(scan, sha256, **self._parameters)
+            yield StoredResult(json.loads(entry)["result"], thumbnail, key.mark())
 
 
 # With max(), SQLite takes the other columns from the row that holds the maximum.
 _CURRENT_RESULTS = """
-SELECT entry, thumbnail FROM (
-    SELECT scan, recorded, thumbnail, max(current) FROM results
+SELECT scan, bytes_sha256, entry, thumbnail FROM (
+    SELECT scan, sha256 AS bytes_sha256, recorded, thumbnail, max(current) FROM results
     WHERE weights = :weights AND settings = :settings GROUP BY scan
 ) JOIN audit ON sequence = recorded ORDER BY scan
 """
@@ -127,25 +107,35 @@ class _Audited:
 class Ledger:
     """One output folder's ledger. Several processes may hold it at once; one object belongs to one thread.
 
-    Raises LedgerUnusable, on opening and in every method, where SQLite cannot go on.
+    Raises LedgerUnusable, on opening and in every method, where SQLite cannot go on, OSError where the disk is full or
+    fails.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mode: str = _TO_WRITE) -> None:
+        """mode: of SQLite's URI."""
         self.path = path
-        if not path.exists():
-            _create(path)
-        with _told(path):
-            # mode=rw: a file that vanished meanwhile is an error, not a new ledger.
+        if mode == _TO_WRITE and not path.exists():
+            create_ledger(path)
+        with told(path):
             self._connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None
+                f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None
             )
         # Text that is no UTF-8 was put there by others; `verify` is to tell of it.
         self._connection.text_factory = lambda stored: stored.decode("utf-8", "backslashreplace")
         try:
-            self._prepare()
+            self._prepare(writing=mode == _TO_WRITE)
         except BaseException:
             self._connection.close()
             raise
+
+    @classmethod
+    def to_read(cls, path: Path) -> Ledger:
+        """A ledger that is there, also on a medium that cannot be written; nothing can be recorded in that one."""
+        if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+            return cls(path)
+        # Without a write-ahead log nobody writes, and SQLite need not make one to read.
+        left_open = path.with_name(f"{path.name}-wal").exists()
+        return cls(path, _TO_READ if left_open else f"{_TO_READ}&immutable=1")
 
     def __enter__(self) -> Ledger:
         return self
@@ -232,13 +222,13 @@ class Ledger:
 
     def head(self) -> tuple[int, str]:
         """(rows in the audit, sha256 of the last): kept elsewhere, it shows later that nothing was cut off."""
-        with _told(self.path):
+        with told(self.path):
             row = self._connection.execute("SELECT sequence, sha256 FROM audit ORDER BY sequence DESC LIMIT 1")
             return row.fetchone() or (0, GENESIS)
 
     def verify(self) -> tuple[str, ...]:
         """What is wrong with the audit and the results, a line each; empty when all is whole."""
-        with _told(self.path):
+        with told(self.path):
             # One snapshot for both tables, whatever other processes record meanwhile.
             self._connection.execute("BEGIN")
             try:
@@ -251,7 +241,7 @@ class Ledger:
     @contextmanager
     def exclusively(self) -> Iterator[None]:
         """No other process writes meanwhile; what is recorded inside counts as a whole or not at all."""
-        with _told(self.path):
+        with told(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -264,7 +254,7 @@ class Ledger:
 
     def rows(self, query: str, parameters: Any = ()) -> Iterator[tuple[Any, ...]]:
         """The rows that a SELECT gives."""
-        with _told(self.path):
+        with told(self.path):
             yield from self._connection.execute(query, parameters)
 
     def _follow_chain(self, audited: dict[tuple[str, ...], _Audited]) -> Iterator[str]:
@@ -297,8 +287,8 @@ class Ledger:
                 yield f"result of {key[0]!r}: not the one that the audit names"
         yield from (f"result of {scan!r}: missing, though it was audited" for scan, *_ in audited)
 
-    def _prepare(self) -> None:
-        with _told(self.path):
+    def _prepare(self, *, writing: bool) -> None:
+        with told(self.path):
             (application_id,) = self._connection.execute("PRAGMA application_id").fetchone()
             (version,) = self._connection.execute("PRAGMA user_version").fetchone()
             if application_id != APPLICATION_ID:
@@ -307,8 +297,9 @@ class Ledger:
                 raise LedgerUnusable(
                     f"{self.path}: a ledger of version {version}; this Roentgate writes version {SCHEMA_VERSION}"
                 )
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
+            if writing:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute("PRAGMA synchronous = FULL")
             # Reads every page's structure once: a damaged ledger is told now, not in the middle of a batch.
             (health,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
             if health != "ok":
@@ -360,35 +351,3 @@ def _replay(entry: dict[str, Any], sequence: int, audited: dict[tuple[str, ...],
 def _is_final(line: str) -> bool:
     result = json.loads(line)
     return not refers_for_error(result["decision"], tuple(result["reasons"]))
-
-
-def _create(path: Path) -> None:
-    """Makes an empty ledger aside and gives it its name in one step, so that nobody opens half of one."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
-    try:
-        with _told(path), closing(sqlite3.connect(temporary)) as connection:
-            connection.executescript(_SCHEMA)
-        # Another process that was quicker has made the ledger that counts.
-        with suppress(FileExistsError):
-            os.link(temporary, path)
-    except OSError:
-        # No hard links on this file system.
-        if not path.exists():
-            temporary.rename(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Turns what SQLite raises into LedgerUnusable."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        remedy = {
-            sqlite3.SQLITE_FULL: "free space on the disk and run again: what was recorded is safe",
-            sqlite3.SQLITE_BUSY: "wait for the other process that holds the ledger, then run again",
-        }.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "check the folder's permissions and disk, then run again")
-        raise LedgerUnusable(f"{path}: {error}", remedy=remedy) from error
-    except sqlite3.DatabaseError as error:
-        raise LedgerUnusable(f"{path}: not a ledger, or damaged ({error})") from error

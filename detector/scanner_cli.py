@@ -8,12 +8,16 @@ from typing import Annotated
 import cv2
 import typer
 
+from detector.discovery import ScanSource, named_apart
 from detector.errors import RoentgateError
+from detector.ledger import storable_text
 from detector.normalisation.standardise import StandardScan
+from detector.outputs.atomic import write_bytes_whole
+from detector.outputs.record import overlay_name
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
 from detector.scanner_probe import probe
-from detector.terminal import stderr
+from detector.terminal import tell, visible
 
 scanner_app = typer.Typer(no_args_is_help=True, help="Find out how a scanner's files are to be read.")
 
@@ -31,19 +35,19 @@ def scanner_probe(
 ) -> None:
     """Guesses a scanner's profile from its scans: TOML on standard output, to save and correct."""
     limits = Limits()
-    scans = [read_scan(read_file(path, path.name, limits), path.name, limits) for path in files]
-    guess = probe(scans, name)
+    sources = named_apart(ScanSource(path.name, path) for path in files)
+    scans = [read_scan(read_file(source.path, source.name, limits), source.name, limits) for source in sources]
+    guess = probe(scans, visible(storable_text(name)))
     typer.echo(guess.toml, nl=False)
-    for path, outcome in zip(files, guess.seen, strict=True):
+    for source, outcome in zip(sources, guess.seen, strict=True):
         if isinstance(outcome, RoentgateError):
-            stderr.print(f"{path.name}: the guess does not fit: {outcome.reason()}", markup=False, soft_wrap=True)
+            tell(visible(f"{source.name}: the guess does not fit: {outcome.reason()}"))
         elif output is not None:
-            _write_picture(output, path, outcome)
+            _write_picture(output, source.name, outcome)
 
 
-def _write_picture(folder: Path, path: Path, seen: StandardScan) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+def _write_picture(folder: Path, name: str, seen: StandardScan) -> None:
     for number, image in enumerate(seen.images, start=1):
-        target = folder / f"{path.name}.view{number}.png"
-        target.write_bytes(cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
-        stderr.print(f"wrote {target}", markup=False, soft_wrap=True)
+        target = folder / overlay_name(name, f".view{number}.png")
+        write_bytes_whole(target, cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
+        tell(f"wrote {target}")

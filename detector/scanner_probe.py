@@ -23,6 +23,7 @@ from detector.normalisation.saturation import MOST_SATURATED, saturated_share
 from detector.normalisation.standardise import StandardScan, split_views, standardised
 from detector.scan import Pixels, Scan
 from detector.scanner_profile import Energy, ScannerProfile
+from detector.terminal import visible
 from detector.toml_settings import validated
 
 #: Depths that detectors have.
@@ -172,18 +173,20 @@ def _lines(
         yield '# rendering = "grey"           # or display, cargo, cargo material'
         yield "# [calibration]"
         yield f"# dark = 0                     # the lowest level seen is {_lowest(scans[0], profile)}"
+    # A name may hold a line end, and what follows it would be no comment.
     for scan, outcome in zip(scans, seen, strict=True):
-        yield f"# {scan.source}: {_told(scan, outcome)}"
+        yield f"# {visible(scan.source)}: {visible(_told(scan, outcome))}"
     yield "#"
     for number, page in enumerate(scans[0].views, start=1):
-        yield f"# Levels of page {number} of {scans[0].source}:"
+        yield f"# Levels of page {number} of {visible(scans[0].source)}:"
         yield from _histogram(page)
 
 
 def _toml(value: object) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }"
-    return json.dumps(value)
+    # TOML knows no surrogates, by which JSON spells what lies beyond U+FFFF.
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _lowest(scan: Scan, profile: ScannerProfile) -> int:

@@ -18,11 +18,13 @@ Model = TypeVar("Model", bound=BaseModel)
 def read_toml(path: Path) -> dict[str, Any]:
     """The values of a TOML file. Raises SettingsInvalid, in one line, when it cannot be read or is not TOML."""
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
+        # Editors of Windows put a mark before the text.
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise SettingsInvalid(f"{path}: cannot be read ({reason})", remedy="name a settings file in TOML") from None
-    except ValueError as error:
+    # Brackets within brackets, by the thousand, are more than the parser's own depth.
+    except (ValueError, RecursionError) as error:
         raise SettingsInvalid(f"{path}: not TOML ({error})", remedy="correct that line of the file") from None
 
 

@@ -28,7 +28,7 @@ from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
 from detector.scan import Pixels, Scan
 from detector.scanner_profile import ScannerProfile, load_profile
-from detector.terminal import stderr
+from detector.terminal import tell
 
 #: As `detector.cli.Exit.REFERRED`: a person must look at some scan.
 NOT_JUDGED = 3
@@ -190,6 +190,5 @@ def _picture_of_regions(view: Pixels, found: LoadComparison) -> UInt8:
 
 
 def _write_picture(picture: UInt8, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
     write_bytes_whole(target, cv2.imencode(".png", picture)[1].tobytes())
-    stderr.print(f"wrote {target}", markup=False, soft_wrap=True)
+    tell(f"wrote {target}")

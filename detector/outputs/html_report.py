@@ -19,8 +19,10 @@ from urllib.parse import quote
 from detector.inspection import Decision
 from detector.ledger import StoredResult
 from detector.outputs.atomic import text_written_whole
+from detector.outputs.overlay import shows
 from detector.outputs.record import Record, Results, RunContext, overlay_name, strongest
 from detector.outputs.report_page import CONTENT_SECURITY_POLICY, SCRIPT, STYLE
+from detector.terminal import visible
 
 #: Rows at most, unless there are more ALARM and REFER scans.
 LARGEST_TABLE = 5000
@@ -33,12 +35,10 @@ _HEADINGS = (
     ("Picture", None), ("Decision", "text"), ("Scan", "text"), ("Reasons", "text"), ("Top score", "number"),
     ("Items", "number"), ("Pixels", "number"), ("ms", "number"),
 )  # fmt: skip
-#: Control characters as the pictures that Unicode has for them.
-_CONTROLS = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}
 
 
 def write_html_report(path: Path, results: Results, context: RunContext) -> None:
-    """Writes the page; a row links its overlay where `overlays/` beside it holds one. Raises OSError."""
+    """Writes the page; a row links its overlay where `overlays/` beside it holds that result's. Raises OSError."""
     counts: Counter[str] = Counter()
     alarms: list[tuple[float, StoredResult]] = []
     for stored in results:
@@ -75,8 +75,9 @@ class _Table:
             picture = ""
             self.without_picture += 1
         self._budget -= len(picture)
-        name = overlay_name(record["scan"])
-        link = f"overlays/{quote(name)}" if (self._overlays / name).is_file() else ""
+        # Not any picture of that name: another policy's, or of `Bag.png` where a disk takes that for `bag.png`.
+        own = shows(record["scan"], self._overlays, stored.mark)
+        link = f"overlays/{quote(overlay_name(record['scan']))}" if own else ""
         self._file.write(_row(record, picture, link))
         self.rows += 1
 
@@ -92,7 +93,7 @@ def _top_score(record: Record) -> float:
 
 def _text(value: object) -> str:
     """Any text as HTML that shows it and does nothing else, inside attributes too."""
-    return html.escape(str(value).translate(_CONTROLS), quote=True)
+    return html.escape(visible(str(value)), quote=True)
 
 
 def _row(record: Record, picture: str, link: str) -> str:

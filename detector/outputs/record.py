@@ -61,7 +61,7 @@ def to_record(inspection: Inspection) -> Record:
         "decision": inspection.decision.value,
         "reasons": [storable_text(reason) for reason in inspection.reasons],
         "detections": [_detection(one, several) for one in inspection.detections],
-        "weights": inspection.weights,
+        "weights": storable_text(inspection.weights),
         "elapsed_ms": round(inspection.elapsed_ms, 1),
     }
     if several:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
+from typing import TextIO
 
 from detector.outputs.atomic import text_written_whole
 from detector.outputs.record import Record, Results, RunContext, counts_by_class, strongest
@@ -14,14 +16,30 @@ COLUMNS = (
     "sha256", "weights", "elapsed_ms",
 )  # fmt: skip
 
+#: Where a spreadsheet would find a formula: file names are chosen by whoever sends the parcel. In countries that write
+#: 0,5 a semicolon starts a cell; under Japanese settings the wide signs count as well.
+_FORMULA = re.compile("(?:^|(?<=[;\t]))(?=[=+@\t\r\n\uff1d\uff0b\uff0d\uff20-])")
+
 
 def write_results_csv(path: Path, results: Results, _context: RunContext) -> None:
     """Writes a heading and a row a scan, UTF-8, in the order of `results`. Raises OSError."""
     with text_written_whole(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(_Lines(file))
         writer.writerow(COLUMNS)
         for stored in results:
             writer.writerow([_cell(value) for value in _row(json.loads(stored.line))])
+
+
+class _Lines:
+    r"""Ends rows with \n, though the writer is told \r\n: it puts quotes round the line ends that it is told alone, and
+    a bare \r in a file's name would start a row of its own."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, row: str) -> int:
+        """Writes a row as `csv` gives it."""
+        return self._file.write(row.removesuffix("\r\n") + "\n")
 
 
 def _row(record: Record) -> tuple[object, ...]:
@@ -46,5 +64,4 @@ def _row(record: Record) -> tuple[object, ...]:
 
 
 def _cell(value: object) -> object:
-    # A spreadsheet would run such text as a formula; file names are chosen by whoever sends the parcel.
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else value
+    return _FORMULA.sub("'", value) if isinstance(value, str) else value

@@ -56,6 +56,8 @@ def _parse(data: bytes) -> _Bmp:
     if header_size < 40:
         raise ScanUnreadable("a BMP of the OS/2 kind is not read")
     width, height, planes, bits, compression = struct.unpack_from("<iiHHI", data, 18)
+    if pixels_at < 14 + header_size:
+        raise ScanUnreadable("the BMP is damaged: its pixels start within the header")
     if planes != 1 or bits not in (1, 4, 8, 24, 32):
         raise ScanUnreadable(f"a BMP of {bits} bits a pixel in {planes} planes is not read")
     has_alpha = _check_layout(data, compression, bits, header_size)

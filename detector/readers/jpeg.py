@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,12 +67,11 @@ def decode(data: bytes) -> tuple[Pixels, ...]:
     refuse_trailing(data, structure.end)
     _check_scans_complete(structure)
     header = _frame_header(structure.frame)
-    if not can_hear():
-        return (_decode_twice(data, structure, header),)
-    image, warning = listen(lambda: decode_with_opencv(data, header))
-    if warning:
-        raise ScanUnreadable(f"the JPEG is damaged: {warning}")
-    return (image,)
+    if can_hear():
+        # The disk for temporary files may be full by now.
+        with suppress(OSError):
+            return (_decode_listening(data, header),)
+    return (_decode_twice(data, structure, header),)
 
 
 def _segment(data: bytes, position: int) -> _Segment:
@@ -137,6 +137,13 @@ def _check_scans_complete(structure: _Structure) -> None:
             missing[component][first : last + 1] = approximation & 0x0F
     if any(bits.any() for bits in missing.values()):
         raise ScanUnreadable("the JPEG is cut short: some of its scans are missing")
+
+
+def _decode_listening(data: bytes, header: ViewHeader) -> Pixels:
+    image, warning = listen(lambda: decode_with_opencv(data, header))
+    if warning:
+        raise ScanUnreadable(f"the JPEG is damaged: {warning}")
+    return image
 
 
 def _decode_twice(data: bytes, structure: _Structure, header: ViewHeader) -> Pixels:

@@ -22,6 +22,8 @@ from detector.scan import Pixels
 
 _Result = TypeVar("_Result")
 _STANDARD_ERROR = 2
+#: Written behind whatever libjpeg said.
+_END = b"\0"
 _one_at_a_time = threading.Lock()
 #: How the warnings of libjpeg start, all of them: jerror.h, the messages JWRN_*. Each decoding prints its first only.
 _WARNING = re.compile(
@@ -33,18 +35,19 @@ _WARNING = re.compile(
 def listen(decode: Callable[[], _Result]) -> tuple[_Result, str]:
     """What `decode` returns, and libjpeg's warning, empty for a clean picture.
 
-    Raises OSError where standard error cannot be caught.
+    Raises OSError where standard error cannot be caught: a full disk would have swallowed a warning as well.
     """
     with _one_at_a_time, tempfile.TemporaryFile() as caught:
         original = os.dup(_STANDARD_ERROR)
         try:
             os.dup2(caught.fileno(), _STANDARD_ERROR)
             result = decode()
+            os.write(_STANDARD_ERROR, _END)
         finally:
             os.dup2(original, _STANDARD_ERROR)
             os.close(original)
             caught.seek(0)
-            printed = caught.read()
+            printed = caught.read().replace(_END, b"")
             _pass_on(_WARNING.sub(b"", printed))
     warning = _WARNING.search(printed)
     return result, warning.group().decode(errors="replace").strip() if warning else ""

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from detector.errors import SettingsInvalid
-from detector.ledger import Key, Ledger, LedgerUnusable
+from detector.ledger import Key, Ledger
+from detector.ledger_file import LedgerUnusable
 
 
 def line(scan: str, decision: str = "CLEAR", reason: str = "nothing found") -> str:

@@ -198,6 +198,16 @@ def test_bmp_palette(bits: int, top_down: bool) -> None:
     assert np.array_equal(view(data), palette[:, 2::-1][values])
 
 
+@pytest.mark.parametrize("start", [0, 20, 53])
+def test_bmp_pixels_do_not_start_within_the_header(start: int) -> None:
+    image = noise(3)
+    # Zeros at the end of the file: padding, for all that its length tells.
+    image[:4] = 0
+    data = encode(".bmp", image)
+    with pytest.raises(ScanUnreadable, match="within the header"):
+        view(data[:10] + struct.pack("<I", start) + data[14:])
+
+
 # TIFF, by hand
 
 TYPES = {"H": 3, "I": 4, "B": 7, "Q": 16}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 import time
 import zlib
 
@@ -96,6 +97,21 @@ def test_jpeg_without_hearing_libjpeg(monkeypatch: pytest.MonkeyPatch) -> None:
         data = FILES[name]
         assert not refused(data)
         assert all(refused(data[: len(data) * percent // 100] + b"\xff\xd9") for percent in range(0, 99))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a full disk is played by a limit that Windows has not")
+def test_jpeg_while_the_disk_for_temporary_files_is_full() -> None:
+    """What libjpeg says is lost there without an error."""
+    import resource
+
+    assert jpeg.can_hear()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        found = [(refused(FILES[name]), refused(FILES[name][:3000] + b"\xff\xd9")) for name in JPEGS]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert found == [(False, True)] * len(JPEGS)
 
 
 def test_progressive_jpeg_with_scans_missing() -> None:
