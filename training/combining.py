@@ -86,4 +86,6 @@ def _multiplied(first: UInt8, second: UInt8) -> UInt8:
 
 def _visible(levels: UInt8, box: NDArray[np.float32]) -> bool:
     x1, y1, x2, y2 = np.rint(box).astype(int)
-    return float((levels[max(0, y1) : y2, max(0, x1) : x2] < DARK).mean()) <= MOST_HIDDEN
+    # One that is thinner than a pixel lies in one all the same.
+    x1, y1 = max(0, min(x1, levels.shape[1] - 1)), max(0, min(y1, levels.shape[0] - 1))
+    return float((levels[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)] < DARK).mean()) <= MOST_HIDDEN

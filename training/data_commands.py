@@ -83,7 +83,8 @@ def _check_or_say_why_not(path: Path, taxonomy: Taxonomy) -> Sequence[Finding]:
     return [Finding(Severity.ERROR, "not checked", str(path), message)]
 
 
-def _check(path: Path, taxonomy: Taxonomy) -> Sequence[Finding]:
+def _check(path: Path, taxonomy: Taxonomy, archive: Path | None = None) -> Sequence[Finding]:
+    """archive: the one that was unpacked as `path`."""
     from training.datasets.archives import is_archive, unpack
     from training.datasets.check import check
     from training.datasets.check_source import check_source
@@ -92,10 +93,10 @@ def _check(path: Path, taxonomy: Taxonomy) -> Sequence[Finding]:
     if is_archive(path):
         with TemporaryDirectory(prefix="roentgate-") as folder:
             unpack(path, Path(folder) / "set")
-            return _check(Path(folder) / "set", taxonomy)
+            return _check(Path(folder) / "set", taxonomy, path)
     if is_trainable(path):
         return check(path)
-    checked = check_source(recognise(path), taxonomy, with_progress)
+    checked = check_source(recognise(path), taxonomy, with_progress, archive or path)
     _print_counts(checked)
     return checked.findings
 
@@ -116,6 +117,10 @@ def data_prepare(
     scanner_from: Annotated[
         str, typer.Option(metavar="REGEX", help="Its first group, in a scan's path, names the scanner.")
     ] = "",
+    bag_from: Annotated[
+        str,
+        typer.Option(metavar="REGEX", help="Its first group, in a scan's path, names the bag: views stay together."),
+    ] = "",
     skip_unknown_labels: Annotated[
         bool, typer.Option("--skip-unknown-labels", help="Leave out boxes whose label the taxonomy does not know.")
     ] = False,
@@ -124,7 +129,7 @@ def data_prepare(
     from training.datasets.prepare import PrepareOptions, prepare
 
     names = tuple(classes.split(",")) if classes else ()
-    options = PrepareOptions(names, taxonomy, val_share, seed, link.value, scanner_from, skip_unknown_labels)
+    options = PrepareOptions(names, taxonomy, val_share, seed, link.value, scanner_from, skip_unknown_labels, bag_from)
     _print_prepared(prepare(paths, output, options, with_progress))
 
 

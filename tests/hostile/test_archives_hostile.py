@@ -174,3 +174,12 @@ def test_an_archive_in_parts_is_read_as_one(tmp_path: Path) -> None:
     (tmp_path / "JPEGImage.tar.gz07").unlink()
     with pytest.raises(SettingsInvalid, match="part 7 is missing"):
         unpack(first, tmp_path / "again")
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
+def test_damage_inside_a_compressed_file_is_one_line(compression: int, tmp_path: Path) -> None:
+    archive = make_zip(tmp_path / "set.zip", {"a.bin": bytes(range(256)) * 40}, compression)
+    content = bytearray(archive.read_bytes())
+    content[60:90] = bytes(30)
+    archive.write_bytes(content)
+    assert "does not hold together" in refusal(archive, tmp_path / "out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,14 @@ def test_background_mixup_multiplies_and_drops_what_it_hides() -> None:
     dark = Scene(np.full((128, 128, 3), 9, np.uint8), clean.boxes, clean.class_ids, np.array([False, True, True]))
     hidden = background_mixup(first, dark)
     assert len(hidden.boxes) == 0 and hidden.annotated.tolist() == [False, True, False]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("box", [[10.1, 10.1, 10.4, 90], [127.6, 10, 128, 90], [10, 127.7, 90, 128]])
+def test_background_mixup_keeps_an_item_that_is_thinner_than_a_pixel(box: list[float]) -> None:
+    thin = replace(scene(128, [32, 32, 96, 96], [True, True, False]), boxes=np.array([box], np.float32))
+    clean = replace(thin, image=np.full((128, 128, 3), 128, np.uint8), boxes=thin.boxes[:0], class_ids=np.zeros(0, int))
+    assert len(background_mixup(thin, clean).boxes) == 1
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from detector.errors import SettingsInvalid
-from tests.training.fake_set import ADAPTERS, make_set, scan_entry
+from tests.training.fake_set import ADAPTERS, luggage, make_set, scan_entry
 from training import progress
 from training.data_commands import data_app
 from training.datasets.adapters import ADAPTERS as EVERY
@@ -248,3 +248,18 @@ def test_progress_passes_everything_on_and_says_so_now_and_then(
     assert list(progress.with_progress("reading", iter("abc"), 3)) == ["a", "b", "c"]
     captured = capsys.readouterr()
     assert captured.out == "" and "reading: 2/3" in captured.err
+
+
+def test_own_scans_are_called_by_their_folder_as_prepare_calls_them(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), luggage(1))
+    with zipfile.ZipFile(tmp_path / "belt2.zip", "w") as archive:
+        archive.write(tmp_path / "a.png", "images/a.png")
+        archive.writestr("labels/a.txt", "0 0.5 0.5 0.2 0.2\n")
+        archive.writestr("data.yaml", "train: images\nnames: [kanif]\n")
+    (tmp_path / "belt2").mkdir()
+    with zipfile.ZipFile(tmp_path / "belt2.zip") as archive:
+        archive.extractall(tmp_path / "belt2")
+    (tmp_path / "own.toml").write_text('[sources.belt2]\nkanif = "knife"\n')
+    for named in ("belt2", "belt2.zip"):
+        code, output = run("check", tmp_path / named, "--taxonomy", tmp_path / "own.toml")
+        assert code == 0 and "nothing found" in output

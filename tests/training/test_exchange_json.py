@@ -61,6 +61,7 @@ def random_scan(path: str, size: tuple[int, int], labels: tuple[str, ...], rando
         present=some if random.random() < 0.2 else frozenset(),
         subset=str(random.choice(["", "hard"])),
         scanner=str(random.choice(["", "Süd"])),
+        drawn=bool(random.random() < 0.2),
     )
 
 

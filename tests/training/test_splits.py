@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -125,7 +126,8 @@ def test_a_train_scan_like_a_test_scan_stays_and_is_reported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "split"), [("trainval", "train"), ("Valid", "val"), ("hidden", "test"), ("odd", "odd")]
+    ("name", "split"),
+    [("trainval", "train"), ("Valid", "val"), ("hidden", "test"), ("odd", "odd"), ("default", "")],
 )
 def test_usual_names(name: str, split: str) -> None:
     assert usual_split(name) == split
@@ -140,7 +142,16 @@ def test_scaled_and_recompressed_scans_are_found_and_others_are_not() -> None:
     assert similar_pairs(prints) == [(7, 60), (11, 61), (13, 62)]
 
 
-def test_pairs_equal_those_of_a_plain_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+def joined(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
+    """Of each of `count` scans the first that it is joined with."""
+    first = list(range(count))
+    for one, other in pairs:
+        lower, higher = sorted((first[one], first[other]))
+        first = [lower if each == higher else each for each in first]
+    return first
+
+
+def test_pairs_join_what_a_plain_comparison_joins(monkeypatch: pytest.MonkeyPatch) -> None:
     chance = random.Random(3)
     prints = [Fingerprint(chance.getrandbits(64), bytes([chance.randrange(4)]) * 256) for _ in range(80)]
     for _ in range(200):
@@ -150,17 +161,28 @@ def test_pairs_equal_those_of_a_plain_comparison(monkeypatch: pytest.MonkeyPatch
             bits ^= 1 << chance.randrange(64)
         prints.append(Fingerprint(bits, bytes([chance.randrange(4)]) * 256))
     prints = list(dict.fromkeys(prints))
-    expected = [
+    expected = {
         (one, other)
         for one in range(len(prints))
         for other in range(one + 1, len(prints))
         if (prints[one].bits ^ prints[other].bits).bit_count() <= fingerprints.MOST_BITS
         and abs(prints[one].small[0] - prints[other].small[0]) <= fingerprints.MOST_DIFFERENCE
-    ]
+    }
     assert len(expected) > 50
-    assert similar_pairs(prints) == expected
-    monkeypatch.setattr(fingerprints, "_CHUNK", 7)
-    assert similar_pairs(prints) == expected
+    for chunk in (fingerprints._CHUNK, 7):
+        monkeypatch.setattr(fingerprints, "_CHUNK", chunk)
+        found = similar_pairs(prints)
+        assert set(found) <= expected and found == sorted(found)
+        assert joined(len(prints), found) == joined(len(prints), expected)
+
+
+def test_thousands_of_scans_of_one_empty_belt_are_joined_without_comparing_all_pairs() -> None:
+    random_ = np.random.default_rng(4)
+    belt = luggage(2, 96, 64).astype(np.float64)
+    noisy = (belt + random_.normal(0, 4, belt.shape) for _ in range(2500))
+    prints = [fingerprint(np.clip(each, 0, 255).astype(np.uint8)) for each in noisy]
+    assert len(set(prints)) == 2500
+    assert len(similar_pairs(prints)) == 2499
 
 
 def test_equal_scans_are_paired_with_the_first_alone() -> None:

@@ -44,7 +44,8 @@ class SourceScan:
     width, height: pixels, as the annotation says; 0 where it does not. looked_for: labels that the annotators looked
     for in this scan; None for all labels of the set; empty too where an item is in it of which nobody can tell what it
     is. present: labels known to be in the scan without a box (image-level lists). subset: official part (easy, OL1,
-    ...). scanner: domain or machine.
+    ...). scanner: domain or machine. drawn: the file holds what the station drew for the network, perhaps a part of a
+    scan.
     """
 
     path: str
@@ -57,6 +58,7 @@ class SourceScan:
     present: frozenset[str] = frozenset()
     subset: str = ""
     scanner: str = ""
+    drawn: bool = False
 
 
 @dataclass(frozen=True)

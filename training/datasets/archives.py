@@ -9,6 +9,7 @@ name the first. The archive is unpacked under a temporary name and takes its own
 from __future__ import annotations
 
 import io
+import lzma
 import re
 import shutil
 import stat
@@ -27,7 +28,16 @@ _ZIP, _TAR = (".zip",), (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.x
 _FIRST_PART = re.compile(r".+\.(tar|tar\.gz|tgz)\.?(0+|a+)")
 _CHUNK = 1 << 20
 _REMEDY = "unpack it yourself if you trust it, and name the folder"
-_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError, RuntimeError, NotImplementedError)
+_BROKEN = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    NotImplementedError,
+)
 
 
 @dataclass(frozen=True)
@@ -60,8 +70,11 @@ def unpack(archive: Path, folder: Path, limits: ArchiveLimits = ArchiveLimits())
         _unpack(archive, partial, limits)
     except _BROKEN as error:
         raise _refused(archive, f"it does not hold together: {str(error) or type(error).__name__}") from None
-    except tarfile.ReadError as error:  # pragma: no cover (a TarError)
-        raise _refused(archive, str(error)) from None
+    except OSError as error:
+        # A damaged bzip2 stream is an OSError too, but not one of the disk's.
+        if error.errno is not None:
+            raise
+        raise _refused(archive, f"it does not hold together: {error}") from None
     else:
         partial.replace(folder)
     finally:

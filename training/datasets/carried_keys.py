@@ -29,6 +29,8 @@ def carried_keys(scan: SourceScan) -> dict[str, Any]:
     if scan.group != common_group(scan.path):
         keys["group"] = scan.group
     keys |= {key: value for key, value in (("subset", scan.subset), ("scanner", scan.scanner)) if value}
+    if scan.drawn:
+        keys["drawn"] = True
     if scan.looked_for is not None:
         keys["looked_for"] = sorted(scan.looked_for)
     if scan.present:
@@ -45,6 +47,7 @@ def take_carried(scan: SourceScan, keys: Mapping[str, Any]) -> SourceScan:
         **texts,
         looked_for=scan.looked_for if looked_for is None else looked_for,
         present=scan.present | (present or frozenset()),
+        drawn=keys.get("drawn") is True,
     )
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from training.datasets.annotated_set import Published, SourceScan, SourceSet
 from training.datasets.findings import Finding, Severity
 from training.datasets.fingerprint import similar_pairs
-from training.datasets.intake import confined
+from training.datasets.intake import confined, source_name
 from training.datasets.prepare import Progress, silently
 from training.datasets.recognition import Recognised
 from training.datasets.records import EDGE_TOLERANCE, clip
@@ -44,13 +45,20 @@ class SourceCheck:
     findings: tuple[Finding, ...]
 
 
-def check_source(recognised: Recognised, taxonomy: Taxonomy, progress: Progress[Any] = silently) -> SourceCheck:
-    """Reads every annotation and every scan. Raises SettingsInvalid only if there is nothing at all to read."""
+def check_source(
+    recognised: Recognised, taxonomy: Taxonomy, progress: Progress[Any] = silently, named: Path | None = None
+) -> SourceCheck:
+    """Reads every annotation and every scan. Raises SettingsInvalid only if there is nothing at all to read.
+
+    named: the folder or archive as a person named it, by which `prepare` calls own scans; None for the set's root.
+    """
     found = recognised.read()
+    found = replace(found, source=source_name(recognised, found, named or recognised.root))
     counts = _counts(found, recognised.adapter.published)
     findings = [*found.findings, *_unlike_published(counts), *_unknown_labels(found, taxonomy), *_groups(found)]
     paths = (found.root / scan.path for scan in found.scans)
-    facts = list(progress("reading scans", examine_all(paths), len(found.scans)))
+    drawn = {found.root / scan.path for scan in found.scans if scan.drawn}
+    facts = list(progress("reading scans", examine_all(paths, drawn=drawn), len(found.scans)))
     for scan, seen in zip(found.scans, facts, strict=True):
         findings += _scan_faults(scan, seen)
     labels = {scan.path: f"{part_of(scan) or 'no split'}/{scan.path}" for scan in found.scans}

@@ -2,12 +2,13 @@
 
 The split is told by the file's name: `instances_train2017.json`, `val.json`. Where there are `instances*.json`, other
 files (captions, keypoints) are passed over. A scan is looked for by its `file_name` below the root, then below
-`images/<split>`, `images`, `<split>`.
+`images/<split>`, `images`, `<split>` and `data`, FiftyOne's folder.
 
 `write` gives `annotations/instances_<split>.json` and every scan under its old path. COCO has no words for groups,
-subsets, scanners, labels not looked for, and labels known to be there without a box: they are written as further keys
-of an image (`group`, `subset`, `scanner`, `annotated_category_ids`, `present`), which other tools pass over and `read`
-takes back. Attributes go where CVAT puts them. Nothing else is lost; corners come back to 1e-6 pixel.
+subsets, scanners, labels not looked for, labels known to be there without a box, and scans that are drawn already: they
+are written as further keys of an image (`group`, `subset`, `scanner`, `annotated_category_ids`, `present`, `drawn`),
+which other tools pass over and `read` takes back. Attributes go where CVAT puts them. Nothing else is lost; corners
+come back to 1e-6 pixel.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def split_of(name: str) -> str:
 def _part(root: Path, path: str) -> CocoPart:
     split = split_of(stem_of(path))
     rest = stem_of(path).removeprefix(f"{_INSTANCES}_")
-    places = (f"images/{rest}", f"images/{split}", "images", rest, split)
+    places = (f"images/{rest}", f"images/{split}", "images", rest, split, "data")
     there = [place for place in dict.fromkeys(places) if not place.endswith("/") and place and (root / place).is_dir()]
     return CocoPart(path, ("", *there), split)
 
@@ -130,6 +131,8 @@ def _image(folder: SourceFolder, scan: SourceScan, number: int, ids: dict[str, i
     image |= {key: value for key, value in (("subset", scan.subset), ("scanner", scan.scanner)) if value}
     if scan.group != common_group(scan.path):
         image["group"] = scan.group
+    if scan.drawn:
+        image["drawn"] = True
     if scan.present:
         image["present"] = sorted(scan.present)
     if scan.looked_for is not None:

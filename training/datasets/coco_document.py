@@ -309,9 +309,9 @@ def _note_scans_without_entry(folder: IndexedFolder, parts: Sequence[CocoPart], 
 
 
 def take_own_keys(scan: SourceScan, entry: Entry, names: Names, folder: IndexedFolder) -> SourceScan:
-    """Adjust for files written here: group, subset, scanner, present and annotated_category_ids of an image."""
+    """Adjust for files written here: group, subset, scanner, drawn, present, annotated_category_ids of an image."""
     said = {key: str(entry[key]) for key in ("group", "subset", "scanner") if is_word(entry.get(key))}
-    scan = replace(scan, **said)  # type: ignore[arg-type]
+    scan = replace(scan, **said, drawn=entry.get("drawn") is True)  # type: ignore[arg-type]
     present = entry.get("present")
     if isinstance(present, list):
         scan = replace(scan, present=scan.present | {label for label in present if is_label(label)})

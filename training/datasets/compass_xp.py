@@ -4,13 +4,15 @@
     Colour/<basename>.png   and the same in Density/, Grey/, High/, Low/; Photo/ holds photographs, which are no scans
 
 There are no boxes: the object's class is `present`. All renderings and poses of one object share a group. The rendering
-is the scan's scanner; its subset says whether the authors call the object dangerous.
+is the scan's scanner; its subset says whether the authors call the object dangerous. Their several hundred kinds are
+finer than any other set's (an assault rifle is none of their rifles), so a dangerous object is clean of nothing.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 from detector.errors import SettingsInvalid
@@ -74,8 +76,10 @@ def _scans(folder: SourceFolder, row: dict[str, str], renderings: dict[str, dict
         folder.error("missing file", name, f"listed in {_META}, not in {', '.join(missing)}")
     danger = _DANGEROUS.get(row["dangerous"].lower(), "harmless") if row["dangerous"] else ""
     group = f"{label}/{row['instance']}"
+    looked_for = frozenset[str]() if danger == "dangerous" else None
+    scan = SourceScan("", "", (), group, looked_for=looked_for, present=frozenset({label}), subset=danger)
     return [
-        SourceScan(pictures[name], "", (), group, present=frozenset({label}), subset=danger, scanner=rendering)
+        replace(scan, path=pictures[name], scanner=rendering)
         for rendering, pictures in renderings.items()
         if name in pictures
     ]

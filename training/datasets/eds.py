@@ -15,6 +15,7 @@ from pathlib import Path
 from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Adapter, Published, SourceBox, SourceScan, SourceSet
 from training.datasets.source_folder import SourceFolder, by_stem, first_bytes, first_files, stem_of, subfolders
+from training.datasets.splits import TEST, TRAIN, VAL, usual_split
 from training.datasets.text_boxes import read_stems
 from training.datasets.voc_xml import MAX_XML_BYTES, parse_voc, read_voc
 
@@ -62,7 +63,8 @@ def class_of(name: str) -> str:
 
 
 def _is_domain(root: Path, name: str) -> bool:
-    if not (root / name / "images").is_dir():
+    # Somebody's own train/images and train/labels are two splits of one scanner.
+    if usual_split(name) in (TRAIN, VAL, TEST) or not (root / name / "images").is_dir():
         return False
     for path in first_files(root, f"{name}/labels", ".xml"):
         try:

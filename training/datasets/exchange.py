@@ -10,12 +10,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
 
 from detector.errors import SettingsInvalid
+from detector.readers.sidecar import sidecar_of
 from training.datasets.annotated_set import SourceScan, SourceSet
+from training.datasets.roentgate_layout import PreparedScan
 from training.datasets.source_folder import is_confined
 
 #: Puts a set's annotations and scans into a folder.
@@ -28,6 +31,7 @@ _FORGOTTEN: dict[str, Callable[[SourceScan], bool]] = {
     "group: views of one bag, which may not be in two splits": lambda scan: scan.group != scan.path,
     "subset: official part": lambda scan: bool(scan.subset),
     "scanner": lambda scan: bool(scan.scanner),
+    "drawn: the file holds what the station drew": lambda scan: scan.drawn,
 }
 _FORGOTTEN_BOXES: dict[str, Callable[[SourceScan], bool]] = {
     "polygons of boxes": lambda scan: any(box.polygons for box in scan.boxes),
@@ -54,6 +58,7 @@ def into_new_folder(write: Write) -> Write:
         partial.mkdir(parents=True)
         try:
             write(source, partial)
+            _report_sources(source, partial)
             if target.is_dir():
                 target.rmdir()
             partial.replace(target)
@@ -124,10 +129,22 @@ def report_not_carried(source: SourceSet, folder: Path, boxes_too: bool) -> None
     """Writes NOT_CARRIED.txt where something is forgotten. boxes_too: outlines and attributes are, too."""
     kinds = _FORGOTTEN | (_FORGOTTEN_BOXES if boxes_too else {})
     counts = {kind: sum(map(has, source.scans)) for kind, has in kinds.items()}
-    lines = [f"{kind} (of {count} scans)" for kind, count in counts.items() if count]
+    _report(folder, [f"{kind} (of {count} scans)" for kind, count in counts.items() if count])
+
+
+def _report_sources(source: SourceSet, folder: Path) -> None:
+    """A prepared folder joins scans under several terms; no format says which scan came from which set."""
+    counts = Counter(scan.source for scan in source.scans if isinstance(scan, PreparedScan))
+    sources = sorted(counts.items())
+    _report(folder, [f"source, and its terms: {name} (of {count} scans)" for name, count in sources])
+
+
+def _report(folder: Path, lines: Sequence[str]) -> None:
+    path = folder / NOT_CARRIED
+    head = "" if path.exists() else "This format has no place for the following, which the set had:\n"
     if lines:
-        head = "This format has no place for the following, which the set had:"
-        (folder / NOT_CARRIED).write_text("\n".join([head, *lines, ""]), encoding="utf-8")
+        with path.open("a", encoding="utf-8") as file:
+            file.write(head + "".join(f"{line}\n" for line in lines))
 
 
 def _place(scan: Path, target: Path) -> None:
@@ -135,6 +152,9 @@ def _place(scan: Path, target: Path) -> None:
     real = scan.resolve()
     if not real.is_file():
         raise SettingsInvalid(f"{scan} is not there", remedy="check the set's folder")
+    if profile := sidecar_of(scan):
+        # A raw array is read through the profile beside it.
+        shutil.copyfile(profile, target.with_name(f"{target.name}.toml"))
     try:
         os.link(real, target)
     except OSError:

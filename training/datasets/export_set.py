@@ -78,11 +78,12 @@ def _below_images(found: SourceSet) -> SourceSet:
 
 
 def _restricted(found: SourceSet, classes: Sequence[str]) -> SourceSet:
-    for name in classes:
+    names = tuple(dict.fromkeys(name.strip() for name in classes))
+    for name in names:
         if name not in found.labels:
             hint = nearest(name, found.labels)
             raise SettingsInvalid(f"no class {name!r}{hint}", remedy=f"its classes are: {', '.join(found.labels)}")
-    wanted = frozenset(classes)
+    wanted = frozenset(names)
     scans = [
         replace(
             scan, boxes=tuple(box for box in scan.boxes if box.label in wanted), looked_for=None, present=frozenset()
@@ -90,4 +91,4 @@ def _restricted(found: SourceSet, classes: Sequence[str]) -> SourceSet:
         for scan in found.scans
         if (scan.looked_for is None or wanted <= scan.looked_for) and not wanted & scan.present
     ]
-    return replace(found, labels=tuple(classes), scans=tuple(scans))
+    return replace(found, labels=names, scans=tuple(scans))

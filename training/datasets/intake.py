@@ -52,10 +52,7 @@ def take_in(paths: Sequence[Path], workplace: Path, adapters: Mapping[str, Adapt
     for path in paths:
         recognised = recognise(_unpacked(path, workplace) if is_archive(path) else path, adapters)
         found = recognised.read()
-        if recognised.adapter.write is not None or recognised.adapter is roentgate_layout.ADAPTER:
-            # A format is no set: a person's own scans are called by their folder.
-            found = replace(found, source=_plain(path.resolve().name.split(".")[0]))
-        read.append((recognised, found))
+        read.append((recognised, replace(found, source=source_name(recognised, found, path))))
     # coco_index.py takes images/<split>/ for a split's own folder, so no set may be called so.
     splits = {usual_split(scan.split) for _, found in read for scan in found.scans} | {TRAIN, VAL, TEST}
     taken: dict[str, Intake] = {}
@@ -64,6 +61,14 @@ def take_in(paths: Sequence[Path], workplace: Path, adapters: Mapping[str, Adapt
         title = recognised.adapter.title
         taken[prefix] = Intake(prefix, recognised.name, title, found, _terms(recognised, found))
     return list(taken.values())
+
+
+def source_name(recognised: Recognised, found: SourceSet, path: Path) -> str:
+    """What a set is called, also in a taxonomy. path: as a person named it."""
+    if recognised.adapter.write is not None or recognised.adapter is roentgate_layout.ADAPTER:
+        # A format is no set: a person's own scans are called by their folder.
+        return _plain(path.resolve().name.split(".")[0])
+    return found.source
 
 
 def confined(path: str) -> bool:

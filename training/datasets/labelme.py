@@ -5,8 +5,9 @@ first folder of a path, where that is train, val or test. `labels.txt`, which La
 labels of which there is no shape.
 
 `write` gives every scan under its old path. LabelMe keeps keys that it does not know when it saves: `split`, `group`,
-`subset`, `scanner`, `looked_for` and `present` go there. An item of several outlines, or whose box is not theirs, is
-shapes of one `group_id`. Items to be ignored have the flag `ignore`. Nothing else is lost; numbers come back exactly.
+`subset`, `scanner`, `drawn`, `looked_for` and `present` go there. An item of several outlines, or whose box is not
+theirs, is shapes of one `group_id`. Items to be ignored have the flag `ignore`. Nothing else is lost; numbers come back
+exactly.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def _read_scan(folder: IndexedFolder, path: str) -> SourceScan | None:
         return None
     boxes, left_out = read_shapes(folder, document, path)
     width, height = stated_size(folder, document, path)
-    split = _SPLITS.get(scan.partition("/")[0], "")
+    split = _SPLITS.get(scan.partition("/")[0].lower(), "")
     found = SourceScan(scan, split, boxes, common_group(scan), width, height, None, left_out)
     return take_carried(found, document)
 

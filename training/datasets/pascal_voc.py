@@ -1,7 +1,7 @@
 """Pascal VOC, one XML file a scan, as the development kit, CVAT, Roboflow and labelImg lay it out.
 
     Annotations/a.xml   JPEGImages/a.jpg   ImageSets/Main/train.txt, val.txt ... (stems)   labelmap.txt (CVAT)
-    train/a.xml train/a.jpg, valid/...     or a.xml beside a.jpg
+    train/a.xml train/a.jpg, valid/...     or a.xml beside a.jpg, or train/labels/a.xml train/images/a.jpg
 
 `difficult` items are to be ignored. Attributes and outlines travel as CVAT and Roboflow write them. The format has no
 place for views and scanners (NOT_CARRIED.txt says so) nor for scans that were not looked through for every label, which
@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from detector.errors import SettingsInvalid
+from detector.readers import SCAN_SUFFIXES
 from training.datasets.annotated_set import Adapter, SourceScan, SourceSet
 from training.datasets.exchange import (
     into_new_folder,
@@ -40,6 +41,8 @@ from training.datasets.voc_xml import format_voc, read_voc
 _XML, _IMAGES, _LISTS, _LABELS = "Annotations", "JPEGImages", "ImageSets/Main", "labelmap.txt"
 #: Folders that are splits where no list says otherwise, as Roboflow names them.
 _SPLIT_FOLDERS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
+#: Other names of a split's own folder of annotations.
+_BESIDE = ("labels", "annotations")
 #: Beside the annotation's own folder, where its picture may be.
 _PICTURE_FOLDERS = (_IMAGES, "images", "Images")
 
@@ -48,7 +51,9 @@ def recognise(root: Path) -> bool:
     """Whether there are VOC annotations in Annotations/, at the root, or in folders beside their pictures."""
     if (root / _XML).is_dir() and ((root / _IMAGES).is_dir() or (root / _LISTS).is_dir()):
         return True
-    folders = (_XML, "", *(f"{name}/" for name in subfolders(root)))
+    inside = subfolders(root)
+    beside = (f"{name}/{place}" for name in inside if name.lower() in _SPLIT_FOLDERS for place in (_XML, *_BESIDE))
+    folders = (_XML, "", *(f"{name}/" for name in inside), *beside)
     paths = [path for folder in folders for path in first_files(root, folder, ".xml", 3) if not _apart(root, folder)]
     return any(b"<annotation" in first_bytes(path) for path in paths)
 
@@ -142,10 +147,16 @@ def _splits(folder: SourceFolder) -> dict[str, str]:
     splits: dict[str, str] = {}
     for split, lines in (own or lists).items():
         for line in lines:
-            name = line if folder.has_file(f"{_XML}/{line}.xml") else line.split()[0]
+            name = line if folder.has_file(f"{_XML}/{line}.xml") else _stem_of_listed(line.split()[0])
             if splits.setdefault(name, split) != split:
                 folder.error("two splits", name, f"in {splits[name]} and in {split}")
     return splits
+
+
+def _stem_of_listed(name: str) -> str:
+    """Some tools list scans with their suffix."""
+    stem, suffix = posixpath.splitext(name)
+    return stem if suffix.lower() in SCAN_SUFFIXES else name
 
 
 def _is_of_one_class(folder: SourceFolder, name: str, lines: list[str]) -> bool:
@@ -166,7 +177,7 @@ def _read_scan(folder: SourceFolder, path: str, pictures: _Pictures, splits: Map
         folder.error("missing file", path, f"its scan {found.file_name or stem_of(path)!r} is not there")
         return None
     inside = posixpath.splitext(path)[0].partition(f"{_XML}/")[2] if _XML in path.split("/") else stem_of(path)
-    split = splits.get(inside, splits.get(stem_of(path), _SPLIT_FOLDERS.get(path.split("/")[0], "")))
+    split = splits.get(inside, splits.get(stem_of(path), _SPLIT_FOLDERS.get(path.split("/")[0].lower(), "")))
     # What cannot be read may be of any class, also of one that has boxes: the scan is clean of none.
     looked_for = frozenset[str]() if found.faults else None
     return SourceScan(picture, split, found.boxes, common_group(picture), found.width, found.height, looked_for)

@@ -35,9 +35,9 @@ from training.datasets.prepared_folder import (
     write_findings,
     write_manifest,
 )
-from training.datasets.records import Record, RecordMaker
+from training.datasets.records import PathPatterns, Record, RecordMaker
 from training.datasets.scan_journal import ScanJournal
-from training.datasets.splits import Candidate, SplitPlan, leaks, plan_splits
+from training.datasets.splits import TEST, TRAIN, VAL, Candidate, SplitPlan, leaks, plan_splits
 from training.datasets.taxonomy import (
     LabelMap,
     Taxonomy,
@@ -58,7 +58,8 @@ Progress = Callable[[str, Iterable[Item], int], Iterable[Item]]
 class PrepareOptions:
     """classes: those that are wanted, in the order of their ids; empty for all that turn up. taxonomy: the user's own
     file. share: of a set's scans that go to a split that it has not. scanner_from: a pattern whose first group, in a
-    scan's path, names its scanner. skip_unknown: leave out boxes whose label the taxonomy does not know."""
+    scan's path, names its scanner. skip_unknown: leave out boxes whose label the taxonomy does not know. bag_from: as
+    scanner_from, for its bag: scans of one set and one bag go to one split."""
 
     classes: tuple[str, ...] = ()
     taxonomy: Path | None = None
@@ -67,6 +68,7 @@ class PrepareOptions:
     link: Link = "hard"
     scanner_from: str = ""
     skip_unknown: bool = False
+    bag_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,17 +121,18 @@ def run(preparation: Preparation, paths: Sequence[Path]) -> Prepared:
     """As `prepare`, with a taxonomy that is loaded already."""
     check_distinct(paths)
     output, options = preparation.output, preparation.options
-    scanner_from = _pattern(options.scanner_from)
+    patterns = PathPatterns(_pattern("--scanner-from", options.scanner_from), _pattern("--bag-from", options.bag_from))
     try:
         _claim(output, paths, options, preparation.taxonomy)
         workplace = output / WORKPLACE
         intakes = take_in(paths, workplace / "unpacked", preparation.adapters)
         findings = [_prefixed(finding, intake) for intake in intakes for finding in intake.found.findings]
         maps = _map_all(intakes, preparation.taxonomy, options, findings)
-        makers = [RecordMaker(intake, mapped, scanner_from) for intake, mapped in zip(intakes, maps, strict=True)]
+        makers = [RecordMaker(intake, mapped, patterns) for intake, mapped in zip(intakes, maps, strict=True)]
         with ScanJournal(workplace / "scans.jsonl") as journal:
             records = [record for maker in makers for record in _records(maker, journal, preparation.progress)]
         findings += [finding for maker in makers for finding in maker.findings]
+        findings += _no_bags(records, options)
         records = sorted(_distinct(records, findings), key=lambda record: record.target)
         gathered = _Gathered(intakes, records, findings, journal.examined)
         return _write(preparation, gathered, _plan(records, options))
@@ -149,11 +152,11 @@ class _Gathered:
     examined: int
 
 
-def _pattern(text: str) -> re.Pattern[str] | None:
+def _pattern(option: str, text: str) -> re.Pattern[str] | None:
     try:
         return re.compile(text) if text else None
     except re.error as error:
-        raise SettingsInvalid(f"--scanner-from {text!r} is no regular expression: {error}") from None
+        raise SettingsInvalid(f"{option} {text!r} is no regular expression: {error}") from None
 
 
 def _claim(output: Path, paths: Sequence[Path], options: PrepareOptions, taxonomy: Taxonomy) -> None:
@@ -169,15 +172,14 @@ def _claim(output: Path, paths: Sequence[Path], options: PrepareOptions, taxonom
     }
     text = json.dumps(wanted, indent=1)
     if plan.is_file():
-        if plan.read_text(encoding="utf-8") != text:
-            before = _loaded(plan)
-            changed = (
-                ", ".join(key for key in wanted if json.loads(text).get(key) != before.get(key)) or "a broken plan"
-            )
+        # An option that the plan does not name is younger than the plan, so it was not used.
+        before = {"bag_from": "", **_loaded(plan)}
+        if before != json.loads(text):
+            changed = ", ".join(key for key in wanted if json.loads(text)[key] != before.get(key)) or "a broken plan"
             raise SettingsInvalid(
                 f"{output} was begun with other {changed}", remedy="give another --output, or delete this one"
             )
-    elif output.exists() and any(output.iterdir()):
+    elif output.exists() and any(entry.name != WORKPLACE for entry in output.iterdir()):
         raise SettingsInvalid(f"{output} holds something else", remedy="give an --output that is new or empty")
     else:
         plan.parent.mkdir(parents=True, exist_ok=True)
@@ -231,30 +233,44 @@ def _records(maker: RecordMaker, journal: ScanJournal, progress: Progress[Any]) 
     """Those of one set that say something of the wanted classes."""
     found = maker.intake.found
     paths = (found.root / scan.path for scan in found.scans)
-    facts = progress(f"reading {maker.intake.prefix}", journal.examine(paths), len(found.scans))
+    drawn = {found.root / scan.path for scan in found.scans if scan.drawn}
+    facts = progress(f"reading {maker.intake.prefix}", journal.examine(paths, drawn), len(found.scans))
     made = [maker.make(scan, seen) for scan, (_, seen) in zip(found.scans, facts, strict=True)]
     return maker.informative([record for record in made if record is not None])
 
 
 def _distinct(records: Iterable[Record], findings: list[Finding]) -> Iterator[Record]:
-    """Each file once: an adapter that gives one twice would overwrite its boxes."""
+    """Each file once: an adapter that gives one twice would overwrite its boxes. One that is in a list of all scans and
+    in a split's own is of that split, and a test scan stays one."""
     seen: set[str] = set()
-    for record in records:
+    for record in sorted(records, key=_turn):
         if record.target in seen:
-            message = "annotated twice; the first counts"
+            message = f"annotated twice; that of {record.split or 'no split'} does not count"
             findings.append(Finding(Severity.ERROR, "repeated scan", record.target, message))
         else:
             seen.add(record.target)
             yield record
 
 
+def _turn(record: Record) -> int:
+    return next((at for at, split in enumerate((TEST, VAL, TRAIN)) if record.split == split), 3 + (not record.split))
+
+
+def _no_bags(records: Sequence[Record], options: PrepareOptions) -> list[Finding]:
+    if not options.bag_from or any(record.bag for record in records):
+        return []
+    message = "it matches no scan's path: views of one bag may be in two splits"
+    return [Finding(Severity.WARNING, "no bag told", f"--bag-from {options.bag_from}", message)]
+
+
 def _plan(records: Sequence[Record], options: PrepareOptions) -> SplitPlan:
     candidates = [
         Candidate(record.target, record.prefix, record.split, record.group, record.strata) for record in records
     ]
-    same: dict[str, int] = {}
-    digests = [(same.setdefault(record.facts.sha256, at), at) for at, record in enumerate(records)]
-    pairs = [pair for pair in digests if pair[0] != pair[1]]
+    same: dict[object, int] = {}
+    together = [(same.setdefault(record.facts.sha256, at), at) for at, record in enumerate(records)]
+    together += [(same.setdefault((each.prefix, each.bag), at), at) for at, each in enumerate(records) if each.bag]
+    pairs = [pair for pair in together if pair[0] != pair[1]]
     pairs += similar_pairs([record.facts.fingerprint for record in records])
     return plan_splits(candidates, pairs, share=options.share, seed=options.seed)
 
@@ -305,6 +321,7 @@ def _remove_strays(output: Path, placed: Sequence[Placed]) -> None:
     folder is complete, so the old one goes first."""
     (output / MANIFEST).unlink(missing_ok=True)
     wanted = {each.record.target for each in placed}
+    wanted |= {f"{each.record.target}.toml" for each in placed if each.record.facts.profile}
     images = output / "images"
     for path in sorted(images.rglob("*")):
         if path.is_file() and path.relative_to(images).as_posix() not in wanted:

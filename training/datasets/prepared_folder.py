@@ -55,7 +55,7 @@ def place(record: Record, images: Path, link: Link) -> bool:
             if error.errno not in _NO_LINK:
                 raise
         else:
-            if not _same_state(target, record.facts):
+            if not _is_there(target, record.origin, record.facts):
                 target.unlink()
                 raise OSError(errno.ESTALE, "the file changed while it was read", str(record.origin))
             return True
@@ -168,6 +168,8 @@ def _image(placed: Placed, number: int, ids: Mapping[str, int]) -> dict[str, Any
     }
     if partial := sorted(ids[name] for name in record.coverage.partial & ids.keys()):
         image["partial_category_ids"] = partial
+    if record.drawn:
+        image["drawn"] = True
     return image | {key: text for key, text in (("subset", record.subset), ("scanner", record.scanner)) if text}
 
 

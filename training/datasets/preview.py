@@ -13,8 +13,11 @@ import cv2
 import numpy as np
 
 from detector.errors import ScanUnreadable, SettingsInvalid
+from detector.normalisation.standardise import standardised
 from detector.normalise import UInt8, render
-from detector.readers import read_scan
+from detector.readers import Limits, read_scan
+from detector.readers.files import read_file
+from detector.scanner_profile import parse_profile
 from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
 
 Colour = tuple[int, int, int]
@@ -42,12 +45,17 @@ class Label:
 
 
 def read_picture(path: Path) -> UInt8:
-    """The first view of a scan as (H, W, 3) uint8 RGB. Raises ScanUnreadable and its kin."""
+    """The first view of a scan as (H, W, 3) uint8 RGB, drawn by the profile beside it if there is one.
+
+    Raises ScanUnreadable and its kin.
+    """
+    scan = read_scan(read_file(path, str(path), Limits()), str(path))
+    if not scan.profile:
+        return render(scan.views[0])
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ScanUnreadable(f"{path}: {error.strerror}") from None
-    return render(read_scan(data, str(path)).views[0])
+        return standardised(scan, parse_profile(scan.profile, f"the profile beside {path}")).images[0]
+    except SettingsInvalid as error:
+        raise ScanUnreadable(error.what, remedy=error.remedy) from None
 
 
 def write_picture(image: UInt8, path: Path) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from training.datasets.annotated_set import Corners, SourceBox, SourceScan
 from training.datasets.findings import Finding, Severity
 from training.datasets.intake import Intake, confined
+from training.datasets.roentgate_layout import PreparedScan
 from training.datasets.scan_journal import ScanFacts
 from training.datasets.splits import part_of_test, usual_split
 from training.datasets.taxonomy import Coverage, LabelMap
@@ -35,7 +36,8 @@ class RecordBox:
 
 @dataclass(frozen=True)
 class Record:
-    """One scan as it is written. target: below images/. prefix: of its intake. split: official, "" for none."""
+    """One scan as it is written. target: below images/. prefix: of its intake. split: official, "" for none. bag: as
+    its path tells it, "" where nobody asked or it does not. drawn: see SourceScan."""
 
     target: str
     origin: Path
@@ -48,6 +50,8 @@ class Record:
     scanner: str
     boxes: tuple[RecordBox, ...]
     coverage: Coverage
+    bag: str = ""
+    drawn: bool = False
 
     @property
     def says_nothing(self) -> bool:
@@ -60,11 +64,19 @@ class Record:
         return tuple(sorted({box.class_name for box in self.boxes})) or ("clean",)
 
 
+@dataclass(frozen=True)
+class PathPatterns:
+    """What a scan's path tells: the first group of a pattern, or all that it matches. None: nobody asked."""
+
+    scanner: re.Pattern[str] | None = None
+    bag: re.Pattern[str] | None = None
+
+
 class RecordMaker:
     """Makes the records of one intake and collects what is wrong with its scans."""
 
-    def __init__(self, intake: Intake, labels: LabelMap, scanner_from: re.Pattern[str] | None) -> None:
-        self.intake, self._labels, self._scanner_from = intake, labels, scanner_from
+    def __init__(self, intake: Intake, labels: LabelMap, patterns: PathPatterns) -> None:
+        self.intake, self._labels, self._patterns = intake, labels, patterns
         self.findings: list[Finding] = []
 
     def make(self, scan: SourceScan, facts: ScanFacts) -> Record | None:
@@ -76,6 +88,9 @@ class RecordMaker:
         labels = {box.label for box in scan.boxes}
         source = self.intake.source_of(scan)
         coverage = self._labels.coverage(scan.looked_for, scan.present | unboxed, labels)
+        if isinstance(scan, PreparedScan):
+            partial = {self._labels.class_of(label) for label in scan.partial} - {""} - coverage.looked_for
+            coverage = replace(coverage, partial=coverage.partial | partial)
         return Record(
             target=self.intake.target_of(scan),
             origin=self.intake.found.root / scan.path,
@@ -85,9 +100,11 @@ class RecordMaker:
             split=self._split(scan),
             group=scan.group or scan.path,
             subset=scan.subset or part_of_test(scan.split),
-            scanner=_of_source(source, scan.scanner or self._scanner(scan.path)),
+            scanner=_of_source(source, scan.scanner or _told(self._patterns.scanner, scan.path)),
             boxes=boxes,
             coverage=coverage,
+            bag=_told(self._patterns.bag, scan.path),
+            drawn=scan.drawn,
         )
 
     def informative(self, records: Sequence[Record]) -> list[Record]:
@@ -137,10 +154,6 @@ class RecordMaker:
             return ""
         return split
 
-    def _scanner(self, path: str) -> str:
-        found = self._scanner_from.search(path) if self._scanner_from else None
-        return (found[1] if found.re.groups else found[0]) if found else ""
-
     def _note(self, severity: Severity, kind: str, subject: str, message: str) -> None:
         self.findings.append(Finding(severity, kind, f"{self.intake.prefix}/{subject}", message))
 
@@ -159,6 +172,11 @@ def _record_box(name: str, box: SourceBox, clipped: Corners) -> RecordBox:
     # A prepared folder keeps what the first source called it.
     label = box.attributes.get("source_label", box.label)
     return RecordBox(name, clipped, label, box.ignore, box.polygons, attributes)
+
+
+def _told(pattern: re.Pattern[str] | None, path: str) -> str:
+    found = pattern.search(path) if pattern else None
+    return (found[1] or "" if found.re.groups else found[0]) if found else ""
 
 
 def _of_source(source: str, scanner: str) -> str:

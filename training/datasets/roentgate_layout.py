@@ -2,8 +2,8 @@
 
     annotations/<split>.json   images/<split>/<file> or images/<file>
 
-Beyond COCO every image says its `source` and `annotated_category_ids`, and may say `group`, `subset` and `scanner`;
-every annotation may say `source_label`. All of it is kept, as is `partial_category_ids`.
+Beyond COCO every image says its `source` and `annotated_category_ids`, and may say `group`, `subset`, `scanner` and
+`drawn`; every annotation may say `source_label`. All of it is kept, as is `partial_category_ids`.
 """
 
 from __future__ import annotations

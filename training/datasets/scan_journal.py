@@ -5,7 +5,7 @@
             ...
 
 One line a scan, appended when it is known. A scan is read again when its line was cut off in the middle or is of an
-earlier form, and when its file has changed since (size or time of change).
+earlier form, and when its file, or the profile beside it, has changed since (size or time of change).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from detector.normalise import render
 from detector.readers import read_scan
 from detector.readers.files import read_file
 from detector.readers.limits import Limits
+from detector.readers.sidecar import sidecar_of
 from detector.scan import Scan
 from detector.scanner_profile import parse_profile
 from training.datasets.fingerprint import Fingerprint, fingerprint, fingerprint_from_text
@@ -42,7 +43,7 @@ class ScanFacts:
     """One file. size, changed: bytes, and time of change in nanoseconds; -1 if it is not there. sha256: of its bytes.
 
     width, height: pixels as decoded. picture: its fingerprint as text. error: why it cannot be read, or what in it
-    shows nothing; "" for a good one.
+    shows nothing; "" for a good one. profile: state of the profile beside it, which the digest covers; "" without one.
     """
 
     size: int
@@ -52,6 +53,7 @@ class ScanFacts:
     height: int = 0
     picture: str = ""
     error: str = ""
+    profile: str = ""
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -65,6 +67,7 @@ def examine(path: Path, drawn: bool = False) -> ScanFacts:
     drawn: the file holds what was drawn already, so that a part of a scan may be all steel.
     """
     size, changed = _state(path)
+    profile = _profile_state(path)
     try:
         data = read_file(path, path.name, Limits())
         scan = read_scan(data, path.name)
@@ -72,10 +75,11 @@ def examine(path: Path, drawn: bool = False) -> ScanFacts:
         if not drawn:
             _refuse_unusable(scan)
     except (ScanUnreadable, SettingsInvalid) as error:
-        return ScanFacts(size, changed, error=error.reason())
+        return ScanFacts(size, changed, error=error.reason(), profile=profile)
     except (cv2.error, MemoryError) as error:
-        return ScanFacts(size, changed, error=f"{type(error).__name__}: the scan cannot be shrunk here")
-    return ScanFacts(size, changed, scan.sha256, scan.width, scan.height, picture)
+        error_text = f"{type(error).__name__}: the scan cannot be shrunk here"
+        return ScanFacts(size, changed, error=error_text, profile=profile)
+    return ScanFacts(size, changed, scan.sha256, scan.width, scan.height, picture, profile=profile)
 
 
 def _refuse_unusable(scan: Scan) -> None:
@@ -126,13 +130,16 @@ class ScanJournal:
     ) -> None:
         self._file.close()
 
-    def examine(self, paths: Iterable[Path]) -> Iterator[tuple[Path, ScanFacts]]:
-        """Facts of every path, in order; read by several threads, since decoding lets them run side by side."""
+    def examine(self, paths: Iterable[Path], drawn: Container[Path] = frozenset()) -> Iterator[tuple[Path, ScanFacts]]:
+        """Facts of every path, in order; read by several threads, since decoding lets them run side by side.
+
+        drawn: those of them that are drawn already.
+        """
         with ThreadPoolExecutor(self._workers, thread_name_prefix="scans") as pool:
             waiting: deque[tuple[Path, ScanFacts | Future[ScanFacts]]] = deque()
             try:
                 for path in paths:
-                    waiting.append((path, self._known_facts(path) or pool.submit(examine, path)))
+                    waiting.append((path, self._known_facts(path) or pool.submit(examine, path, path in drawn)))
                     if len(waiting) >= _AHEAD:
                         yield self._taken(*waiting.popleft())
                 while waiting:
@@ -142,7 +149,9 @@ class ScanJournal:
 
     def _known_facts(self, path: Path) -> ScanFacts | None:
         facts = self._known.get(str(path))
-        return facts if facts is not None and (facts.size, facts.changed) == _state(path) else None
+        if facts is None or (facts.size, facts.changed) != _state(path):
+            return None
+        return facts if facts.profile == _profile_state(path) else None
 
     def _taken(self, path: Path, facts: ScanFacts | Future[ScanFacts]) -> tuple[Path, ScanFacts]:
         if isinstance(facts, ScanFacts):
@@ -162,6 +171,12 @@ def _state(path: Path) -> tuple[int, int]:
     except (OSError, ValueError):
         return -1, -1
     return status.st_size, status.st_mtime_ns
+
+
+def _profile_state(path: Path) -> str:
+    """Size and time of change of the profile beside a scan; "" without one."""
+    profile = sidecar_of(path)
+    return " ".join(map(str, _state(profile))) if profile else ""
 
 
 def _read(path: Path) -> Iterator[tuple[str, ScanFacts]]:

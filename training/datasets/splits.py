@@ -25,6 +25,8 @@ _SPELLINGS = {
     **dict.fromkeys(("train", "training", "trainval", "train2017"), TRAIN),
     **dict.fromkeys(("val", "valid", "validation", "dev", "val2017"), VAL),
     **dict.fromkeys(("test", "testing", "eval", "test2017"), TEST),
+    # CVAT's word for scans that are in no split.
+    "default": "",
 }
 #: What some call parts of their test set.
 _PARTS_OF_TEST = ("easy", "hard", "hidden")

@@ -4,9 +4,10 @@
     data.yaml: train: ../train/images (Roboflow)             train/images/a.jpg   train/labels/a.txt
     classes.txt                                              images/a.jpg labels/a.txt, or a.jpg a.txt side by side
 
-A picture without a file of labels has no items, as Ultralytics takes it. The format has fractions of the scan and
-nothing else: `write` refuses items to be ignored and scans that were not looked through for every label, and puts down
-in NOT_CARRIED.txt what else was lost. Corners come back within 1/1000 pixel.
+Without splits in data.yaml a folder called train, val, valid or test is one. A picture of a split without a file of
+labels has no items, as Ultralytics takes it; one that is in no split where data.yaml names some is left out. The format
+has fractions of the scan and nothing else: `write` refuses items to be ignored and scans that were not looked through
+for every label, and puts down in NOT_CARRIED.txt what else was lost. Corners come back within 1/1000 pixel.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ from training.datasets.yolo_labels import format_box, names_of, read_labels, rea
 _NAMES, _CLASSES = "data.yaml", "classes.txt"
 _YAML = (".yaml", ".yml")
 _SPLITS = ("train", "val", "test")
+#: Folders that are splits where no data.yaml names any.
+_SPLIT_FOLDERS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
 #: Keys of data.yaml that hold something else; `valid` is read as val.
 _NO_SPLITS = ("path", "names", "nc", "valid", "download", "roboflow", "kpt_shape", "flip_idx", "channels", "colors")
 
@@ -60,6 +63,10 @@ def read(root: Path) -> SourceSet:
     names, splits = read_names(folder)
     labels = set(folder.files("", (".txt",)))
     pictures = _pictures(folder, splits)
+    unknown = {path for path, split in pictures.items() if splits and not split and label_path(path) not in labels}
+    message = f"in no split of {_NAMES} and without labels: nothing is known of its items; left out"
+    folder.warning_together("missing annotation", sorted(unknown), message)
+    pictures = {path: split for path, split in pictures.items() if path not in unknown}
     scans = [_read_scan(folder, path, split, names, labels) for path, split in pictures.items()]
     if not scans:
         raise SettingsInvalid(f"no scans in {root}", remedy=f"give the folder that holds {_NAMES} or {_CLASSES}")
@@ -168,7 +175,13 @@ def _pictures(folder: SourceFolder, splits: Mapping[str, str]) -> dict[str, str]
             if found.setdefault(path, split) != split:
                 folder.error("two splits", path, f"in {found[path]} and in {split}")
     rest = "images" if (folder.root / "images").is_dir() or splits else ""
-    return found | {path: "" for path in folder.pictures(rest) if path not in found}
+    others = (path for path in folder.pictures(rest) if path not in found)
+    return found | {path: "" if splits else _split_of_folder(path) for path in others}
+
+
+def _split_of_folder(path: str) -> str:
+    first, _, below = path.removeprefix("images/").partition("/")
+    return _SPLIT_FOLDERS.get(first.lower(), "") if below else ""
 
 
 def _listed(folder: SourceFolder, place: str) -> list[str]:

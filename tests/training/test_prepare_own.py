@@ -1,0 +1,268 @@
+"""Own scans as tools write them, beside public sets: splits, bags, profiles, and what a second run must notice."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from detector.errors import SettingsInvalid
+from tests.training.dataset_fixtures import compass_xp, dvxray
+from tests.training.dataset_fixtures.coco_files import coco
+from tests.training.dataset_fixtures.drawing import put, voc
+from tests.training.fake_set import ADAPTERS, luggage, make_set, scan_entry
+from training.cargo.reading import profile_text
+from training.datasets.annotated_set import SourceSet
+from training.datasets.coco_index import read_coco
+from training.datasets.export_set import export_set
+from training.datasets.merge import merge
+from training.datasets.prepare import Prepared, PrepareOptions, prepare
+from training.datasets.preview import read_picture
+from training.datasets.recognition import recognise
+
+OPTIONS = PrepareOptions(share=0.0)
+PROFILE = profile_text(1, 5.0, "cargo").replace("air_value = 52000", "air_value = 50000")
+
+
+def fake(folder: Path, output: Path, **options: Any) -> Prepared:
+    return prepare([folder], output, replace(OPTIONS, **options), adapters=ADAPTERS)
+
+
+def show_luggage(root: Path) -> Path:
+    """Puts another bag into every picture: fixtures show next to nothing."""
+    for number, path in enumerate(sorted(root.rglob("*.png"))):
+        cv2.imwrite(str(path), luggage(number, *cv2.imread(str(path)).shape[1::-1]))
+    return root
+
+
+def picture(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), luggage(seed))
+
+
+def entries(data: Path) -> dict[str, dict[str, Any]]:
+    """File's name -> its entry, with the split and the names of the classes that were looked for."""
+    found = {}
+    for path in (data / "annotations").glob("*.json"):
+        document = json.loads(path.read_bytes())
+        names = {category["id"]: category["name"] for category in document["categories"]}
+        for entry in document["images"]:
+            looked_for = {names[number] for number in entry["annotated_category_ids"]}
+            found[Path(entry["file_name"]).name] = entry | {"split": path.stem, "looked_for": looked_for}
+    return found
+
+
+def splits_of(found: SourceSet) -> dict[str, str]:
+    return {Path(scan.path).stem: scan.split for scan in found.scans}
+
+
+# Raw scans and their profiles
+
+
+def raw_set(folder: Path, profile: str = PROFILE) -> Path:
+    folder.mkdir(parents=True)
+    levels = np.full((96, 128), 50_000, np.uint16)
+    levels[20:70, 30:90] = 9_000
+    np.save(folder / "deep.npy", levels)
+    (folder / "deep.npy.toml").write_text(profile)
+    return make_set(folder, [scan_entry("deep.npy", split="train"), scan_entry("b.png", split="train")])
+
+
+@pytest.mark.parametrize("link", ["hard", "copy"])
+def test_a_profile_that_was_changed_is_noticed_by_the_next_run(link: str, tmp_path: Path) -> None:
+    folder, data = raw_set(tmp_path / "set"), tmp_path / "data"
+    fake(folder, data, link=link)
+    again = fake(folder, data, link=link)
+    assert (again.examined, again.placed) == (0, 0)
+    before = json.loads((data / "manifest.json").read_bytes())["files"]
+    (folder / "deep.npy.toml").write_text(PROFILE.replace("50000", "51000"))
+    changed = fake(folder, data, link=link)
+    assert (changed.examined, changed.placed) == (1, 1)
+    after = json.loads((data / "manifest.json").read_bytes())["files"]
+    assert {name for name in after if after[name] != before[name]} == {"images/fake/deep.npy"}
+    assert "51000" in (data / "images/fake/deep.npy.toml").read_text()
+
+
+def test_a_scan_is_taken_once_its_profile_is_corrected(tmp_path: Path) -> None:
+    folder = raw_set(tmp_path / "set", "rubbish = 1")
+    assert fake(folder, tmp_path / "data").left_out == 1
+    (folder / "deep.npy.toml").write_text(PROFILE)
+    assert fake(folder, tmp_path / "data").left_out == 0
+
+
+def test_a_raw_scan_is_shown_and_exported_with_its_profile(tmp_path: Path) -> None:
+    fake(raw_set(tmp_path / "set"), tmp_path / "data")
+    # Transmission 0.18 through the profile; windowed without one, it would be black.
+    assert read_picture(tmp_path / "data/images/fake/deep.npy")[45, 60, 0] == round(255 * 9_000 / 50_000)
+    export_set(tmp_path / "data", "coco", tmp_path / "coco")
+    assert (tmp_path / "coco/fake/deep.npy.toml").read_text() == PROFILE
+
+
+# Runs cut off
+
+
+def test_a_run_killed_before_its_plan_was_written_can_be_run_again(tmp_path: Path) -> None:
+    folder = make_set(tmp_path / "set", [scan_entry("a.png", split="train")])
+    (tmp_path / "data/.prepare").mkdir(parents=True)
+    assert fake(folder, tmp_path / "data").placed == 1
+
+
+def test_a_folder_that_was_begun_before_there_were_bags_can_be_finished(tmp_path: Path) -> None:
+    folder = make_set(tmp_path / "set", [scan_entry("a.png", split="train")])
+    fake(folder, tmp_path / "data")
+    plan = tmp_path / "data/.prepare/plan.json"
+    plan.write_text(
+        json.dumps({key: value for key, value in json.loads(plan.read_text()).items() if key != "bag_from"})
+    )
+    assert fake(folder, tmp_path / "data").placed == 0
+    with pytest.raises(SettingsInvalid, match="begun with other bag_from"):
+        fake(folder, tmp_path / "data", bag_from="x")
+
+
+# What was looked for
+
+
+def test_clean_bags_of_dvxray_alone_were_looked_through_for_all_its_classes(tmp_path: Path) -> None:
+    dvxray.build(tmp_path / "DvXray")
+    show_luggage(tmp_path / "DvXray")
+    halves = [tmp_path / "DvXray" / f"DvXray_{half}_Samples" for half in ("Positive", "Negative")]
+    prepared = prepare(halves, tmp_path / "data", OPTIONS)
+    assert prepared.left_out == 0
+    found = entries(tmp_path / "data")
+    assert found["N00001_OL.png"]["looked_for"] >= {"gun", "knife", "razor_blade", "pressure_can"}
+    assert found["N00001_OL.png"]["group"] == found["N00001_SD.png"]["group"]
+
+
+def test_a_dangerous_object_of_compass_xp_is_clean_of_nothing(tmp_path: Path) -> None:
+    compass_xp.build(tmp_path / "set")
+    rows = [("0001", "rifle", "True"), ("0002", "assault rifle", "True"), ("0003", "shoe", "False")]
+    lines = [f"{name}\t{kind}\t1\t1\t{danger}" for name, kind, danger in rows]
+    put(tmp_path / "set/meta.txt", "\n".join(["basename\tclass\tinstance\tpose\tdangerous", *lines, ""]))
+    prepare([show_luggage(tmp_path / "set")], tmp_path / "data", OPTIONS)
+    assert {name: entry["looked_for"] for name, entry in entries(tmp_path / "data").items()} == {"0003.png": {"gun"}}
+
+
+def test_classes_marked_in_part_stay_so_when_folders_are_merged(tmp_path: Path) -> None:
+    labels = ("Laptop", "Nonmetallic_Lighter")
+    for number, name in enumerate("ab"):
+        scans = [scan_entry("laptop.png", "Laptop", split="train"), scan_entry("lighter.png", labels[1], split="train")]
+        make_set(tmp_path / name, scans, labels=labels, source="hixray", first_seed=9 * number)
+        fake(tmp_path / name, tmp_path / f"data_{name}")
+    merged = merge([tmp_path / "data_a", tmp_path / "data_b"], tmp_path / "merged")
+    assert merged.counts["train"]["classes"]["lighter"] == {"boxes": 2, "looked_for": 0, "marked_in_part": 4}
+
+
+def test_scans_that_are_drawn_already_stay_so_when_folders_are_merged(tmp_path: Path) -> None:
+    for number, name in enumerate("ab"):
+        make_set(tmp_path / name, [scan_entry("x.png", split="train")], first_seed=9 * number)
+        fake(tmp_path / name, tmp_path / f"data_{name}", link="copy")
+    path = tmp_path / "data_b/annotations/train.json"
+    document = json.loads(path.read_bytes())
+    document["images"][0]["drawn"] = True
+    path.write_text(json.dumps(document))
+    # A part of a scan may be all steel, which would be refused of a whole one.
+    cv2.imwrite(str(tmp_path / "data_b/images/fake/x.png"), np.zeros((48, 64), np.uint8))
+    assert merge([tmp_path / "data_a", tmp_path / "data_b"], tmp_path / "merged").left_out == 0
+    assert [scan.drawn for scan in read_coco(tmp_path / "merged", "train").scans] == [False, True]
+
+
+# Bags
+
+
+def test_views_of_a_bag_that_only_their_names_tell_go_to_one_split(tmp_path: Path) -> None:
+    scans = [scan_entry(f"belt2_{bag:03}_{view}.png") for bag in range(12) for view in ("top", "side")]
+    folder = make_set(tmp_path / "set", scans)
+    prepared = fake(folder, tmp_path / "data", share=0.3, bag_from=r"(\d{3})_(?:top|side)")
+    splits: dict[str, set[str]] = defaultdict(set)
+    for name, entry in entries(tmp_path / "data").items():
+        splits[name.split("_")[1]].add(entry["split"])
+    assert len(splits) == 12 and all(len(inside) == 1 for inside in splits.values())
+    assert set().union(*splits.values()) == {"train", "val", "test"} and not prepared.findings
+    unlike = fake(folder, tmp_path / "other", bag_from=r"bag(\d+)")
+    assert [finding.kind for finding in unlike.findings] == ["no bag told"]
+
+
+# Splits as tools tell them
+
+
+def test_cvats_default_subset_is_no_split(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    for number in range(10):
+        picture(folder / f"JPEGImages/{number}.png", number)
+        put(folder / f"Annotations/{number}.xml", voc(f"{number}.png", 64, 48, ("gun", 3, 3, 20, 20)))
+    put(folder / "ImageSets/Main/default.txt", "\n".join(map(str, range(10))))
+    assert prepare([folder], tmp_path / "data", PrepareOptions()).counts.keys() == {"train", "val", "test"}
+
+
+def test_voc_lists_may_name_scans_with_their_suffix(tmp_path: Path) -> None:
+    for number in range(2):
+        picture(tmp_path / f"JPEGImages/{number}.png", number)
+        put(tmp_path / f"Annotations/{number}.xml", voc(f"{number}.png", 64, 48, ("gun", 3, 3, 20, 20)))
+    put(tmp_path / "ImageSets/Main/train.txt", "0.png\n")
+    put(tmp_path / "ImageSets/Main/test.txt", "1.png\n")
+    found = recognise(tmp_path).read()
+    assert splits_of(found) == {"0": "train", "1": "test"} and found.findings == ()
+
+
+def test_yolo_with_classes_txt_takes_splits_from_its_folders(tmp_path: Path) -> None:
+    for number, split in enumerate(("train", "valid", "test", "")):
+        picture(tmp_path / "images" / split / f"{number}.png", number)
+        put(tmp_path / "labels" / split / f"{number}.txt", "0 0.5 0.5 0.2 0.2\n")
+    put(tmp_path / "classes.txt", "gun\nknife\n")
+    assert splits_of(recognise(tmp_path).read()) == {"0": "train", "1": "val", "2": "test", "3": ""}
+
+
+def test_labelme_folders_of_splits_in_any_case(tmp_path: Path) -> None:
+    for number, split in enumerate(("Train", "TEST")):
+        picture(tmp_path / split / f"{number}.png", number)
+        put(tmp_path / split / f"{number}.json", json.dumps({"shapes": [], "imagePath": f"{number}.png"}))
+    assert splits_of(recognise(tmp_path).read()) == {"0": "train", "1": "test"}
+
+
+def test_own_voc_in_folders_of_splits_is_not_taken_for_eds(tmp_path: Path) -> None:
+    for number, split in enumerate(("train", "test")):
+        picture(tmp_path / split / f"images/{number}.png", number)
+        boxes = ("knife", 3, 3, 20, 20), ("gun", 3, 3, 20, 20)
+        put(tmp_path / split / f"labels/{number}.xml", voc(f"{number}.png", 64, 48, *boxes))
+    recognised = recognise(tmp_path)
+    found = recognised.read()
+    assert recognised.name == "pascal-voc" and found.findings == ()
+    assert splits_of(found) == {"0": "train", "1": "test"} and found.labels == ("gun", "knife")
+
+
+def test_a_list_of_all_scans_beside_those_of_splits_takes_no_test_scan_into_training(tmp_path: Path) -> None:
+    folder, names = tmp_path / "mine", [f"{number}.png" for number in range(10)]
+    for number, name in enumerate(names):
+        picture(folder / "images" / name, number)
+    for split, part in (("all", names), ("train", names[:7]), ("test", names[7:])):
+        boxes: dict[str, Any] = {name: [(1, 1, 1, 9, 9)] for name in part}
+        put(folder / f"annotations/{split}.json", json.dumps(coco({1: "gun"}, boxes, (64, 48))))
+    prepared = prepare([folder], tmp_path / "data", OPTIONS)
+    assert {name for name, entry in entries(tmp_path / "data").items() if entry["split"] == "test"} == set(names[7:])
+    assert [finding.kind for finding in prepared.findings] == ["repeated scan"] * 10
+
+
+def test_fiftyones_coco_with_its_scans_in_data(tmp_path: Path) -> None:
+    picture(tmp_path / "data/a.png", 1)
+    put(tmp_path / "labels.json", json.dumps(coco({1: "gun"}, {"a.png": [(1, 1, 1, 9, 9)]}, (64, 48))))
+    found = recognise(tmp_path).read()
+    assert [scan.path for scan in found.scans] == ["data/a.png"] and found.findings == ()
+
+
+# Exporting
+
+
+def test_an_export_says_whose_scans_it_holds_and_takes_classes_as_prepare_does(tmp_path: Path) -> None:
+    folder = make_set(tmp_path / "set", [scan_entry("a.png", split="train")], source="opixray")
+    fake(folder, tmp_path / "data")
+    export_set(tmp_path / "data", "yolo", tmp_path / "yolo", ["knife", " gun", "gun"])
+    assert (tmp_path / "yolo/data.yaml").read_text().endswith('names:\n  0: "knife"\n  1: "gun"\n')
+    export_set(tmp_path / "data", "coco", tmp_path / "coco")
+    for name in ("yolo", "coco"):
+        assert "source, and its terms: opixray (of 1 scans)" in (tmp_path / name / "NOT_CARRIED.txt").read_text()
