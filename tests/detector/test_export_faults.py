@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from detector import Decision, Detector, Scan
-from detector.export_faults import LEAST_SHARPNESS, export_doubts, sharpness
+from detector.export_faults import LEAST_SHARPNESS, MOST_TURNED, export_doubts, sharpness, warmth
 
 UInt8 = NDArray[np.uint8]
 
@@ -60,6 +60,23 @@ def test_sharpness_is_of_edges_and_without_one_there_is_nothing_to_doubt() -> No
     step[:, 32:] = 100
     assert sharpness(step) == 1.0
     assert sharpness(np.asarray(cv2.GaussianBlur(step, (0, 0), 3), np.uint8)) < LEAST_SHARPNESS
+
+
+def painted() -> UInt8:
+    """Organic things in light orange, metal in dark blue."""
+    image = bag()
+    image[60:140, 60:200] = (240, 170, 90)
+    image[160:240, 200:340] = (40, 60, 130)
+    return image
+
+
+def test_red_and_blue_swapped_are_told_by_what_is_dark() -> None:
+    assert warmth(painted()) > MOST_TURNED and export_doubts(painted()) == ()
+    (told,) = export_doubts(np.ascontiguousarray(painted()[..., ::-1]))
+    assert "swapped" in told
+    grey = np.repeat(painted().mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
+    one_colour = np.full((64, 64, 3), (240, 170, 90), np.uint8)
+    assert warmth(grey) == 0 and warmth(one_colour) == 0 and warmth(one_colour[..., ::-1]) == 0
 
 
 def test_a_spoilt_scan_is_referred_where_the_same_scan_is_cleared(probe: Path) -> None:
