@@ -7,7 +7,7 @@ and the table says how many end in each decision. A CLEAR among them is an item 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import SettingsInvalid
+from detector.export_faults import export_doubts
 from detector.inspection import Decision
+from detector.normalise import render
 from detector.pipeline import Detector
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
@@ -49,7 +51,7 @@ def _recompressed(view: View) -> View:
 
 
 def _swapped(view: View) -> View:
-    return np.ascontiguousarray(view[..., ::-1])
+    return np.ascontiguousarray(view[..., ::-1]) if view.ndim == 3 else view
 
 
 def _negative(view: View) -> View:
@@ -97,6 +99,11 @@ def _stored(path: Path) -> Scan:
     return scan
 
 
+def doubted(scans: Iterable[AnnotatedScan]) -> Rate:
+    """How many scans, as they are, `export_faults` doubts: by mistake, unless something was done to them."""
+    return Rate.of(np.array([any(export_doubts(render(view)) for view in _stored(scan.path).views) for scan in scans]))
+
+
 def chosen_scans(data: Path, split: str, count: int) -> list[AnnotatedScan]:
     """Up to `count` scans with an annotated item, the same every time."""
     holding = [scan for scan in read_coco(data, split).scans if len(scan.class_ids)]
@@ -107,13 +114,15 @@ def chosen_scans(data: Path, split: str, count: int) -> list[AnnotatedScan]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Prints a line a fault."""
+    """Prints how many scans are doubted as they are, then a line a fault."""
     parser = argparse.ArgumentParser(description="What a network makes of scans that were spoilt on their way to it.")
     parser.add_argument("data", type=Path, help="folder that `data prepare` wrote")
     parser.add_argument("--weights", default="luggage", help="ONNX file, or the name of shipped weights")
     parser.add_argument("--split", default="val", help="which scans")
     parser.add_argument("--scans", type=int, default=200, help="how many, of those with an item")
     chosen = parser.parse_args(arguments)
+    everything = read_coco(chosen.data, chosen.split).scans
+    print(f"doubted as they are: {describe_rate(doubted(everything))}")
     detector = detector_for(chosen.weights)
     for outcome in study(detector, chosen_scans(chosen.data, chosen.split, chosen.scans)):
         print(f"{outcome.fault}: " + ", ".join(f"{one} {describe_rate(rate)}" for one, rate in outcome.rates.items()))

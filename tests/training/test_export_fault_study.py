@@ -50,7 +50,8 @@ def test_the_same_scans_are_chosen_and_a_line_is_printed_for_each_fault(
     assert [scan.name for scan in chosen_scans(data, "val", 3)] == [scan.name for scan in chosen_scans(data, "val", 3)]
     main([str(data), "--weights", str(probe), "--scans", "2"])
     told = capsys.readouterr().out.splitlines()
-    assert len(told) == len(FAULTS) and told[0].startswith("as it is: CLEAR 100.0% (2 of 2; ")
+    assert told[0].startswith("doubted as they are: 0.0% (0 of 9; ")
+    assert len(told) == 1 + len(FAULTS) and told[1].startswith("as it is: CLEAR 100.0% (2 of 2; ")
 
 
 def test_scans_without_items_and_raw_ones_are_refused(probe: Path, tmp_path: Path) -> None:
