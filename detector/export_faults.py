@@ -70,6 +70,9 @@ def warmth(image: UInt8) -> float:
 
 def sharpness(levels: UInt8) -> float:
     """How steep the highest edges of (H, W) are: 1 where they rise within two pixels, or where there is no edge."""
+    if min(levels.shape) < 3:
+        # What is left of a strip hundreds of times as long as wide: no pixel has neighbours on both sides.
+        return 1.0
     window = np.ones((WINDOW, WINDOW), np.uint8)
     heights = cv2.subtract(cv2.dilate(levels, window), cv2.erode(levels, window))
     steps = np.zeros_like(levels)

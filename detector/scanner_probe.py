@@ -62,6 +62,8 @@ def _guess(scans: Sequence[Scan], name: str) -> ScannerProfile:
     first = scans[0]
     if any(page.ndim == 3 and page.dtype == np.uint8 for page in first.views):
         return validated(ScannerProfile, {"name": name, "views": len(first.views), "rendering": "stored"}, "the guess")
+    if len({page.dtype for scan in scans for page in scan.views}) > 1:
+        raise ProfileMismatch("the pages differ in depth", remedy="export all pages of a scan with as many bits")
     most = max(int(page.max()) for scan in scans for page in scan.views)
     bits = next(depth for depth in _DEPTHS if most < 1 << depth)
     polarity = "air bright" if _air_is_bright(first.views[0]) else "air dark"

@@ -134,6 +134,12 @@ def _check_pages(scan: Scan, profile: ScannerProfile) -> None:
         for name, found, expected in sizes:
             if expected is not None and found != expected:
                 raise ProfileMismatch(f"the {name} is {found} pixels, the profile {profile.name!r} says {expected}")
+        if profile.polarity == "air dark" and _full_scale(page, profile) > np.iinfo(page.dtype).max:
+            raise ProfileMismatch(
+                f"a page of {page.dtype.itemsize * 8} bits, the profile {profile.name!r} turns levels of "
+                f"{profile.bits_stored} bits round",
+                remedy="export the scan as the scanner stores it, or correct bits_stored in the scanner profile",
+            )
         if profile.bits_stored and int(page.max()) >= 2**profile.bits_stored:
             raise ProfileMismatch(
                 f"levels up to {int(page.max())}, the profile {profile.name!r} says {profile.bits_stored} bits",

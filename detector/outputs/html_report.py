@@ -30,6 +30,10 @@ LARGEST_TABLE = 5000
 PICTURE_BYTES = 20_000_000
 ORDER = (Decision.ALARM, Decision.REFER, Decision.CLEAR)
 _SIGNS = {Decision.ALARM: "&#9650;", Decision.REFER: "?", Decision.CLEAR: "&#10003;"}
+#: What turns the writing direction round, spelt out: a name must not be read as another.
+_DIRECTIONS = {
+    code: f"\\u{code:04x}" for code in (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+}
 #: (heading, whether it sorts as a number, or not at all)
 _HEADINGS = (
     ("Picture", None), ("Decision", "text"), ("Scan", "text"), ("Reasons", "text"), ("Top score", "number"),
@@ -93,7 +97,7 @@ def _top_score(record: Record) -> float:
 
 def _text(value: object) -> str:
     """Any text as HTML that shows it and does nothing else, inside attributes too."""
-    return html.escape(visible(str(value)), quote=True)
+    return html.escape(visible(str(value)).translate(_DIRECTIONS), quote=True)
 
 
 def _row(record: Record, picture: str, link: str) -> str:
@@ -102,7 +106,7 @@ def _row(record: Record, picture: str, link: str) -> str:
     width, height = record["width"], record["height"]
     score = f"{top['score']:.2f}" if top else "&ndash;"
     views = f" &middot; {record['views']} views" if "views" in record else ""
-    # <bdi>: a name that switches the writing direction must not rearrange the row.
+    # <bdi>: a name in a script that runs from right to left must not rearrange the row.
     cells = (
         f'<td class="picture">{_picture(record["scan"], picture, link)}',
         f'<td data-value="{ORDER.index(decision)}"><span class="badge {decision}">{_SIGNS[decision]} {decision}</span>',

@@ -32,7 +32,7 @@ h1 { margin: 0; font-size: 22px; letter-spacing: .01em; }
 .find input { width: 100%; padding: 9px 12px; border: 1px solid #8a94a3; border-radius: 6px; font: inherit; }
 .shown { align-self: end; padding-bottom: 9px; color: var(--dim); white-space: nowrap; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 1px; }
-@media (max-width: 1200px) { .wide { overflow-x: auto; } .wide th { position: static; } }
+@media screen and (max-width: 1200px) { .wide { overflow-x: auto; } .wide th { position: static; } }
 table { width: 100%; border-collapse: collapse; background: var(--paper); }
 th { position: sticky; top: 0; z-index: 1; padding: 0; background: #e6eaf0; text-align: left; }
 th button, th span { display: block; width: 100%; padding: 9px 10px; border: 0; background: none; color: inherit;
@@ -65,8 +65,24 @@ details { margin: 18px 0 40px; padding: 10px 14px; background: var(--paper); bor
 summary { font-weight: 600; cursor: pointer; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 18px; margin: 10px 0 0; }
 dt { color: var(--dim); } dd { margin: 0; overflow-wrap: anywhere; }
-@media print { .find, .shown { display: none; } body { background: #fff; } th { position: static; }
-  tr { break-inside: avoid; } }
+/* One row below the other: beside each other, the reasons would lie out of sight. */
+@media screen and (max-width: 800px) { main, header { padding: 0 12px; } header { padding-top: 12px; }
+  table, thead, tbody, tr:not([hidden]), td { display: block; }
+  thead tr:not([hidden]) { display: flex; flex-wrap: wrap; background: #e6eaf0; }
+  tbody tr:not([hidden]) { padding: 8px 0; border-top: 1px solid var(--line); }
+  tbody td { padding: 2px 10px; border: 0; }
+  td.picture { width: auto; } td.picture img { margin: 0; } td.picture, td.number { text-align: left; }
+  td.scan { max-width: none; } td.number { display: inline-block; }
+  td.number::before { color: var(--dim); }
+  td:nth-child(5)::before { content: "Top score "; } td:nth-child(6)::before { content: "Items "; }
+  td:nth-child(7)::before { content: "Pixels "; } td:nth-child(8)::before { content: "ms "; } }
+/* How many rows a filter left is printed, too: a page that shows a part must not pass for the whole. */
+@media print { .find { display: none; } body { background: #fff; font-size: 11px; } th { position: static; }
+  main, header { padding: 0; } td { padding: 4px 6px; } th button, th span { padding: 4px 6px; }
+  th button::after { content: none !important; }
+  td.picture { width: 100px; } td.picture img { width: 90px; height: 60px; }
+  td.scan, td.reasons { min-width: 0; } td.number { white-space: normal; }
+  .badge { min-width: 0; print-color-adjust: exact; } tr { break-inside: avoid; } }
 """
 STYLE = _TABLE_STYLE + ZOOM_STYLE
 

@@ -31,8 +31,9 @@ SIGNATURE = re.compile(rb".{128}DICM", re.S)
 
 _INSTALL = "install the extra `dicom` (uv sync --extra dicom, or pip install pydicom)"
 _EXPORT = "export the scan as uncompressed Explicit VR Little Endian DICOM, grey or RGB, or as 16 bit TIFF"
+_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 #: Read without a further package.
-_PLAIN = {"1.2.840.10008.1.2": "<", "1.2.840.10008.1.2.1": "<", "1.2.840.10008.1.2.2": ">"}
+_PLAIN = {"1.2.840.10008.1.2": "<", "1.2.840.10008.1.2.1": "<", _BIG_ENDIAN: ">"}
 #: RLE Lossless (part 5 of the standard, annex G), unpacked here: pydicom does so without a bound.
 _RUN_LENGTHS = "1.2.840.10008.1.2.5"
 #: Header of a run-length frame: how many segments, and where each of at most 15 starts.
@@ -45,6 +46,11 @@ _LINEAR = "export the detector's linear values, without a logarithm, a display c
 #: Pixel Intensity Relationship: levels that are no linear measure of what came through.
 _NOT_LINEAR = ("LOG", "DISP")
 _GREY = ("MONOCHROME1", "MONOCHROME2")
+#: Rows that are rescaled at once: in double precision a whole container would take gigabytes.
+_ROWS = 256
+_PIXELS, _UNDEFINED_LENGTH = (0x7FE0, 0x10), 0xFFFFFFFF
+#: Where multi-frame objects say of all frames, or of each, what others say of the whole.
+_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 
 
 def inspect(data: bytes) -> tuple[ViewHeader, ...]:
@@ -79,19 +85,33 @@ def _inspect(data: bytes) -> tuple[ViewHeader, ...]:
 
 
 def _check_linear(header: FileDataset) -> None:
-    relationship = str(getattr(header, "PixelIntensityRelationship", "")).strip().upper()
+    relationship = str(_said(header, "PixelIntensityRelationship")).strip().upper()
     if relationship in _NOT_LINEAR:
         raise ScanUnreadable(f"DICOM whose levels are {relationship}, not linear, is not read", remedy=_LINEAR)
     if "ModalityLUTSequence" in header:
         raise ScanUnreadable("DICOM with a Modality LUT is not read", remedy=_LINEAR)
 
 
+def _said(dataset: Any, keyword: str) -> Any:
+    """An element's value, of the whole or in the functional groups of its frames; None where nothing says it."""
+    groups = [group for name in _GROUPS for group in getattr(dataset, name, None) or ()]
+    parts = [part for group in groups for element in group if element.VR == "SQ" for part in element.value]
+    values = [value for one in (dataset, *parts) if (value := getattr(one, keyword, None)) is not None]
+    if any(value != values[0] for value in values):
+        raise ScanUnreadable(f"DICOM with several values of {keyword} is not read", remedy=_EXPORT)
+    return values[0] if values else None
+
+
 def _decode(data: bytes) -> tuple[Pixels, ...]:
     dataset = _read(data, pixels=True)
+    _check_alone(data, dataset)
     frames = _frames(dataset)
     if _samples(dataset) == 3:
         return tuple(np.ascontiguousarray(frame) for frame in frames)
-    return tuple(_levels(frame, dataset) for frame in frames)
+    # Looked up once: what is said of thousands of frames would be gone through for each of them.
+    air_is_dark = _air_is_dark(dataset)
+    rescale = _real(dataset, "RescaleSlope", 1.0), _real(dataset, "RescaleIntercept", 0.0)
+    return tuple(_levels(frame, dataset, air_is_dark, rescale) for frame in frames)
 
 
 def _read(data: bytes, *, pixels: bool) -> FileDataset:
@@ -107,6 +127,26 @@ def _read(data: bytes, *, pixels: bool) -> FileDataset:
         name = pydicom.uid.UID(syntax).name
         raise ScanUnreadable(f"DICOM compressed as {name} is not read", remedy=_EXPORT)
     return pydicom.dcmread(io.BytesIO(data), stop_before_pixels=not pixels)
+
+
+def _check_alone(data: bytes, dataset: FileDataset) -> None:
+    """Raise ScanUnreadable when there are pixels beside those that are read: two files that were joined, or one element
+    that stands twice, of which pydicom gives the last."""
+    from pydicom import dcmread
+
+    stream = io.BytesIO(data)
+    dcmread(stream, stop_before_pixels=True)
+    if "PixelData" not in dataset:
+        return
+    element: Any = dataset.get_item("PixelData")
+    # Behind pixels of no stated length stands a mark of eight bytes.
+    length = element.length if element.length != _UNDEFINED_LENGTH else len(element.value) + 8
+    behind = data[element.value_tell + length :]
+    order = _PLAIN.get(_syntax(dataset.file_meta), "<")
+    # Elements stand in the order of their numbers: padding and signatures behind the pixels, another header before.
+    joined = behind.strip(b"\0") and struct.unpack(order + "HH", behind[:4]) <= _PIXELS
+    if joined or element.value_tell - stream.tell() > 12:
+        raise ScanUnreadable("the DICOM holds pixels twice, or two files were joined", remedy=_EXPORT)
 
 
 def _transfer_syntax(data: bytes) -> str:
@@ -170,6 +210,9 @@ def _frames(dataset: FileDataset) -> list[NDArray[Any]]:
     # An odd length is padded to an even one.
     if len(plain) not in (size, size + size % 2):
         raise ScanUnreadable(f"the DICOM is cut short: {len(plain)} bytes of pixels where {size} belong")
+    if syntax == _BIG_ENDIAN and kind.itemsize == 1 and dataset["PixelData"].VR == "OW":
+        # Bytes that are stored as words stand the other way round in each of them.
+        plain = np.frombuffer(plain, ">u2").astype("<u2").tobytes()
     values = np.frombuffer(plain, kind, size // kind.itemsize).astype(kind.newbyteorder("="), copy=False)
     if samples == 1:
         return list(values.reshape(count, *shape))
@@ -219,46 +262,49 @@ def _segments(frame: bytes, expected: int) -> list[memoryview]:
     return [memoryview(frame)[start:end] for start, end in zip(starts, ends, strict=False)]
 
 
-def _levels(words: NDArray[Any], dataset: FileDataset) -> Pixels:
-    """Stored words -> bright-is-air levels, the rescale of the header applied."""
+def _levels(words: NDArray[Any], dataset: FileDataset, air_is_dark: bool, rescale: tuple[float, float]) -> Pixels:
+    """Stored words -> bright-is-air levels, the rescale of the header, (slope, intercept), applied."""
     stored, signed = _one(dataset, "BitsStored"), bool(_one(dataset, "PixelRepresentation", 0))
     shift = _one(dataset, "HighBit", stored - 1) + 1 - stored
     if not (1 <= stored <= _allocated(dataset) and 0 <= shift <= _allocated(dataset) - stored):
         raise ScanUnreadable(f"DICOM of {stored} stored bits and this high bit is not read", remedy=_EXPORT)
-    values = (words.astype(np.int32) >> shift) & ((1 << stored) - 1)
+    values = words.astype(np.int32)
+    values >>= shift
+    values &= (1 << stored) - 1
     low, high = (-(1 << (stored - 1)), (1 << (stored - 1)) - 1) if signed else (0, (1 << stored) - 1)
     if signed:
         values = np.where(values > high, values - (1 << stored), values)
-    if _air_is_dark(dataset):
+    if air_is_dark:
         values = low + high - values
-    return _rescaled(values, (low, high), dataset)
+    return _rescaled(values, (low, high), *rescale)
 
 
 def _air_is_dark(dataset: FileDataset) -> bool:
-    sign = getattr(dataset, "PixelIntensityRelationshipSign", None)
+    sign = _said(dataset, "PixelIntensityRelationshipSign")
     # Part 3 of the standard, C.8.11.3: 1 where lower values mean less intensity, -1 where they mean more.
     if sign in (1, -1):
         return bool(sign == -1)
     return str(dataset.PhotometricInterpretation) == "MONOCHROME1"
 
 
-def _rescaled(values: NDArray[Any], reach: tuple[int, int], dataset: FileDataset) -> Pixels:
+def _rescaled(values: NDArray[Any], reach: tuple[int, int], slope: float, intercept: float) -> Pixels:
     """Rescale Slope and Intercept applied, then 16 bits: as they are where they fit, as transmission where they end
     near 1, else shifted and stretched from the range that the header allows."""
-    slope, intercept = (_real(dataset, name, one) for name, one in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0)))
     if not (np.isfinite([slope, intercept]).all() and slope > 0):
         raise ScanUnreadable(f"DICOM rescaled by {slope:g} is not read", remedy=_EXPORT)
     low, high = (slope * end + intercept for end in reach)
     if slope == 1 and low >= 0 and high <= 65_535 and intercept.is_integer():
-        return as_levels(values.astype(np.int64) + int(intercept))
-    scaled = values * slope + intercept
-    if low >= -0.05 and high <= 1.5:
-        return as_levels(scaled)
-    return np.rint((scaled - low) * (65_535 / (high - low))).astype(np.uint16)
+        return as_levels(values + np.int32(intercept))
+    is_transmission = low >= -0.05 and high <= 1.5
+    scaled = np.empty(values.shape, np.float32 if is_transmission else np.uint16)
+    for start in range(0, len(values), _ROWS):
+        band = values[start : start + _ROWS] * slope + intercept
+        scaled[start : start + _ROWS] = band if is_transmission else np.rint((band - low) * (65_535 / (high - low)))
+    return as_levels(scaled)
 
 
 def _real(dataset: FileDataset, keyword: str, default: float) -> float:
-    value = getattr(dataset, keyword, None)
+    value = _said(dataset, keyword)
     try:
         return default if value is None else float(value)
     except (TypeError, ValueError):

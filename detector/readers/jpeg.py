@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -31,6 +32,8 @@ _NEXT_MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 _SLACK = bytes(range(1, 255)) * 2
 #: Every scan costs a pass over the picture, however little it holds. Encoders write about ten.
 _MOST_SCANS = 32
+#: Those of full length fill the largest file that is read; a million empty ones would cost seconds for nothing.
+_MOST_SEGMENTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -51,14 +54,12 @@ class _Structure:
 
 def inspect(data: bytes) -> tuple[ViewHeader, ...]:
     """Size from the frame header. Raises ScanUnreadable for lossless, arithmetic, 12-bit and CMYK pictures."""
-    position = 2
-    while True:
-        segment = _segment(data, position)
+    for segment, _ in _segments(data):
         if segment.marker in _FRAMES:
             return (_frame_header(segment),)
         if segment.marker not in _TABLES:
-            raise ScanUnreadable("the JPEG header is damaged: pixels before their size")
-        position = segment.end
+            break
+    raise ScanUnreadable("the JPEG header is damaged: pixels before their size")
 
 
 def decode(data: bytes) -> tuple[Pixels, ...]:
@@ -72,6 +73,18 @@ def decode(data: bytes) -> tuple[Pixels, ...]:
         with suppress(OSError):
             return (_decode_listening(data, header),)
     return (_decode_twice(data, structure, header),)
+
+
+def _segments(data: bytes) -> Iterator[tuple[_Segment, int]]:
+    """Each segment up to the end mark, and where the next one starts: behind the compressed data of a scan."""
+    position = 2
+    for _ in range(_MOST_SEGMENTS):
+        segment = _segment(data, position)
+        position = _end_of_scan(data, segment.end) if segment.marker == _SOS else segment.end
+        yield segment, position
+        if segment.marker == _EOI:
+            return
+    raise ScanUnreadable(f"the JPEG is damaged: it has more than {_MOST_SEGMENTS} segments")
 
 
 def _segment(data: bytes, position: int) -> _Segment:
@@ -98,23 +111,18 @@ def _frame_header(frame: _Segment) -> ViewHeader:
 
 
 def _walk(data: bytes) -> _Structure:
-    position, frames, scans, data_ends = 2, [], [], []
-    while True:
-        segment = _segment(data, position)
-        position = segment.end
-        if segment.marker == _EOI:
-            break
+    frames, scans, data_ends, end = [], [], [], 2
+    for segment, end in _segments(data):
         if segment.marker == _SOS:
             scans.append(segment)
-            position = _end_of_scan(data, position)
-            data_ends.append(position)
+            data_ends.append(end)
         elif segment.marker in _FRAMES:
             frames.append(segment)
-        elif segment.marker not in _TABLES:
+        elif segment.marker not in _TABLES and segment.marker != _EOI:
             raise ScanUnreadable(f"the JPEG is damaged: unexpected marker 0x{segment.marker:02x}")
     if len(frames) != 1 or not 1 <= len(scans) <= _MOST_SCANS:
         raise ScanUnreadable(f"the JPEG has {len(frames)} frames and {len(scans)} scans")
-    return _Structure(frames[0], tuple(scans), tuple(data_ends), position)
+    return _Structure(frames[0], tuple(scans), tuple(data_ends), end)
 
 
 def _end_of_scan(data: bytes, start: int) -> int:

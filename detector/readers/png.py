@@ -1,6 +1,8 @@
 """PNG, 1 to 16 bits. Every chunk's CRC is checked here: OpenCV only warns on some of them and reads half of an APNG.
 
-libpng itself refuses a pixel stream that ends early or whose Adler sum is wrong.
+OpenCV is given the chunks that make the picture alone: it unpacks all texts, 8 MB of memory for 8 kB of file each.
+libpng itself refuses a pixel stream that ends early or whose Adler sum is wrong, and passes over what is behind the
+last row: more rows than the header claims are refused here.
 """
 
 from __future__ import annotations
@@ -27,6 +29,10 @@ _COLOUR_TYPES = {
     _GREY_ALPHA: (2, (8, 16)),
     _RGB_ALPHA: (4, (8, 16)),
 }
+#: First column and row, and steps along both, of the pictures that an interlaced one is sent in (PNG, section 8.2).
+_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+#: Bytes of the pixel stream that are unpacked at once to count them.
+_STEP = 2**18
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ def decode(data: bytes) -> tuple[Pixels, ...]:
         return (_decode_palette(data, png),)
     if png.colour_type == _GREY and png.transparency:
         return (_decode_keyed_grey(data, png),)
-    image = flatten_alpha(decode_with_opencv(data, _decoded_header(png.header)))
+    image = flatten_alpha(decode_with_opencv(_bare(data, data[16:29]), _decoded_header(png.header)))
     return (np.ascontiguousarray(image[:, :, 0]) if png.colour_type == _GREY_ALPHA else image,)
 
 
@@ -69,6 +75,7 @@ def _decoded_header(header: ViewHeader) -> ViewHeader:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    """The kind of each chunk, and all its bytes: length, kind, body, checksum."""
     view, position, kind = memoryview(data), len(_SIGNATURE), b""
     while kind != b"IEND":
         if position + 12 > len(data):
@@ -79,7 +86,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
             raise ScanUnreadable("the PNG is cut short inside a chunk")
         if zlib.crc32(view[position + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
             raise ScanUnreadable(f"the PNG is damaged: wrong checksum at byte {position}")
-        yield kind, view[position + 8 : end - 4]
+        yield kind, view[position:end]
         position = end
     refuse_trailing(data, position)
 
@@ -87,30 +94,54 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
 def _read_chunks(data: bytes) -> _Png:
     header, colour_type = _read_ihdr(data)
     kept = {b"PLTE": b"", b"tRNS": b"", b"IDAT": b""}
-    for kind, body in _chunks(data):
+    stream, room = zlib.decompressobj(), _stream_bytes(header, interlaced=bool(data[28]))
+    for kind, chunk in _chunks(data):
         if kind == b"acTL":
             raise ScanUnreadable("an animated PNG: only its first frame could be seen", remedy="export one file a view")
         if kind in kept:
-            kept[kind] = b"present" if kind == b"IDAT" else bytes(body)
+            kept[kind] = b"present" if kind == b"IDAT" else bytes(chunk[8:-4])
+        if kind == b"IDAT":
+            room = _left(stream, chunk[8:-4], room)
     if not kept[b"IDAT"]:
         raise ScanUnreadable("the PNG holds no pixels")
     return _Png(header, colour_type, kept[b"PLTE"], kept[b"tRNS"])
 
 
+def _stream_bytes(header: ViewHeader, *, interlaced: bool) -> int:
+    """Of all rows once unpacked, each behind the number of its filter."""
+    total = 0
+    for left, top, across, down in _PASSES if interlaced else ((0, 0, 1, 1),):
+        columns, rows = -(-(header.width - left) // across), -(-(header.height - top) // down)
+        if columns > 0 and rows > 0:
+            total += rows * (1 + (columns * header.channels * header.bits + 7) // 8)
+    return total
+
+
+def _left(stream: zlib._Decompress, packed: bytes | memoryview, room: int) -> int:
+    """How many bytes are missing from the pixel stream behind this part of it. Raises ScanUnreadable below 0, before
+    all that follows is unpacked: it may be a second picture, or have no end."""
+    count = _STEP
+    while not stream.eof and (count == _STEP or packed):
+        count = len(stream.decompress(packed, _STEP))
+        packed, room = stream.unconsumed_tail, room - count
+        if room < 0:
+            raise ScanUnreadable("the PNG holds more pixels than its header claims")
+    return room
+
+
 def _samples(data: bytes, png: _Png) -> Pixels:
     """(H, W) of the stored indices or grey levels, unscaled: the same pixel stream under a plain grey header."""
     body = struct.pack(">IIBB", png.header.width, png.header.height, png.header.bits, _GREY) + data[26:29]
-    pixels = b"".join(_chunk(kind, chunk) for kind, chunk in _chunks(data) if kind == b"IDAT")
-    image = decode_with_opencv(
-        _SIGNATURE + _chunk(b"IHDR", body) + pixels + _chunk(b"IEND", b""), _decoded_header(png.header)
-    )
+    image = decode_with_opencv(_bare(data, body, transparency=False), _decoded_header(png.header))
     # libpng spreads low depths over 0..255.
     return image // (255 // (2**png.header.bits - 1)) if png.header.bits < 8 else image
 
 
-def _chunk(kind: bytes, body: bytes | memoryview) -> bytes:
-    tail = kind + bytes(body)
-    return struct.pack(">I", len(body)) + tail + struct.pack(">I", zlib.crc32(tail))
+def _bare(data: bytes, header: bytes, *, transparency: bool = True) -> bytes:
+    """The PNG under the body of an IHDR chunk, with nothing but its pixels and the colour that means "nothing here"."""
+    kept = (b"tRNS", b"IDAT", b"IEND") if transparency else (b"IDAT", b"IEND")
+    ihdr = struct.pack(">I4s", len(header), b"IHDR") + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    return b"".join([_SIGNATURE, ihdr, *(chunk for kind, chunk in _chunks(data) if kind in kept)])
 
 
 def _decode_palette(data: bytes, png: _Png) -> Pixels:

@@ -23,13 +23,15 @@ from detector.scan import Pixels
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 #: Photometric interpretation -> samples a pixel without alpha.
 _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _YCBCR: 3}
-_JPEG, _HORIZONTAL_DIFFERENCE = 7, 2
+_JPEG, _PACKBITS, _HORIZONTAL_DIFFERENCE = 7, 32773, 2
 #: What an extra sample is; 0 does not say, and stands here also for one that is not declared at all.
 _UNSPECIFIED, _PREMULTIPLIED, _STRAIGHT = 0, 1, 2
 _UNSIGNED, _UNDEFINED = 1, 4
 #: MaxSampleValue of detectors of 10, 12 and 14 bits in words of 16. Any other value is no depth but the darkest sample
 #: of this one scan (TIFF 6.0, section 8): turned round from that, a level would mean something else in every scan.
 _FULL_SCALES = (1023, 4095, 16_383)
+#: Bytes of the tables that a page's JPEGs share; each strip parses them anew, and all that there can be take 3 kB.
+_MOST_TABLES = 2**14
 #: Side of a tile that any page may have, however small, and pixels that its tiles may hold beyond it.
 _USUAL_TILE, _SPARE_PIXELS = 1024, 2**23
 _EXPORT = "export the scan as 8 or 16 bit grey or RGB TIFF, uncompressed or with deflate"
@@ -79,7 +81,11 @@ def inspect(data: bytes) -> tuple[ViewHeader, ...]:
 
 def decode(data: bytes) -> tuple[Pixels, ...]:
     """All views, in file order. Raises ScanUnreadable for pixels of a kind that is not read and any damaged strip."""
-    return tuple(_decode_page(data, _plan(directory)) for directory in read_directories(data))
+    pages = [_plan(directory) for directory in read_directories(data)]
+    # Of one long strip that every row names, each byte would be unpacked as often as there are rows.
+    if sum(int(page.byte_counts.sum()) for page in pages) > len(data):
+        raise ScanUnreadable("the TIFF is damaged: its strips claim more bytes than the file holds")
+    return tuple(_decode_page(data, page) for page in pages)
 
 
 def _claim(page: Directory) -> ViewHeader:
@@ -143,14 +149,19 @@ def _check_kind(page: _Page) -> None:
     as_jpeg = (
         page.compression == _JPEG and page.header.bits == 8 and page.photometric != _PALETTE and page.alpha is None
     )
-    if not (lossless or as_jpeg):
+    # Brightness and two differences of colour, a JPEG each: nothing would turn them into red, green and blue.
+    apart = page.photometric == _YCBCR and page.planes > 1
+    if not (lossless or as_jpeg) or apart:
         what = f"compression {page.compression} with photometric kind {page.photometric}"
         raise ScanUnreadable(f"a TIFF of {what} is not read", remedy=_EXPORT)
     if page.header.bits == 12 and (_COLOURS[page.photometric] != 1 or directory.one(tags.PREDICTOR, 1) != 1):
         raise ScanUnreadable("a TIFF of 12 bits in colour or with a predictor is not read", remedy=_EXPORT)
-    if directory.one(tags.PREDICTOR, 1) not in (1, _HORIZONTAL_DIFFERENCE) or directory.one(tags.FILL_ORDER, 1) != 1:
+    # Some readers apply the predictor to runs, libtiff passes it over: what the writer meant cannot be told.
+    predictors = (1,) if page.compression == _PACKBITS else (1, _HORIZONTAL_DIFFERENCE)
+    if directory.one(tags.PREDICTOR, 1) not in predictors or directory.one(tags.FILL_ORDER, 1) != 1:
         raise ScanUnreadable("a TIFF with this predictor or bit order is not read", remedy=_EXPORT)
-    if directory.one(tags.PLANAR, 1) not in (1, 2) or min(page.block_height, page.block_width) < 1:
+    too_long = len(directory.many(tags.JPEG_TABLES)) > _MOST_TABLES
+    if directory.one(tags.PLANAR, 1) not in (1, 2) or min(page.block_height, page.block_width) < 1 or too_long:
         raise ScanUnreadable("the TIFF header is damaged")
     _check_blocks(page)
     if len(page.offsets) != len(page.byte_counts) or len(page.offsets) != page.planes * _grid(page)[0] * _grid(page)[1]:

@@ -15,8 +15,8 @@ from detector.errors import ScanUnreadable
 
 #: Field type -> numpy kind and bytes; types that no needed tag uses are left out.
 _FIELD_TYPES = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
-#: More pages than any limit allows; a longer chain is nonsense.
-_MOST_PAGES = 10_000
+#: More pages than any limit allows; a longer chain is nonsense, as are more entries of a page than there are tags.
+_MOST_PAGES, _MOST_ENTRIES = 10_000, 65_535
 #: Values of all tags of one page, and of all pages: four million strips. A count in the header costs no bytes of file,
 #: since many tags may point at the same ones.
 _MOST_VALUES, _MOST_VALUES_IN_ALL = 2**22, 2**24
@@ -35,6 +35,8 @@ _NEEDED = frozenset(
         *(SUB_DIRECTORIES, EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES),
     )
 )
+#: By tag: looking all of a directory's up at once costs next to nothing, however many it claims.
+_IS_NEEDED = np.isin(np.arange(2**16), list(_NEEDED))
 _REDUCED, _OLD_REDUCED, _PHOTOMETRIC_MASK = 1, 2, 4
 
 Values = NDArray[np.int64]
@@ -130,19 +132,31 @@ def _file_header(data: bytes) -> tuple[_Layout, int]:
 
 def _read_directory(data: bytes, position: int, layout: _Layout) -> tuple[Directory, int]:
     count = int(_numbers(data, position, 1, f"{layout.order}u{layout.count}")[0])
+    if count > _MOST_ENTRIES:
+        raise ScanUnreadable(f"the TIFF is damaged: a page claims {count} tags")
     start = position + layout.count
     if start + count * layout.entry + layout.offset > len(data):
         raise ScanUnreadable("the TIFF is cut short: a page's directory reaches past the end")
-    tags = dict(_entries(data, start, count, layout))
+    tags = dict(_entries(data, _needed_entries(data, start, count, layout), layout))
     return Directory(layout.order, tags), _offset(data, start + count * layout.entry, layout)
 
 
-def _entries(data: bytes, start: int, count: int, layout: _Layout) -> Iterator[tuple[int, Values]]:
+def _needed_entries(data: bytes, start: int, count: int, layout: _Layout) -> list[int]:
+    """Where the entries of needed tags stand. Directories may overlap, so that few bytes make many long ones.
+
+    Raises ScanUnreadable for a tag that stands twice: another reader might go by the other.
+    """
+    tags = _numbers(data, start, count * layout.entry // 2, layout.order + "u2")[:: layout.entry // 2]
+    needed = np.flatnonzero(_IS_NEEDED[tags])
+    if len(needed) > len(_NEEDED) or len(set(tags[needed].tolist())) < len(needed):
+        raise ScanUnreadable("the TIFF is damaged: a page gives one tag twice")
+    return [start + layout.entry * index for index in needed.tolist()]
+
+
+def _entries(data: bytes, places: list[int], layout: _Layout) -> Iterator[tuple[int, Values]]:
     total = 0
-    for at in range(start, start + count * layout.entry, layout.entry):
+    for at in places:
         tag, kind = _numbers(data, at, 2, layout.order + "u2").tolist()
-        if tag not in _NEEDED:
-            continue
         if kind not in _FIELD_TYPES:
             raise ScanUnreadable(f"TIFF tag {tag} has the unexpected type {kind}")
         length = _offset(data, at + 4, layout)

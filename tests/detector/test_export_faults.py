@@ -62,6 +62,11 @@ def test_sharpness_is_of_edges_and_without_one_there_is_nothing_to_doubt() -> No
     assert sharpness(np.asarray(cv2.GaussianBlur(step, (0, 0), 3), np.uint8)) < LEAST_SHARPNESS
 
 
+@pytest.mark.parametrize("shape", [(20_000, 40), (40, 20_000), (2, 2), (1, 1)])
+def test_a_strip_that_shrinks_to_a_line_has_no_edge(shape: tuple[int, int]) -> None:
+    assert export_doubts(np.full((*shape, 3), 250, np.uint8)) == ()
+
+
 def painted() -> UInt8:
     """Organic things in light orange, metal in dark blue."""
     image = bag()

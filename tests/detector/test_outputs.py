@@ -248,3 +248,24 @@ def test_the_script_of_the_report_parses() -> None:
         pytest.skip("node is not installed")
     checked = subprocess.run([node, "--check", "-"], input=report_page.SCRIPT, text=True, capture_output=True)
     assert checked.returncode == 0, checked.stderr
+
+
+def test_a_name_that_turns_its_letters_round_is_read_as_it_is(tmp_path: Path) -> None:
+    page = page_of(tmp_path, stored(inspection("bag_\u202egpj.tac.jpg", 0.9)))
+    assert not re.search("[\u200e\u200f\u202a-\u202e\u2066-\u2069]", page)
+    assert "bag_\\u202egpj.tac.jpg" in Page(page).rows[1]
+
+
+def test_nothing_of_the_table_is_cut_off_on_paper_and_a_filter_is_told_there() -> None:
+    style = report_page.STYLE
+    on_paper = style[style.index("@media print") :]
+    # What scrolls on a screen would be clipped on paper, which is narrow.
+    assert all(rule.startswith("screen") for rule in style.split("@media ")[1:] if "overflow-x" in rule.split("\n")[0])
+    assert "td.scan, td.reasons { min-width: 0; }" in on_paper
+    assert ".shown" not in on_paper.split("body")[0]
+
+
+def test_every_number_has_its_name_where_rows_stand_below_each_other() -> None:
+    names = dict(re.findall(r'td:nth-child\((\d)\)::before { content: "([^"]+) "', report_page.STYLE))
+    headings = enumerate(html_report._HEADINGS, start=1)
+    assert names == {str(at): title for at, (title, kind) in headings if kind == "number"}

@@ -504,6 +504,10 @@ def test_kinds_of_tiff_that_are_refused_rather_than_guessed() -> None:
         (page_tags(two, 1), two),
         (page_tags(grey, 1, 3), grey),
         ([*page_tags(grey), (266, "H", [2])], grey),
+        # libtiff passes the predictor of runs over, other readers apply it.
+        ([*page_tags(grey, 1, 32773), (317, "H", [2])], grey),
+        # Brightness and differences of colour apart from each other would be taken for red, green and blue.
+        ([*page_tags(noise(3), 6, 7), (284, "H", [2])], noise(3)),
     ):
         with pytest.raises(ScanUnreadable, match="is not read") as caught:
             view(tiff([(tags, strips_of(image, HEIGHT))]))

@@ -77,6 +77,18 @@ def test_eight_bits_and_an_odd_number_of_bytes() -> None:
     assert np.array_equal(view(made), image)
 
 
+@pytest.mark.parametrize("columns", [52, 51])
+def test_bytes_in_big_endian_words_stand_the_other_way_round(columns: int) -> None:
+    image = RNG.integers(0, 256, (37, columns)).astype(np.uint8)
+    padded = image.tobytes() + bytes(image.size % 2)
+    swapped = np.frombuffer(padded, "<u2").astype(">u2").tobytes()
+    eight = {"Columns": columns, "BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
+    assert np.array_equal(view(dataset(swapped, ExplicitVRBigEndian, **eight)), image)
+    plain = dataset(padded, ExplicitVRBigEndian, **eight)
+    plain["PixelData"].VR = "OB"
+    assert np.array_equal(view(plain), image)
+
+
 def test_what_is_bright_is_air() -> None:
     assert np.array_equal(view(dataset(PhotometricInterpretation="MONOCHROME1")), 4095 - IMAGE)
     # What the values mean goes before how they are shown.
@@ -101,6 +113,20 @@ def test_signed_values_and_rescaling() -> None:
     stretched = view(dataset(RescaleSlope=2, RescaleIntercept=-1024)).astype(int)
     order = np.argsort(IMAGE.ravel(), kind="stable")
     assert (np.diff(stretched.ravel()[order]) >= 0).all() and stretched.max() > 65_000
+
+
+@pytest.mark.parametrize("rescale", [(1, 0), (1, -7), (1 / 4095, 0)])
+def test_a_large_frame_takes_a_few_times_its_size(rescale: tuple[float, float]) -> None:
+    image = np.tile(IMAGE, (120, 30))
+    size = {"Rows": image.shape[0], "Columns": image.shape[1]}
+    data = written(dataset(image, RescaleSlope=rescale[0], RescaleIntercept=rescale[1], **size))
+    read_scan(data, "a")
+    tracemalloc.start()
+    try:
+        read_scan(data, "a")
+        assert tracemalloc.get_traced_memory()[1] < 7.5 * len(data)
+    finally:
+        tracemalloc.stop()
 
 
 def test_frames_are_views_and_colour_by_pixel_or_by_plane() -> None:
@@ -230,6 +256,40 @@ def test_headers_that_do_not_hold_together(elements: dict[str, object]) -> None:
     with pytest.raises(ScanUnreadable) as refused:
         view(dataset(**elements))
     assert refused.value.remedy
+
+
+def group(keyword: str, value: object) -> Dataset:
+    """A functional group of frames in which one part says one thing."""
+    part, made = Dataset(), Dataset()
+    setattr(part, keyword, value)
+    made.PixelValueTransformationSequence = [part]
+    return made
+
+
+@pytest.mark.parametrize("name", ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"])
+def test_what_is_said_of_the_frames_holds_as_if_said_of_the_whole(name: str) -> None:
+    assert np.array_equal(view(dataset(**{name: [group("PixelIntensityRelationshipSign", -1)]})), 4095 - IMAGE)
+    assert np.array_equal(view(dataset(**{name: [group("RescaleIntercept", 5)]})), IMAGE + 5)
+    for keyword, value in (("RescaleSlope", -1), ("PixelIntensityRelationship", "LOG")):
+        with pytest.raises(ScanUnreadable, match="is not read"):
+            view(dataset(**{name: [group(keyword, value)]}))
+    with pytest.raises(ScanUnreadable, match="several values of RescaleSlope"):
+        view(dataset(**{name: [group("RescaleSlope", 1), group("RescaleSlope", 2)]}))
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, RLELossless])
+def test_pixels_beside_those_that_are_read_are_noticed(syntax: str) -> None:
+    made = dataset(syntax=ExplicitVRLittleEndian if syntax == RLELossless else syntax)
+    if syntax == RLELossless:
+        made.compress(RLELossless, IMAGE)
+    data = written(made)
+    element = data[data.index(struct.pack(">HH" if syntax == ExplicitVRBigEndian else "<HH", 0x7FE0, 0x10)) :]
+    for extra in (data, element, b"perhaps the start of another scan"):
+        with pytest.raises(ScanUnreadable, match="twice, or two files"):
+            read_scan(data + extra, "a")
+    assert np.array_equal(read_scan(data + bytes(64), "a").views[0], IMAGE)
+    made.add_new(0xFFFCFFFC, "OB", bytes(10))
+    assert np.array_equal(view(made), IMAGE)
 
 
 def test_limits_hold_before_the_pixels() -> None:

@@ -280,6 +280,17 @@ def test_pages_of_different_size_one_page_twice_and_colour() -> None:
         standardised(scan_of(high), profile(arrangement="planes"))
 
 
+def test_eight_bits_are_not_turned_round_from_twelve() -> None:
+    page = np.full((60, 80), 20, np.uint8)
+    page[20:40, 20:60] = 200
+    dark_air = ScannerProfile(name="gate", polarity="air dark", bits_stored=12)
+    with pytest.raises(ProfileMismatch, match=r"a page of 8 bits.* of 12 bits round"):
+        standardised(scan_of(page), dark_air)
+    for pages in ([page, page.astype(np.uint16) * 16], [page.astype(np.uint16) * 16, page]):
+        with pytest.raises(ProfileMismatch, match="differ in depth"):
+            probe_scans([scan_of(*pages)])
+
+
 def test_a_dark_scan_is_never_seen_through() -> None:
     with pytest.raises(RoentgateError):
         standardised(scan_of(np.full((100, 300), DARK, np.uint16)), single())

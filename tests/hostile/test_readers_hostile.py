@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from detector.errors import ScanTooLarge, ScanUnreadable
-from detector.readers import READERS, Limits, jpeg, looks_like_scan, read_headers, read_scan
+from detector.readers import READERS, Limits, jpeg, looks_like_scan, png, read_headers, read_scan
 from detector.readers.limits import ViewHeader, check_views
 from detector.readers.tiff_compression import unpack_lzw
+from detector.readers.tiff_structure import read_directories
 from tests.detector.test_readers import pack_twelve, page_tags, tiff
 
 RNG = np.random.default_rng(20240)
@@ -112,6 +113,15 @@ def test_jpeg_while_the_disk_for_temporary_files_is_full() -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert found == [(False, True)] * len(JPEGS)
+
+
+@pytest.mark.parametrize("at", [2, -2])
+def test_a_jpeg_of_endless_segments_ends_soon(at: int) -> None:
+    data = FILES["jpeg"]
+    started = time.process_time()
+    with pytest.raises(ScanUnreadable, match="more than 10000 segments"):
+        read_scan(data[:at] + b"\xff\xe1\x00\x02" * 500_000 + data[at:], "bag")
+    assert time.process_time() - started < 0.5
 
 
 def test_progressive_jpeg_with_scans_missing() -> None:
@@ -264,6 +274,39 @@ def test_png_whose_pixel_stream_ends_early_under_valid_checksums() -> None:
     assert not refused(png_header(40, 40) + png_chunk(b"IDAT", packed) + png_chunk(b"IEND", b""))
 
 
+@pytest.mark.parametrize("name", ["png", "png16"])
+def test_texts_of_a_png_are_not_unpacked(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """libpng keeps up to a thousand of them, 8 MB each, of 8 kB of file."""
+    text = png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(7_900_000), 9))
+    data = FILES[name]
+    seen = []
+    decode = png.decode_with_opencv
+    monkeypatch.setattr(png, "decode_with_opencv", lambda given, header: (seen.append(given), decode(given, header))[1])
+    views = [read_scan(one, "bag").views[0] for one in (data, data[:33] + text * 9 + data[33:-12] + text + data[-12:])]
+    assert np.array_equal(*views)
+    assert len(seen) == 2 and seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("pieces", [1, 7])
+@pytest.mark.parametrize(("name", "row_bytes"), [("png", 1 + 3 * 160), ("png16", 1 + 2 * 160)])
+def test_rows_behind_the_last_that_the_header_claims_are_noticed(name: str, row_bytes: int, pieces: int) -> None:
+    """Another picture, or zeros without end, of which libpng only warns."""
+    data = FILES[name]
+    rows = zlib.decompress(b"".join(bytes(chunk[8:-4]) for kind, chunk in png._chunks(data) if kind == b"IDAT"))
+    assert len(rows) == 120 * row_bytes
+    for behind in (b"", bytes(row_bytes), rows, bytes(10**8)):
+        packed = zlib.compress(rows + behind)
+        parts = [packed[at : at + len(packed) // pieces + 1] for at in range(0, len(packed), len(packed) // pieces + 1)]
+        made = data[:33] + b"".join(png_chunk(b"IDAT", part) for part in parts) + data[-12:]
+        started = time.process_time()
+        if behind:
+            with pytest.raises(ScanUnreadable, match="more pixels than its header claims"):
+                read_scan(made, "bag")
+        else:
+            assert np.array_equal(read_scan(made, "bag").views[0], read_scan(data, "bag").views[0])
+        assert time.process_time() - started < 0.5
+
+
 def test_animations_are_refused() -> None:
     data = FILES["png"]
     animated = data[:33] + png_chunk(b"acTL", struct.pack(">II", 2, 0)) + data[33:]
@@ -291,6 +334,63 @@ def test_tiff_whose_pages_form_a_loop() -> None:
     struct.pack_into("<I", data, start + 2 + 12 * count, start)
     with pytest.raises(ScanUnreadable, match="no end"):
         read_scan(bytes(data), "bag")
+
+
+def test_directories_that_overlap_end_soon() -> None:
+    """Pages of 65,535 entries each, four bytes apart: of all entries none is needed."""
+    count, pages = 65_535, 40
+    data = bytearray(b"\xff" * (8 + 4 * pages + 2 + 12 * count + 4))
+    data[:8] = struct.pack("<2sHI", b"II", 42, 8)
+    for page in range(pages):
+        following = 8 + 4 * (page + 1) if page + 1 < pages else 0
+        struct.pack_into("<I", data, 8 + 4 * page + 2 + 12 * count, following)
+    started = time.process_time()
+    assert refused(bytes(data))
+    assert time.process_time() - started < 1
+
+
+def test_a_page_of_more_entries_than_there_are_tags_is_refused() -> None:
+    data = struct.pack("<2sHHHQ", b"II", 43, 8, 0, 16) + struct.pack("<Q", 65_536) + bytes(20 * 65_536 + 8)
+    with pytest.raises(ScanUnreadable, match="claims 65536 tags"):
+        read_scan(data, "bag")
+
+
+def test_a_tag_that_stands_twice_is_refused() -> None:
+    data = FILES["tiff"]
+    start = struct.unpack_from("<I", data, 4)[0]
+    again = struct.pack("<HHII", 262, 3, 1, 0)
+    count = struct.unpack_from("<H", data, start)[0]
+    entries = data[start + 2 : start + 2 + 12 * count]
+    moved = data + struct.pack("<H", count + 1) + again + entries + bytes(4)
+    with pytest.raises(ScanUnreadable, match="twice"):
+        read_scan(moved[:4] + struct.pack("<I", len(data)) + moved[8:], "bag")
+
+
+@pytest.mark.parametrize(
+    ("compression", "packed"),
+    [
+        (32773, b"\x80" * 100_000 + b"\xc1\x07"),
+        (8, b"\x78\x9c" + b"\0\0\0\xff\xff" * 20_000 + zlib.compress(bytes(64))[2:]),
+    ],
+)
+def test_strips_that_share_a_long_strip_are_refused_before_it_is_unpacked(compression: int, packed: bytes) -> None:
+    page = np.zeros((400, 64), np.uint8)
+    assert not refused(tiff([(page_tags(page[:1], 1, compression, rows=1), [packed])]))
+    data = tiff([(page_tags(page, 1, compression, rows=1), [packed] + [b"x"] * 399)])
+    offsets, lengths = (struct.pack("<400I", *[8] * 400), struct.pack("<400I", *[len(packed)] * 400))
+    real = read_directories(data)[0]
+    data = data.replace(struct.pack("<400I", *real.many(273).tolist()), offsets)
+    data = data.replace(struct.pack("<400I", *real.many(279).tolist()), lengths)
+    started = time.process_time()
+    with pytest.raises(ScanUnreadable, match="more bytes than the file holds"):
+        read_scan(data, "bag")
+    assert time.process_time() - started < 1
+
+
+def test_tables_as_long_as_a_picture_are_refused() -> None:
+    tags = [*page_tags(np.zeros((64, 64), np.uint8), 1, 7, rows=64), (347, "B", [0] * 20_000)]
+    with pytest.raises(ScanUnreadable, match="header is damaged"):
+        read_scan(tiff([(tags, [encode(".jpg", np.zeros((64, 64), np.uint8))])]), "bag")
 
 
 def codes_of_nine_bits(codes: list[int]) -> bytes:
