@@ -7,7 +7,7 @@ and the table says how many end in each decision. A CLEAR among them is an item 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -25,8 +25,8 @@ from detector.pipeline import Detector
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
 from detector.scan import Scan
-from training.datasets.coco_index import AnnotatedScan, read_coco
-from training.evaluation.intervals import Rate
+from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
+from training.evaluation.intervals import Rate, group_numbers
 from training.operating_point import describe_rate
 from training.scoring import detector_for
 
@@ -51,6 +51,9 @@ def _recompressed(view: View) -> View:
 
 
 def _swapped(view: View) -> View:
+    if view.ndim == 2:
+        # Grey: turning its last axis round would mirror it.
+        return view
     return np.ascontiguousarray(view[..., ::-1]) if view.ndim == 3 else view
 
 
@@ -82,11 +85,11 @@ class FaultOutcome:
 def study(detector: Detector, scans: list[AnnotatedScan]) -> Iterator[FaultOutcome]:
     """Each fault in turn, done to the same scans. Raises ScanUnreadable for a scan that cannot be read,
     SettingsInvalid for one of more than 8 bits."""
-    read = [_stored(scan.path) for scan in scans]
+    read, bags = [_stored(scan.path) for scan in scans], _bags(scans)
     for fault, spoil in FAULTS.items():
         spoilt = [replace(scan, views=tuple(spoil(view) for view in scan.views)) for scan in read]
         ended = [detector.inspect(scan).decision for scan in spoilt]
-        rates = {one: Rate.of(np.array([decision is one for decision in ended])) for one in Decision}
+        rates = {one: Rate.of(np.array([decision is one for decision in ended]), bags) for one in Decision}
         yield FaultOutcome(fault, rates)
 
 
@@ -99,9 +102,14 @@ def _stored(path: Path) -> Scan:
     return scan
 
 
-def doubted(scans: Iterable[AnnotatedScan]) -> Rate:
+def doubted(scans: Sequence[AnnotatedScan]) -> Rate:
     """How many scans, as they are, `export_faults` doubts: by mistake, unless something was done to them."""
-    return Rate.of(np.array([any(export_doubts(render(view)) for view in _stored(scan.path).views) for scan in scans]))
+    told = [any(export_doubts(render(view)) for view in _stored(scan.path).views) for scan in scans]
+    return Rate.of(np.array(told, bool), _bags(scans))
+
+
+def _bags(scans: Sequence[AnnotatedScan]) -> NDArray[np.int64]:
+    return group_numbers(CocoIndex((), tuple(scans)))
 
 
 def chosen_scans(data: Path, split: str, count: int) -> list[AnnotatedScan]:

@@ -158,7 +158,8 @@ def _painted(scan: AnnotatedScan, scanner: str) -> _Painted:
     counts = cargo_colours(rendered(scan)[0])
     colours = np.flatnonzero(counts)
     shares = counts[colours] / max(1, int(counts.sum()))
-    bag = f"{scan.source}/{scan.group}"
+    # A scan that names no group stands alone.
+    bag = f"{scan.source}/{scan.group or scan.name}"
     return _Painted(scanner, bag, colours.astype(np.uint16), shares.astype(np.float32))
 
 

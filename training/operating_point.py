@@ -154,9 +154,9 @@ def _class_cost(threshold: float, scores: ScanScores, draws: Draws, factors: Map
     pd, pfa = rates.pd_localised, rates.pfa
     for name in scores.classes:
         if name in factors:
-            limits = factors[name][:, None]
-            pd = pd.widened(_share(scores.localised >= limits, scores.positive, draws))
-            pfa = pfa.widened(_share(scores.highest >= limits, scores.clean, draws))
+            limits, known = factors[name][:, None], ~np.isnan(factors[name])
+            pd = pd.widened(_share(scores.localised >= limits, scores.positive, draws, known))
+            pfa = pfa.widened(_share(scores.highest >= limits, scores.clean, draws, known))
     return ClassCost(threshold, pd, pfa)
 
 
@@ -172,24 +172,27 @@ def _together(
         return None
     scores = score_scans(index, aligned, judged, thresholds)
     alarms, found = (np.zeros((len(draws), len(index)), bool) for _ in range(2))
+    known = np.ones(len(draws), bool)
     for class_id in judged:
         one = score_scans(index, aligned, (class_id,), thresholds)
         limits = factors.get(index.class_names[class_id], np.ones(len(draws)))[:, None]
+        known &= ~np.isnan(limits[:, 0])
         alarms |= one.highest >= limits
         found |= one.localised >= limits
     rates = rates_at(scores, 1.0)
     return JointCost(
         scores.classes,
-        rates.pfa.widened(_share(alarms, scores.clean, draws)),
-        rates.pd_scan.widened(_share(alarms, scores.positive, draws)),
-        rates.pd_localised.widened(_share(found, scores.positive, draws)),
+        rates.pfa.widened(_share(alarms, scores.clean, draws, known)),
+        rates.pd_scan.widened(_share(alarms, scores.positive, draws, known)),
+        rates.pd_localised.widened(_share(found, scores.positive, draws, known)),
     )
 
 
-def _share(happened: Bool, among: Bool, draws: Draws) -> Float64:
-    """(B,) share of the drawn scans `among` (S,) with which it happened (B, S); nan for a draw without any."""
+def _share(happened: Bool, among: Bool, draws: Draws, known: Bool) -> Float64:
+    """(B,) share of the drawn scans `among` (S,) with which it happened (B, S); nan for a draw without any, and for one
+    without the scans to choose a threshold on: not `known` (B,)."""
     weights = draws[:, among]
-    total = weights.sum(axis=1)
+    total = np.where(known, weights.sum(axis=1), 0)
     count = (weights * happened[:, among]).sum(axis=1)
     share: Float64 = np.divide(count, total, out=np.full(len(draws), np.nan), where=total > 0)
     return share

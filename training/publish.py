@@ -19,6 +19,8 @@ from training.trainable import write_trainable
 
 #: Cards stand one after another in weights/README.md, each between its own two marks.
 CARD_BEGIN, CARD_END = "<!-- card {name} -->", "<!-- end {name} -->"
+#: A name is a file's stem, a word on a command line and part of a mark in the cards.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,10 @@ def publish(
 
     alias: another name for them from now on; weights of that name leave the folder. origin: puts NAME.safetensors
     there too, to train on from. Raises SettingsInvalid when the evaluation is of another file: a card must never carry
-    another network's numbers; ParityFailed when the file was not made from `origin`.
+    another network's numbers; ParityFailed when the file was not made from `origin`. Whatever is refused, `folder`
+    stays as it was.
     """
+    _require_names(name, alias)
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -69,19 +73,32 @@ def publish(
         terms=spec.terms,
     )
     text = (cargo_card.card if _of_cargo(metrics) else card)(name, spec, entry, metrics)
+    # Read before anything is written: a manifest that is broken must not be found out with half of it there.
+    known = read_manifest(folder) if (folder / MANIFEST).is_file() else None
+    page = _with_card(_page(folder / "README.md"), name, text)
     folder.mkdir(parents=True, exist_ok=True)
     trainable = folder / f"{name}.safetensors"
     if origin:
         pinned = write_trainable(origin.run, origin.checkpoint, Weights(name, data, digest, spec), trainable)
         entry = entry.model_copy(update={"trainable": pinned})
     write_bytes_whole(folder / f"{name}.onnx", data)
-    _write_card(folder / "README.md", name, text)
+    write_bytes_whole(folder / "README.md", page.encode())
     # Last: what the manifest names is there in full.
-    _write_manifest(folder, name, entry, default=default, alias=alias)
+    _write_manifest(folder, known, name, entry, default=default, alias=alias)
     if not origin:
         # What may lie there belongs to weights that made way.
         trainable.unlink(missing_ok=True)
     return entry
+
+
+def _require_names(name: str, alias: str) -> None:
+    for one in (name, *([alias] if alias else [])):
+        # A name that ends so is taken for a file by every command.
+        if not _NAME.fullmatch(one) or one.endswith(".onnx"):
+            raise SettingsInvalid(
+                f"{one!r} is no name for weights",
+                remedy="letters, digits, `.`, `_`, `+` and `-`, and no .onnx at its end",
+            )
 
 
 def _metrics_of(path: Path, digest: str) -> dict[str, Any]:
@@ -120,8 +137,9 @@ def _edges(interval: list[float] | None) -> dict[str, float]:
     return {"low": round(interval[0], 6), "high": round(interval[1], 6)} if interval else {}
 
 
-def _write_manifest(folder: Path, name: str, entry: ManifestEntry, *, default: bool, alias: str) -> None:
-    known = read_manifest(folder) if (folder / MANIFEST).is_file() else None
+def _write_manifest(
+    folder: Path, known: Manifest | None, name: str, entry: ManifestEntry, *, default: bool, alias: str
+) -> None:
     weights = {**(known.weights if known else {}), name: entry}
     replaced = weights.pop(alias, None) if alias != name else None
     # What pointed at the weights that make way goes on to those that take over; a name of its own is no alias.
@@ -147,13 +165,18 @@ def _marked(name: str) -> re.Pattern[str]:
     return re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
 
 
-def _write_card(path: Path, name: str, text: str) -> None:
+def _page(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8") if path.is_file() else "# Weights\n"
+    except UnicodeDecodeError as error:
+        raise SettingsInvalid(f"{path} is not UTF-8: {error}", remedy="save it as UTF-8, or move it away") from None
+
+
+def _with_card(page: str, name: str, text: str) -> str:
     begin, end = CARD_BEGIN.format(name=name), CARD_END.format(name=name)
     block = f"{begin}\n{text}\n{end}"
-    page = path.read_text(encoding="utf-8") if path.is_file() else "# Weights\n"
     marked = _marked(name)
-    page = marked.sub(lambda _: block, page) if marked.search(page) else f"{page.rstrip()}\n\n{block}\n"
-    write_bytes_whole(path, page.encode())
+    return marked.sub(lambda _: block, page) if marked.search(page) else f"{page.rstrip()}\n\n{block}\n"
 
 
 _AVERAGED: dict[Flips, str] = {
@@ -177,7 +200,7 @@ def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, 
         f"**Alarm scores.** {spec.operating_point}",
         f"**Measured** on `{setup['split']}` ({setup['scans']} scans, {setup['boxes']} boxes), the ONNX file through "
         f"the station's pipeline on {setup['provider']}. Classes that a scan's source did not look for count neither "
-        "way. Brackets hold 95 % intervals (bootstrap by bag for AP50 and Pd, exact for other rates).",
+        f"way. Brackets hold 95 % intervals: a bootstrap {_drawn(metrics)}, for Pd at least the exact interval.",
         _class_table(spec, metrics),
         _mean_line(frequent),
         _pd_table(metrics["pd_at_pfa"]),
@@ -191,6 +214,12 @@ _LIMITS = """**Limits.** It looks for {classes}, and for nothing else: a CLEAR s
 narcotics, ammunition or any other item. Classes with few boxes are hardly measured, let alone reliable. It has seen \
 luggage only, from a few scanner models; on other scanners, and on parcels, vehicles and containers, expect less until \
 it is trained on scans of that kind. It assists an officer and replaces none."""
+
+
+def _drawn(metrics: dict[str, Any]) -> str:
+    """What the bootstrap drew: scans that no group holds together are drawn one by one."""
+    groups, scans = metrics["intervals"]["groups"], metrics["setup"]["scans"]
+    return f"by bag, {groups} in all" if groups < scans else "by scan, as no two are known to be of one bag"
 
 
 def _mean_line(frequent: dict[str, Any]) -> str:
@@ -241,6 +270,8 @@ def _calibration_line(calibration: dict[str, Any]) -> str:
 
 
 def _rate(rate: dict[str, Any]) -> str:
+    if rate["value"] is None:
+        return "no such scan"
     return f"{rate['value']:.3f} {_interval(rate['interval'])}"
 
 

@@ -150,6 +150,7 @@ def _with_operating_point(spec: WeightsSpec, draft: Path, validation: CocoIndex,
             "thresholds": chosen.thresholds,
             "operating_point": chosen.operating_point,
             "chosen_on": scans_digest(validation),
-            "metrics": {"validation AP50": {"value": mean.AP50 or 0.0, "n": mean.n}},
+            # Without a box there is nothing to measure: 0 would be a figure.
+            "metrics": {} if mean.AP50 is None else {"validation AP50": {"value": mean.AP50, "n": mean.n}},
         }
     )

@@ -162,6 +162,19 @@ def test_a_wanted_pd_is_kept_and_its_price_told() -> None:
     assert "gun: a box on the item in 90.0% of the validation scans that hold it" in point.operating_point
 
 
+def test_a_draw_without_the_clean_scans_says_nothing_of_pd() -> None:
+    # All clean scans are of one bag: one draw in three has none of them to choose a threshold on.
+    index, found = station_case()
+    scans = tuple(
+        replace(scan, group=f"bag {row % 4}" if len(scan.class_ids) else "clean")
+        for row, scan in enumerate(index.scans)
+    )
+    point = choose_operating_point(replace(index, scans=scans), found, Wanted(pfa=0.1))
+    assert point.together is not None
+    for rate in (point.classes["gun"].pd, point.together.pd_scan, point.classes["gun"].pfa, point.together.pfa):
+        assert rate.interval is not None and rate.value is not None and rate.interval[0] > 0.2 * rate.value
+
+
 def test_a_pd_beyond_reach_is_said_to_be() -> None:
     index, found = station_case()
     blind = [one[:0] if row % 4 == 1 else one for row, one in enumerate(found)]

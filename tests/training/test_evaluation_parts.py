@@ -23,6 +23,7 @@ from training.evaluation.matching import match_all
 from training.evaluation.operating_curve import (
     class_curves,
     operating_curve,
+    pfa_at_pd,
     redrawn_thresholds,
     score_scans,
     threshold_for,
@@ -201,6 +202,38 @@ def test_froc_by_hand() -> None:
     assert curve.false_alarms.tolist() == [0.0, 0.5, 0.5] and curve.found.tolist() == [0.5, 0.5, 1.0]
     points = {point.false_alarms_target: point for point in froc_points(curve)}
     assert points[0.1].found.count == 1 and points[0.5].found.count == 2 and points[0.5].found.total == 2
+
+
+def test_froc_counts_false_alarms_of_a_class_without_an_item() -> None:
+    index = index_of(scan_of(("gun", BOX)), scan_of(("gun", BOX)))
+    found = [found_of(("gun", 0.7, BOX), ("knife", 0.9, ELSEWHERE)), found_of(("gun", 0.6, BOX))]
+    curve = froc(match_all(index, align(index, found)))
+    assert curve.false_alarms.tolist() == [0.5, 0.5, 0.5] and curve.found.tolist() == [0.0, 0.5, 1.0]
+    assert [point.found.count for point in froc_points(curve)] == [0, 0, 0, 2, 2]
+
+
+def test_a_resample_without_an_item_says_nothing_of_froc() -> None:
+    index = index_of(*(scan_of(("gun", BOX)) for _ in range(99)), scan_of())
+    index = replace(index, scans=tuple(replace(s, group="guns" if len(s.class_ids) else "clean") for s in index.scans))
+    found = [found_of(("gun", 0.9, BOX))] * 99 + [found_of(("gun", 0.95, ELSEWHERE))]
+    matches = match_all(index, align(index, found))
+    point = froc_points(froc(matches, group_draws(group_numbers(index), 200, 0)))[0]
+    assert point.found.value == 1 and point.found.interval is not None and point.found.interval[0] > 0.9
+
+
+def test_the_price_of_a_pd_holds_the_chance_in_the_threshold() -> None:
+    # Twenty guns score .99 down to .80; one clean scan in two lies just below the score that finds nine in ten.
+    index = index_of(*(scan_of(("gun", BOX)) for _ in range(20)), *(scan_of() for _ in range(40)))
+    found = [found_of(("gun", 0.99 - 0.01 * row, BOX)) for row in range(20)]
+    found += [found_of(("gun", 0.815 if row < 20 else 0.1, ELSEWHERE)) for row in range(40)]
+    scores = score_scans(index, align(index, found), (0,))
+    price = pfa_at_pd(scores, 0.9)
+    assert price is not None and price[0] == pytest.approx(0.82)
+    assert (price[1].count, price[1].total) == (0, 40) and price[1].interval is not None
+    assert price[1].interval[1] > 0.45
+    silent = score_scans(index, align(index, [found_of()] * 3 + found[3:]), (0,))
+    assert pfa_at_pd(silent, 0.9) is None
+    assert pfa_at_pd(score_scans(index, align(index, [found_of()] * 60), (1,)), 0.9) is None
 
 
 def test_froc_doubts_the_threshold_that_it_chose() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,8 +13,10 @@ import pytest
 
 from detector.detections import Detections
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
+from training.evaluation import figures, report
 from training.evaluation.metrics import evaluate
 from training.evaluation.report import EvaluationSetup, write_evaluation
+from training.evaluation.report_decision import decision
 
 NAMES = ("gun", "<knife>")
 SETUP = EvaluationSetup("bench & co", "ab" * 32, "data", "val", "CPUExecutionProvider")
@@ -103,3 +106,63 @@ def test_without_clean_scans_it_says_so(tmp_path: Path) -> None:
     document = json.loads(write_evaluation(tmp_path / "EVAL", index, found, metrics, SETUP).read_text())
     assert document["pd_at_pfa"] is None
     assert "Not measurable: no scan of this split is known to be clean." in (tmp_path / "EVAL/report.html").read_text()
+
+
+def test_a_split_of_clean_scans_alone_has_false_alarms_and_no_pd(tmp_path: Path) -> None:
+    index, found = make_split(tmp_path, clean=20)
+    index, found = replace(index, scans=index.scans[:20]), found[:20]
+    metrics = evaluate(index, found, dict.fromkeys(NAMES, 0.5))
+    document = json.loads(write_evaluation(tmp_path / "EVAL", index, found, metrics, SETUP).read_text())
+    assert document["AP50"] is None and document["at_thresholds"]["rates"]["pfa"]["count"] == 1
+    text = (tmp_path / "EVAL/report.html").read_text()
+    assert "No scan of this split holds gun, &lt;knife&gt;" in text and "To alarm on" not in text
+    assert not (tmp_path / "EVAL/pd_at_pfa.png").exists()
+
+
+def test_nothing_of_an_earlier_evaluation_stays_beside_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, found = make_split(tmp_path, clean=20)
+    metrics = evaluate(index, found, dict.fromkeys(NAMES, 0.5))
+    write_evaluation(tmp_path / "EVAL", index, found, metrics, SETUP)
+    clean, silent = replace(index, scans=index.scans[1:20]), found[1:20]
+    metrics = evaluate(clean, silent, dict.fromkeys(NAMES, 0.5))
+    write_evaluation(tmp_path / "EVAL", clean, silent, metrics, SETUP)
+    assert not (tmp_path / "EVAL/pd_at_pfa.png").exists() and not list((tmp_path / "EVAL/gallery").glob("*.jpg"))
+
+    def cut_short(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(report, "write_figures", cut_short)
+    with pytest.raises(OSError, match="disk full"):
+        write_evaluation(tmp_path / "EVAL", clean, silent, metrics, SETUP)
+    assert not (tmp_path / "EVAL/metrics.json").exists()
+
+
+def test_pictures_take_names_as_text(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    names = ("_hidden", "coins $_{$")
+    index, found = make_split(tmp_path, clean=20)
+    index, found = replace(index, class_names=names), [replace(one, class_names=names) for one in found]
+    metrics = evaluate(index, found, dict.fromkeys(names, 0.5))
+    labels = [text.get_text() for text in figures._precision_recall(metrics).axes[0].get_legend().get_texts()]
+    assert [label.split("  ")[0].strip() for label in labels] == ["_hidden", r"coins \$_{\$"]
+    write_evaluation(tmp_path / "EVAL", index, found, metrics, SETUP)
+    assert not [one for one in recwarn if "legend" in str(one.message)]
+
+
+def test_a_handful_of_boxes_proves_no_scores(tmp_path: Path) -> None:
+    index, found = make_split(tmp_path, clean=20)
+    metrics = evaluate(index, found, dict.fromkeys(NAMES, 0.5))
+    assert metrics.calibration.confident.n == 3
+    confident = replace(metrics.calibration.confident, d_ece=0.27, if_calibrated=0.27)
+    for n, chance, said in ((3, 0.27, "Too few boxes to say whether scores are probabilities"), (400, 0.05, "no prob")):
+        error = replace(confident, n=n, if_calibrated=chance)
+        told = decision(replace(metrics, calibration=replace(metrics.calibration, confident=error)), "test")
+        assert said in told and "Scores can be read as probabilities" not in told
+
+
+def test_a_pd_beyond_every_score_has_no_price(tmp_path: Path) -> None:
+    index, found = make_split(tmp_path, clean=20)
+    blind = [one[:0] if number >= 20 else one for number, one in enumerate(found)]
+    told = decision(evaluate(index, blind, dict.fromkeys(NAMES, 0.5)), "test")
+    assert "No score alarms on 90% of the scans with an item" in told and "score of 0.000" not in told

@@ -8,8 +8,11 @@ import onnxruntime
 import pytest
 import torch
 
+from detector.detections import Detections
 from detector.errors import SettingsInvalid
-from training.datasets.coco_index import CocoIndex
+from tests.conftest import make_spec
+from training import release
+from training.datasets.coco_index import AnnotatedScan, CocoIndex
 from training.export import export_network, unchosen_spec
 from training.fit import TrainingData
 from training.models.table import build
@@ -45,3 +48,11 @@ def test_an_export_without_a_validation_scan_is_refused_before_anything_else(tmp
     with pytest.raises(SettingsInvalid, match="val split holds no scan"):
         export_release(tmp_path / "run", tmp_path / "x.onnx", Release("x", "t", {}), TrainingData("", empty, empty))
     assert not list(tmp_path.iterdir())
+
+
+def test_validation_scans_without_a_box_give_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, bool)
+    scan = AnnotatedScan(tmp_path / "s.png", 64, 64, "bench", *nothing, np.ones(2, bool))
+    index = CocoIndex(("gun", "knife"), (scan,) * 3)
+    monkeypatch.setattr(release, "predict_onnx", lambda validation, draft: [Detections.empty(index.class_names)] * 3)
+    assert release._with_operating_point(make_spec(), tmp_path / "draft.onnx", index, 0.05).metrics == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ import pytest
 from detector import Decision
 from detector.errors import SettingsInvalid
 from tests.conftest import picture
-from training.export_fault_study import FAULTS, chosen_scans, main, study
+from training.export_fault_study import FAULTS, chosen_scans, doubted, main, study
 from training.scoring import detector_for
 
 
@@ -52,6 +53,27 @@ def test_the_same_scans_are_chosen_and_a_line_is_printed_for_each_fault(
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("doubted as they are: 0.0% (0 of 9; ")
     assert len(told) == 1 + len(FAULTS) and told[1].startswith("as it is: CLEAR 100.0% (2 of 2; ")
+
+
+def test_scans_of_one_bag_widen_the_rates(probe: Path, tmp_path: Path) -> None:
+    data = prepared(tmp_path, [picture(middle=250 if number < 12 else 20) for number in range(24)])
+    apart = chosen_scans(data, "val", 99)
+    bags = [replace(scan, group="light" if int(scan.path.stem) <= 12 else "dark") for scan in apart]
+    one, other = (next(study(detector_for(probe), scans)).rates[Decision.CLEAR].interval for scans in (apart, bags))
+    assert one is not None and other is not None and other[0] < one[0] and other[1] > one[1]
+    sharp, blurred = picture(), np.asarray(cv2.GaussianBlur(picture(middle=20), (0, 0), 6))
+    data = prepared(tmp_path / "doubted", [blurred if number < 12 else sharp for number in range(24)])
+    apart = chosen_scans(data, "val", 99)
+    bags = [replace(scan, group="blurred" if int(scan.path.stem) <= 12 else "sharp") for scan in apart]
+    one, other = (doubted(scans).interval for scans in (apart, bags))
+    assert one is not None and other is not None and other[0] < one[0] and other[1] > one[1]
+
+
+def test_a_grey_scan_has_no_colours_to_swap() -> None:
+    grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    assert (FAULTS["red and blue swapped"](grey) == grey).all()
+    coloured = np.stack([grey, grey + 50, grey + 100], axis=2)
+    assert (FAULTS["red and blue swapped"](coloured) == coloured[..., [2, 1, 0]]).all()
 
 
 def test_scans_without_items_and_raw_ones_are_refused(probe: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -80,6 +81,12 @@ def test_a_bag_does_not_vouch_for_its_own_colours_and_an_odd_one_not_for_all(tmp
     assert colours.basis.startswith("2 of 42 scans have more")
     alone = known_colours(indexed(*usual))
     assert alone is not None and alone.allowed < 0.05
+
+
+def test_scans_that_name_no_bag_vouch_for_each_other(hues: dict[str, list[AnnotatedScan]]) -> None:
+    train, _ = train_and_val(hues)
+    alone = known_colours(indexed(*(replace(scan, group="") for scan in train.scans)))
+    assert alone == known_colours(train)
 
 
 def test_scanners_with_few_scans_share_a_palette(hues: dict[str, list[AnnotatedScan]]) -> None:

@@ -1,4 +1,4 @@
-"""No threshold is chosen that a calibrated score could not decide by."""
+"""No threshold is chosen that scores could not decide by, and none is said to keep what it does not."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from detector.calibration import decidable
 from tests.conftest import make_spec
 from tests.training.test_calibration_fit import station_case
+from tests.training.test_evaluation import BOX, ELSEWHERE, found_of, index_of, scan_of
 from training.calibration_fit import calibrate_predictions
 from training.evaluation.thresholds import choose_for_pd, choose_thresholds
 from training.operating_point import Wanted, choose_operating_point
@@ -40,3 +41,18 @@ def test_what_calibrate_writes_is_taken_by_a_station(wanted: Wanted) -> None:
     for name, threshold in spec.thresholds.items():
         lowest, highest = decidable(spec.calibration[name])
         assert lowest < threshold <= highest
+
+
+def test_equal_scores_alarm_together_when_f1_is_maximised() -> None:
+    # A false alarm with the score of the items that are found: no threshold lies between them.
+    index = index_of(*(scan_of(("gun", BOX)) for _ in range(13)))
+    found = [found_of(("gun", 0.8, BOX), ("gun", 0.3, ELSEWHERE))] * 12 + [found_of(("gun", 0.8, ELSEWHERE))]
+    assert choose_thresholds(index, found).thresholds["gun"] == pytest.approx(0.55, abs=1e-3)
+
+
+def test_a_budget_that_no_threshold_keeps_is_not_said_to_be_kept() -> None:
+    index = index_of(*(scan_of() for _ in range(40)), *(scan_of(("gun", BOX)) for _ in range(12)))
+    found = [found_of(("gun", 1.0, BOX))] * 6 + [found_of()] * 34 + [found_of(("gun", 1.0, BOX))] * 12
+    chosen = choose_thresholds(index, found, 0.05)
+    assert chosen.thresholds["gun"] == 1.0
+    assert "no fewer than 6 of 40 clean validation scans alarm; 5.0% is not kept" in chosen.operating_point

@@ -82,6 +82,22 @@ def test_transfer_table(tmp_path: Path) -> None:
         transfer_table([Transfer("set", without, fewer)])
 
 
+@pytest.mark.parametrize(
+    ("without", "interval", "said"),
+    [
+        (0.4, [0.1, 0.7], "0.67 [0.31, 1.44], too uncertain to say"),
+        (0.6, [0.57, 0.63], "1.00 [0.84, 1.19], carried over"),
+        (0.4, None, "0.67, no interval"),
+    ],
+)
+def test_a_share_is_judged_by_its_interval(
+    without: float, interval: list[float] | None, said: str, tmp_path: Path
+) -> None:
+    never = written_metrics(tmp_path / "without.json", without, interval, left_out=("set/5",))
+    within = written_metrics(tmp_path / "within.json", 0.6, [0.5, 0.7])
+    assert f"| {said} |" in transfer_markdown(transfer_table([Transfer("set/5", never, within)]))
+
+
 def test_the_transfer_command_takes_a_row_for_each_source_and_one_network_that_saw_them_all(tmp_path: Path) -> None:
     apart = written_metrics(tmp_path / "a.json", 0.3, None, left_out=("set/5",))
     other = written_metrics(tmp_path / "b.json", 0.4, None, left_out=("set",))

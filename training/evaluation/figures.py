@@ -62,7 +62,7 @@ def write_figures(metrics: Metrics, folder: Path) -> dict[str, Path]:
         "Reliability": ("reliability.png", lambda metrics: _reliability({"these weights": metrics.calibration})),
         "What errors cost": ("error_costs.png", _error_costs),
     }
-    if metrics.scores is None:
+    if metrics.scores is None or not metrics.scores.positive.any():
         del pictures["ROC: Pd against Pfa"]
     with matplotlib.rc_context(_STYLE):
         return {title: _save(paint(metrics), folder / name) for title, (name, paint) in pictures.items()}
@@ -85,6 +85,12 @@ def _figure(width: float, height: float) -> tuple[Figure, Any]:
     return figure, figure.add_subplot()
 
 
+def _plain(name: str) -> str:
+    """A class's name as text: matplotlib reads what lies between dollars as a formula, and a legend leaves out labels
+    that begin with an underscore."""
+    return f"{' ' * name.startswith('_')}{name}".replace("$", r"\$")
+
+
 def _precision_recall(metrics: Metrics) -> Figure:
     figure, axes = _figure(6.6, 4.6)
     present = {name: found for name, found in metrics.matches.items() if found.boxes}
@@ -98,11 +104,12 @@ def _precision_recall(metrics: Metrics) -> Figure:
             color=_COLOURS[number % len(_COLOURS)],
             linewidth=1.2 if rare else 1.7,
             linestyle=":" if rare else "-",
-            label=f"{name}  AP50 {metrics.table.classes[name].AP50:.2f}  (n {found.boxes})",
+            label=f"{_plain(name)}  AP50 {metrics.table.classes[name].AP50:.2f}  (n {found.boxes})",
         )
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="Recall", ylabel="Precision")
     axes.set_title(f"Precision and recall at IoU 0.5 (dotted: fewer than {LEAST_BOXES} boxes)")
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    if present:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
@@ -138,7 +145,9 @@ def _mark_shipped(axes: Any, metrics: Metrics, first: float) -> None:
 
 
 def _pd_title(scores: ScanScores, clean: int, positive: int) -> str:
-    return f"{', '.join(scores.classes)}\n{positive} scans with an item, {clean} clean scans; 95 % intervals"
+    return (
+        f"{', '.join(map(_plain, scores.classes))}\n{positive} scans with an item, {clean} clean scans; 95 % intervals"
+    )
 
 
 def _classes(metrics: Metrics) -> Figure:
@@ -154,7 +163,7 @@ def _classes(metrics: Metrics) -> Figure:
     axes.barh(height, values, color="#9cc3e4", height=0.68, label="AP50")
     axes.barh(height, [row.AP or 0.0 for _, row in rows], color=_ACCENT, height=0.34, label="AP")
     axes.errorbar(values, height, xerr=reach, fmt="none", ecolor=_INK, elinewidth=1, capsize=2.5)
-    axes.set_yticks(height, [f"{name}  (n {row.n})" for name, row in rows])
+    axes.set_yticks(height, [f"{_plain(name)}  (n {row.n})" for name, row in rows])
     axes.set(xlim=(0, 1.02))
     axes.grid(axis="y", visible=False)
     axes.set_title("AP50 with 95 % interval, and AP (IoU .50:.95)")
@@ -170,7 +179,9 @@ def _froc(metrics: Metrics) -> Figure:
     for number, (name, curve) in enumerate(curves.items()):
         shown = np.clip(curve.false_alarms, first, None)
         colour = _COLOURS[number % len(_COLOURS)]
-        axes.step(shown, curve.found, where="post", color=colour, linewidth=1.3, label=f"{name}  (n {curve.items})")
+        axes.step(
+            shown, curve.found, where="post", color=colour, linewidth=1.3, label=f"{_plain(name)}  (n {curve.items})"
+        )
     axes.step(
         np.clip(metrics.froc.false_alarms, first, None),
         metrics.froc.found,

@@ -23,7 +23,8 @@ FALSE_ALARM_TARGETS = (0.01, 0.05, 0.1, 0.5, 1.0)
 class Froc:
     """Threshold, false alarms a scan and share of items found, each (K,), from the highest threshold down; n items.
 
-    redrawn: (B, T) share of items found at FALSE_ALARM_TARGETS in each resample, whose threshold is its own.
+    redrawn: (B, T) share of items found at FALSE_ALARM_TARGETS in each resample with an item, whose threshold is its
+    own.
     """
 
     thresholds: NDArray[np.float64]
@@ -44,32 +45,34 @@ class FrocPoint:
 
 
 def froc(matches: Mapping[str, ClassMatches], draws: Draws | None = None) -> Froc:
-    """The curve over all classes that have an item. matches: of `match_all`. draws: (B, S) of `group_draws`, for
-    intervals."""
-    present = [found for found in matches.values() if found.boxes]
-    items = sum(found.boxes for found in present)
+    """The curve over all classes, those without an item too: their false alarms are met all the same. matches: of
+    `match_all`. draws: (B, S) of `group_draws`, for intervals."""
+    every = list(matches.values())
+    items = sum(found.boxes for found in every)
     if not items:
         return Froc(np.zeros(0), np.zeros(0), np.zeros(0), 0, np.zeros((0, len(FALSE_ALARM_TARGETS))))
-    order = np.argsort(-np.concatenate([found.scores for found in present]), kind="stable")
-    scores = np.concatenate([found.scores for found in present]).astype(np.float64)[order]
+    order = np.argsort(-np.concatenate([found.scores for found in every]), kind="stable")
+    scores = np.concatenate([found.scores for found in every]).astype(np.float64)[order]
     # Equal scores come together: the curve has a point only where the score changes.
     last = np.append(np.diff(scores) != 0, True)[: len(scores)]
-    alarms, hit = _curve(present, order, last, np.ones(len(present[0].annotated), np.int64))
-    redrawn = np.array([_at_targets(*_curve(present, order, last, row)) for row in (() if draws is None else draws)])
+    alarms, hit = _curve(every, order, last, np.ones(len(every[0].annotated), np.int64))
+    # A resample without an item says nothing of how many are found.
+    held = () if draws is None else draws[draws @ sum(found.boxes_per_scan for found in every) > 0]
+    redrawn = np.array([_at_targets(*_curve(every, order, last, row)) for row in held])
     return Froc(scores[last], alarms, hit, items, redrawn.reshape(-1, len(FALSE_ALARM_TARGETS)))
 
 
 def _curve(
-    present: Sequence[ClassMatches], order: NDArray[np.int64], last: NDArray[np.bool_], drawn: NDArray[np.int64]
+    every: Sequence[ClassMatches], order: NDArray[np.int64], last: NDArray[np.bool_], drawn: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """False alarms a scan and share of items found when each scan is there `drawn` (S,) times; nan without any item."""
-    looked_at = [max(1, int(drawn[found.annotated].sum())) for found in present]
-    times = np.concatenate([drawn[found.scans] for found in present])[order]
-    shares = np.concatenate([np.full(len(found.scores), 1 / n) for found, n in zip(present, looked_at, strict=True)])
-    hits = np.concatenate([found.hits for found in present])[order]
-    items = sum(int(drawn @ found.boxes_per_scan) for found in present)
+    """False alarms a scan and share of items found when each scan is there `drawn` (S,) times; one with an item is."""
+    looked_at = [max(1, int(drawn[found.annotated].sum())) for found in every]
+    times = np.concatenate([drawn[found.scans] for found in every])[order]
+    shares = np.concatenate([np.full(len(found.scores), 1 / n) for found, n in zip(every, looked_at, strict=True)])
+    hits = np.concatenate([found.hits for found in every])[order]
+    items = sum(int(drawn @ found.boxes_per_scan) for found in every)
     alarms = np.cumsum(times * shares[order] * ~hits)[last]
-    return alarms, np.cumsum(times * hits)[last] / (items or np.nan)
+    return alarms, np.cumsum(times * hits)[last] / items
 
 
 def _at_targets(alarms: NDArray[np.float64], found: NDArray[np.float64]) -> list[float]:

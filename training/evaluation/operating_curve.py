@@ -134,6 +134,29 @@ def operating_curve(scores: ScanScores, targets: Sequence[float] = PFA_TARGETS, 
     )
 
 
+def pfa_at_pd(scores: ScanScores, pd: float, seed: int = 0) -> tuple[float, Rate] | None:
+    """The highest threshold at which a share `pd` of the scans with an item alarm, and its Pfa; None if too few of them
+    have any box. The interval holds the doubt in the threshold, which few scans with an item decided."""
+    highest = scores.highest[scores.positive]
+    unfound = len(highest) - wanted_finds(len(highest), pd)
+    threshold = float(np.sort(highest)[unfound]) if len(highest) else 0.0
+    if threshold <= 0:
+        return None
+    draws = group_draws(scores.groups, RATE_RESAMPLES, seed)
+    # From above: the scans that go unfound are the "false alarms" of the negated scores.
+    limits = -redrawn_thresholds(-highest, draws[:, scores.positive], unfound)
+    # No draw may take the threshold to 0, which would be an alarm without any box.
+    limits = np.maximum(limits, np.finfo(np.float32).tiny)
+    return threshold, rates_at(scores, threshold).pfa.widened(
+        _redrawn_share(scores.highest, scores.clean, limits, draws)
+    )
+
+
+def wanted_finds(scans: int, pd: float) -> int:
+    """The smallest whole number of finds that is a share `pd` of the scans; at least one."""
+    return max(1, int(np.ceil(pd * scans - 1e-9)))
+
+
 def class_curves(index: CocoIndex, aligned: Sequence[Detections]) -> dict[str, OperatingCurve]:
     """Every class by itself: its scores alone, on the scans that are clean for it, whatever else these hold."""
     return {
@@ -218,11 +241,7 @@ def _with_threshold_doubt(
     scores: ScanScores, point: OperatingPoint, thresholds: NDArray[np.float64], draws: Draws
 ) -> OperatingPoint:
     def redrawn(values: NDArray[np.float64], among: NDArray[np.bool_]) -> NDArray[np.float64]:
-        weights = draws[:, among]
-        found = (weights * (values[among] >= thresholds[:, None])).sum(axis=1)
-        total = np.where(np.isnan(thresholds), 0, weights.sum(axis=1))
-        share: NDArray[np.float64] = np.divide(found, total, out=np.full(len(draws), np.nan), where=total > 0)
-        return share
+        return _redrawn_share(values, among, thresholds, draws)
 
     classes, sources = _slices(scores)
     by_class, by_source = point.pd_localised_by_class, point.pd_localised_by_source
@@ -237,6 +256,17 @@ def _with_threshold_doubt(
             name: by_source[name].widened(redrawn(scores.localised, mask)) for name, mask in sources.items()
         },
     )
+
+
+def _redrawn_share(
+    values: NDArray[np.float64], among: NDArray[np.bool_], thresholds: NDArray[np.float64], draws: Draws
+) -> NDArray[np.float64]:
+    """(B,) share of the drawn scans `among` (S,) whose value reaches the threshold of the draw; nan without either."""
+    weights = draws[:, among]
+    found = (weights * (values[among] >= thresholds[:, None])).sum(axis=1)
+    total = np.where(np.isnan(thresholds), 0, weights.sum(axis=1))
+    share: NDArray[np.float64] = np.divide(found, total, out=np.full(len(draws), np.nan), where=total > 0)
+    return share
 
 
 def _highest(scores: Sequence[NDArray[np.float64]], chosen: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:

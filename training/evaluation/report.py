@@ -55,6 +55,7 @@ def write_evaluation(
     The folder then holds pictures of the scans: keep it where the scans may be kept. Returns the path of metrics.json.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _clear(folder)
     described = describe(setup, metrics)
     thresholds = {name: row.threshold for name, row in metrics.at_thresholds.classes.items()}
     figures = write_figures(metrics, folder)
@@ -63,6 +64,13 @@ def write_evaluation(
     contents = {"schema_version": SCHEMA_VERSION, **document(metrics), "setup": described}
     write_bytes_whole(folder / "metrics.json", (json.dumps(contents, indent=1, allow_nan=False) + "\n").encode())
     return folder / "metrics.json"
+
+
+def _clear(folder: Path) -> None:
+    """Of an evaluation that lay here before: it must not vouch for a half-written one, nor lend it pictures."""
+    for pattern in ("metrics.json", "report.html", "pd_at_pfa.png", "gallery/miss_*.jpg", "gallery/false_alarm_*.jpg"):
+        for path in folder.glob(pattern):
+            path.unlink()
 
 
 def describe(setup: EvaluationSetup, metrics: Metrics) -> dict[str, Any]:

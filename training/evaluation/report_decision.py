@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-import numpy as np
-
 from training.evaluation.average_precision import LEAST_BOXES
 from training.evaluation.froc import froc_points
 from training.evaluation.html_parts import Html, WholeCell, figure, marked, part, rate, section, table, within
 from training.evaluation.intervals import Rate
 from training.evaluation.metrics import ClassAtThreshold, Metrics
-from training.evaluation.operating_curve import CurvePoint, ScanScores, rates_at
-from training.evaluation.thresholds import wanted_finds
+from training.evaluation.operating_curve import CurvePoint, OperatingPoint, ScanScores, pfa_at_pd
 
 #: A class is called found when even the low end of its interval is above this share, and missed when the high end of it
 #: is below the other.
@@ -21,6 +18,8 @@ _FOUND, _MISSED = 0.8, 0.5
 #: False-alarm rates shown for each class by itself; all of them are in metrics.json.
 _CLASS_TARGETS = (0.01, 0.05, 0.10)
 _WANTED_PD = 0.9
+#: With boxes so few that perfect scores would show a larger D-ECE, a good one proves nothing.
+_TELLING_D_ECE = 0.1
 _GOOD, _BAD, _UNKNOWN = "good", "bad", "unknown"
 
 
@@ -51,13 +50,8 @@ def _scan_verdicts(metrics: Metrics) -> list[tuple[str, str]]:
     rates = metrics.at_thresholds.rates
     if rates is None or metrics.scores is None:
         return [(_UNKNOWN, "No scan of this split is known to be clean: its false-alarm rate is not measurable.")]
-    names = ", ".join(metrics.scores.classes)
-    found = f"<b>Of the scans with {escape(names)}</b>, {rate(rates.pd_scan)} alarm; in {rate(rates.pd_localised)} a "
-    false = f"<b>Of the scans clean of them</b>, {rate(rates.pfa)} alarm all the same."
-    lines: list[tuple[str, str]] = [
-        (_kind(rates.pd_localised), Html(found + "box is on the item.")),
-        (_UNKNOWN, Html(false)),
-    ]
+    lines = [_found(", ".join(metrics.scores.classes), rates)]
+    lines.append((_UNKNOWN, Html(f"<b>Of the scans clean of them</b>, {rate(rates.pfa)} alarm all the same.")))
     lines += _price_of_pd(metrics.scores)
     every = metrics.at_thresholds.any_class_on_clean
     if every and every.value is not None:
@@ -66,15 +60,23 @@ def _scan_verdicts(metrics: Metrics) -> list[tuple[str, str]]:
     return lines
 
 
+def _found(names: str, rates: OperatingPoint) -> tuple[str, str]:
+    if rates.pd_scan.value is None:
+        return _UNKNOWN, f"No scan of this split holds {names}: whether they are found is not measurable."
+    text = f"<b>Of the scans with {escape(names)}</b>, {rate(rates.pd_scan)} alarm; in {rate(rates.pd_localised)} a "
+    return _kind(rates.pd_localised), Html(text + "box is on the item.")
+
+
 def _price_of_pd(scores: ScanScores) -> list[tuple[str, str]]:
-    """What finding _WANTED_PD of the scans with an item would cost in false alarms."""
-    highest = np.sort(scores.highest[scores.positive])[::-1]
-    if not len(highest) or not scores.clean.any():
+    """What alarming on _WANTED_PD of the scans with an item would cost in false alarms."""
+    if not scores.positive.any():
         return []
-    threshold = float(highest[wanted_finds(len(highest), _WANTED_PD) - 1])
-    rates = rates_at(scores, threshold)
+    price = pfa_at_pd(scores, _WANTED_PD)
+    if price is None:
+        return [(_UNKNOWN, f"No score alarms on {_WANTED_PD:.0%} of the scans with an item: too few have any box.")]
+    threshold, pfa = price
     text = f"<b>To alarm on {_WANTED_PD:.0%} of them</b>, one score of {threshold:.3f} for all classes would make "
-    return [(_UNKNOWN, Html(f"{text}{rate(rates.pfa)} of the clean scans alarm too."))]
+    return [(_UNKNOWN, Html(f"{text}{rate(pfa)} of the clean scans alarm too."))]
 
 
 def _class_verdicts(metrics: Metrics) -> list[tuple[str, str]]:
@@ -99,10 +101,15 @@ def _score_verdict(metrics: Metrics) -> list[tuple[str, str]]:
         return []
     direction = "too high" if error.shift > 0 else "too low"
     by_chance = error.if_calibrated is not None and error.d_ece <= 1.5 * error.if_calibrated
-    verdict = "Scores can be read as probabilities" if by_chance else "Scores are no probabilities"
+    few = error.if_calibrated is not None and error.if_calibrated > _TELLING_D_ECE
+    kind, verdict = _BAD, "Scores are no probabilities"
+    if by_chance and few:
+        kind, verdict = _UNKNOWN, "Too few boxes to say whether scores are probabilities"
+    elif by_chance:
+        kind, verdict = _GOOD, "Scores can be read as probabilities"
     return [
         (
-            _GOOD if by_chance else _BAD,
+            kind,
             f"{verdict}: from {metrics.calibration.confident_from:g} on they are {abs(error.shift):.2f} {direction} on "
             f"average (D-ECE {error.d_ece:.3f}{within(error.interval)}, n {error.n:,}; chance alone gives "
             f"{figure(error.if_calibrated)}).",

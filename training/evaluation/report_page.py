@@ -110,7 +110,8 @@ def _classes(metrics: Metrics) -> str:
         )
     ]
     note = (
-        "Every class is scored on the scans whose source looked for it. Intervals are bootstraps over bags. "
+        "Every class is scored on the scans whose source looked for it. Intervals are bootstraps over bags, of which "
+        f"{metrics.groups:,} are known in {metrics.scans:,} scans. "
         f"Grey: fewer than {LEAST_BOXES} boxes, where AP is mostly luck."
     )
     return section("Average precision", note, table(head, rows))

@@ -34,6 +34,7 @@ from training.evaluation.operating_curve import (
     is_clean,
     score_scans,
     threshold_for,
+    wanted_finds,
 )
 
 #: Below this a score says nothing; a class that never alarmed by mistake on a few dozen clean scans would else get it.
@@ -149,11 +150,6 @@ def choose_for_pd(
     if short:
         words.append(f"{', '.join(short)}: {pd:.1%} is not reached at any score from {least:g}")
     return _completed(index, ChosenThresholds(chosen, "; ".join(words), reached=tuple(reached)), limits_of)
-
-
-def wanted_finds(scans: int, pd: float) -> int:
-    """The smallest whole number of finds that is a share `pd` of the scans; at least one."""
-    return max(1, int(np.ceil(pd * scans - 1e-9)))
 
 
 def _limits(index: CocoIndex, least: float, reach: Reach) -> Float64:
@@ -315,6 +311,8 @@ def _best_f1(found: ClassMatches, bounds: Float64) -> float:
         return round(float(np.clip(_FALLBACK, *bounds)), 6)
     # F1 = 2 TP / (items + detections), at every score in turn.
     f1 = 2 * np.cumsum(found.hits) / (found.boxes + np.arange(1, len(found.hits) + 1))
+    # Equal scores alarm together: no threshold lies between them.
+    f1[:-1][np.diff(found.scores) == 0] = 0.0
     # Half way to the next lower score: the same alarms here, and no item on the very edge.
     best = int(np.argmax(f1))
     below = float(found.scores[best + 1]) if best + 1 < len(found.scores) else 0.0
@@ -343,6 +341,10 @@ def _budget_words(index: CocoIndex, budget: Budget, pfa: float, alarms: int) -> 
         none = f"no alarm on any of {scans}" if not alarms else f"alarms on no fewer than {alarms} of {scans}"
         needed = f"; Pfa {pfa * 100:g}% would need >= {int(np.ceil((1 - 1e-9) / pfa))}" if pfa else ""
         return f"{together}: {none} {which}{needed}"
+    if alarms > allowed:
+        # They reach the highest threshold that there is.
+        which = "clean validation scans alarm" if budget.clean else "validation scans alarm for one they do not hold"
+        return f"{together}: no fewer than {alarms} of {scans} {which}; {pfa:.1%} is not kept at any threshold"
     if budget.clean:
         return f"{together}: at most {allowed} of {scans} clean validation scans alarm (Pfa <= {pfa:.1%})"
     return (

@@ -24,7 +24,7 @@ from training.evaluation.intervals import Interval
 
 #: Half the width of a 95 % interval in standard errors of the normal distribution.
 _Z = 1.959963984540054
-#: The share of the in-domain figure from which a network counts as carried over.
+#: The share of the in-domain figure from which a network counts as carried over, where the interval shows it.
 KEPT_SHARE = 0.75
 
 
@@ -214,7 +214,16 @@ def _told(measured: Measured) -> str:
 def _share(row: TransferRow) -> str:
     if row.ratio is None:
         return "not measurable"
-    return f"{row.ratio:.2f}{_between(row.ratio_interval)}{'' if row.ratio >= KEPT_SHARE else ', not carried over'}"
+    return f"{row.ratio:.2f}{_between(row.ratio_interval)}, {_verdict(row.ratio_interval)}"
+
+
+def _verdict(ratio: Interval | None) -> str:
+    """By the interval, not by the ratio: a few dozen boxes leave most of them open."""
+    if ratio is None:
+        return "no interval"
+    if ratio[1] < KEPT_SHARE:
+        return "not carried over"
+    return "carried over" if ratio[0] >= KEPT_SHARE else "too uncertain to say"
 
 
 def _between(interval: Interval | None) -> str:

@@ -1,0 +1,81 @@
+"""Publishing: a card says what was measured, and what is refused leaves the folder as it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detector.errors import SettingsInvalid, WeightsRejected
+from detector.weights import load_weights, read_manifest
+from tests.conftest import make_spec, probe_onnx
+from training.publish import publish
+
+NO_RATE = {"count": 0, "total": 0, "value": None, "interval": None}
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    return probe_onnx(tmp_path / "network.onnx", make_spec())
+
+
+def evaluated(file: Path, groups: int = 30, points: tuple[dict[str, Any], ...] = ()) -> Path:
+    """metrics.json of a split of 30 clean scans."""
+    names = load_weights(file).spec.class_names
+    nothing = {"AP50": None, "AP": None, "n": 0, "classes": [], "AP50_interval": None}
+    metrics = {
+        "setup": {
+            "weights_sha256": load_weights(file).sha256, "split": "test", "scans": 30, "boxes": 0, "provider": "cpu",
+        },
+        "classes_with_10_boxes": nothing,
+        "classes": dict.fromkeys(names, nothing),
+        "intervals": {"groups": groups},
+        "pd_at_pfa": {"classes": names, "clean_scans": 30, "positive_scans": 0, "points": points},
+        "calibration": {"confident_from": 0.3, "listed": {"d_ece": None}, "confident": {"d_ece": None}},
+    }  # fmt: skip
+    path = file.with_name("metrics.json")
+    path.write_text(json.dumps(metrics))
+    return path
+
+
+def test_a_card_without_a_scan_with_an_item_says_so(exported: Path, tmp_path: Path) -> None:
+    point = {"pfa_target": 0.05, "reason": "", "rates": {"pd_scan": NO_RATE, "pd_localised": NO_RATE}}
+    publish(exported, "quiet", tmp_path / "weights", evaluated(exported, points=(point,)), default=False)
+    assert "| 5.0% | no such scan | no such scan |" in (tmp_path / "weights" / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("groups", "said"), [(30, "by scan, as no two are known"), (12, "by bag, 12 in all")])
+def test_a_card_says_what_its_intervals_were_drawn_by(groups: int, said: str, exported: Path, tmp_path: Path) -> None:
+    publish(exported, "drawn", tmp_path / "weights", evaluated(exported, groups), default=False)
+    assert said in (tmp_path / "weights" / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "alias"),
+    [("../up", ""), ("a/b", ""), ("", ""), ("x.onnx", ""), ("two words", ""), ("--> x", ""), ("good", "../up")],
+)
+def test_a_name_that_no_command_could_take_is_refused(name: str, alias: str, exported: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match="no name for weights"):
+        publish(exported, name, tmp_path / "weights", evaluated(exported), default=False, alias=alias)
+    assert not (tmp_path / "weights").exists() and not (tmp_path / "up.onnx").exists()
+
+
+@pytest.mark.parametrize(("beside", "content"), [("manifest.json", b'{"default": '), ("README.md", b"caf\xe9")])
+def test_a_folder_that_is_broken_is_left_as_it_was(beside: str, content: bytes, exported: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "weights"
+    publish(exported, "first", folder, evaluated(exported), default=False)
+    (folder / beside).write_bytes(content)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises((SettingsInvalid, WeightsRejected)):
+        publish(exported, "second", folder, evaluated(exported), default=False)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_manifest_names_both_weights_of_a_folder(exported: Path, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        publish(exported, name, tmp_path / "weights", evaluated(exported), default=False)
+    assert set(read_manifest(tmp_path / "weights").weights) == {"first", "second"}
+    text = (tmp_path / "weights" / "README.md").read_text()
+    assert text.count("## first") == text.count("## second") == 1
