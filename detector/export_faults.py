@@ -35,7 +35,7 @@ MOST_TURNED = 25.0
 def export_doubts(image: UInt8) -> tuple[str, ...]:
     """Why a picture (H, W, 3) uint8, as it was stored, must not be cleared; empty where nothing is odd."""
     shrunk = _shrunk(image)
-    darkest: UInt8 = shrunk.min(axis=2)
+    darkest, _ = _extremes(shrunk)
     air, sharp = float(np.percentile(darkest, AIR_PERCENTILE)), sharpness(darkest)
     doubts = []
     if air < LEAST_AIR:
@@ -59,10 +59,10 @@ def export_doubts(image: UInt8) -> tuple[str, ...]:
 def warmth(image: UInt8) -> float:
     """By how many levels the pixels of (H, W, 3) with more red than blue are brighter than those with more blue, in
     the mean; 0 where either are missing."""
-    sampled = image[::2, ::2].astype(np.int16)
-    darkest, brightest = sampled.min(axis=2), sampled.max(axis=2)
+    sampled = np.ascontiguousarray(image[::2, ::2])
+    darkest, brightest = _extremes(sampled)
     coloured = sampled[(brightest - darkest > COLOURED) & (darkest < COLOURED_BELOW)]
-    warm, levels = coloured[:, 0] > coloured[:, 2], coloured.mean(axis=1)
+    warm, levels = coloured[:, 0] > coloured[:, 2], coloured @ np.full(3, 1 / 3, np.float32)
     if warm.all() or not warm.any():
         return 0.0
     return float(levels[warm].mean() - levels[~warm].mean())
@@ -83,6 +83,13 @@ def sharpness(levels: UInt8) -> float:
         return 1.0
     steepest = cv2.dilate(steps, window)[high].astype(np.float32)
     return float(np.median(steepest / heights[high]))
+
+
+def _extremes(image: UInt8) -> tuple[UInt8, UInt8]:
+    """The darkest and the brightest channel of each pixel, (H, W) each."""
+    red, green, blue = cv2.split(image)
+    darkest, brightest = cv2.min(cv2.min(red, green), blue), cv2.max(cv2.max(red, green), blue)
+    return np.asarray(darkest, np.uint8), np.asarray(brightest, np.uint8)
 
 
 def _shrunk(image: UInt8) -> UInt8:
