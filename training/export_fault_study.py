@@ -33,6 +33,10 @@ from training.scoring import detector_for
 View = NDArray[Any]
 
 
+def _dim(view: View) -> View:
+    return (0.75 * view).astype(view.dtype)
+
+
 def _dark(view: View) -> View:
     return (0.6 * view).astype(view.dtype)
 
@@ -64,6 +68,7 @@ def _negative(view: View) -> View:
 FAULTS: MappingProxyType[str, Callable[[View], View]] = MappingProxyType(
     {
         "as it is": lambda view: view,
+        "0.75 of its brightness": _dim,
         "0.6 of its brightness": _dark,
         "blurred, deviation 3 px": _blurred,
         "enlarged from a quarter": _enlarged,
