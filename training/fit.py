@@ -26,7 +26,7 @@ from detector.errors import RoentgateError, ScanUnreadable, SettingsInvalid
 from detector.outputs.atomic import text_written_whole
 from training.batch_memory import batch_too_large
 from training.checkpoints import NO_ROOM, Begun, NotSaved, WholeCheckpoints, begun, holds_run
-from training.datasets.coco_index import CocoIndex, read_coco, share_of
+from training.datasets.coco_index import CocoIndex, read_coco, share_of, with_most_bags
 from training.evaluation.transfer import split_without, without_sources
 from training.export import Run, read_run
 from training.file_digests import annotations_digest, file_digest
@@ -68,7 +68,7 @@ def read_training_data(folder: Path, recipe: Recipe) -> TrainingData:
     validation = read_coco(folder, "val", train.class_names) if has_validation else None
     for source in recipe.leave_out:
         train = split_without(train, source)
-    train = share_of(train, recipe.train_share)
+    train = with_most_bags(share_of(train, recipe.train_share), recipe.most_bags)
     train = replace(train, kept_out=every - {scan.name for scan in train.scans})
     if validation:
         validation = without_sources(validation, recipe.leave_out)

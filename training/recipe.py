@@ -10,7 +10,7 @@ import math
 import tomllib
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -84,6 +84,8 @@ class Recipe(_Section):
     leave_out: tuple[str, ...] = ()
     #: Share of the training bags that is learned from: less than all shows what more of them would be worth.
     train_share: float = Field(1.0, gt=0, le=1)
+    #: Training bags that hold a class, at most: what a class would give if it were rare. Others are left out whole.
+    most_bags: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     input_size: int = Field(416, ge=64)
     #: How the training scans are drawn; the station never clears a scan that is drawn otherwise.
     renderings: tuple[Rendering, ...] = Field(("stored",), min_length=1)

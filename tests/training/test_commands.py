@@ -192,6 +192,27 @@ def test_a_share_of_the_training_bags_is_part_of_every_larger_share_and_judged_o
     assert len(whole.validation) == len(half.validation)
 
 
+def test_a_class_can_be_made_rare_for_training_and_stays_as_it_is_for_judging(tmp_path: Path) -> None:
+    simulate_dataset(tmp_path, scans=60, seed=3)
+    plain = Recipe(model="yolox-nano", steps=1, validate_every=1)
+    whole = read_training_data(tmp_path, plain)
+    rare = read_training_data(tmp_path, plain.model_copy(update={"most_bags": {"gun": 2, "knife": 2}}))
+    assert whole.train.boxes_per_class()["gun"] > 2 and whole.train.boxes_per_class()["knife"] > 2
+
+    def bags_with(data: TrainingData, name: str) -> set[str]:
+        own = data.train.class_names.index(name)
+        return {scan.name for scan in data.train.scans if own in scan.class_ids}
+
+    assert len(bags_with(rare, "gun")) == 2 and len(bags_with(rare, "knife")) == 2
+    kept, before = ({scan.name for scan in one.train.scans} for one in (rare, whole))
+    assert before - kept == (bags_with(whole, "gun") | bags_with(whole, "knife")) - kept, "bags without them stay"
+    assert rare.train.kept_out == before - kept
+    assert rare.validation is not None and whole.validation is not None
+    assert len(rare.validation) == len(whole.validation)
+    with pytest.raises(SettingsInvalid, match="no class sword"):
+        read_training_data(tmp_path, plain.model_copy(update={"most_bags": {"sword": 2}}))
+
+
 def test_a_preview_of_augmentations_is_one_picture(data: Path, tmp_path: Path) -> None:
     typed("data", "preview", data, "--output", tmp_path / "sheet.png", "--augmentations")
     assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")

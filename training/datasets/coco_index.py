@@ -13,6 +13,7 @@ import hashlib
 import json
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -87,8 +88,32 @@ def share_of(index: CocoIndex, share: float) -> CocoIndex:
     if share == 1:
         return index
     limit = share * 2**64
-    kept = tuple(scan for scan in index.scans if _place(f"{scan.source}/{scan.group}") < limit)
-    return replace(index, scans=kept)
+    return replace(index, scans=tuple(scan for scan in index.scans if _place(_bag(scan)) < limit))
+
+
+def with_most_bags(index: CocoIndex, most: Mapping[str, int]) -> CocoIndex:
+    """At most so many of the bags that hold each class named, whole; bags without any of them stay.
+
+    Raises SettingsInvalid for a class that the index does not have.
+    """
+    if unknown := sorted(most.keys() - set(index.class_names)):
+        raise SettingsInvalid(f"no class {', '.join(unknown)}", remedy=f"name one of: {', '.join(index.class_names)}")
+    held: dict[str, set[str]] = {}
+    for scan in index.scans:
+        found = {index.class_names[class_id] for class_id in scan.class_ids}
+        held.setdefault(_bag(scan), set()).update(found & most.keys())
+    left, dropped = dict(most), set()
+    for bag in sorted(held, key=_place):
+        if all(left[name] for name in held[bag]):
+            left.update({name: left[name] - 1 for name in held[bag]})
+        else:
+            dropped.add(bag)
+    return replace(index, scans=tuple(scan for scan in index.scans if _bag(scan) not in dropped))
+
+
+def _bag(scan: AnnotatedScan) -> str:
+    """A scan that names no group stands alone."""
+    return f"{scan.source}/{scan.group or scan.name}"
 
 
 def _place(bag: str) -> int:
