@@ -24,7 +24,7 @@ from detector.inspection import Decision
 from detector.ledger import Ledger
 from detector.network import Provider
 from detector.outputs import foreign_lines
-from detector.palette import unpacked
+from detector.palette import Palette
 from detector.pipeline import Detector
 from detector.scanner_cli import scanner_app
 from detector.scanner_profile import load_profile
@@ -152,11 +152,17 @@ def weights_show(
     """All that a weights file says of itself, as JSON."""
     weights = load_weights(name)
     shown = weights.spec.model_dump(mode="json")
-    if shown["colours"]:
+    if weights.spec.colours:
         # Four kilobytes of bits each tell a reader nothing.
-        palettes = shown["colours"]["palettes"]
-        shown["colours"]["palettes"] = {key: f"{unpacked(bits).sum()} colours" for key, bits in palettes.items()}
+        shown["colours"]["palettes"] = {
+            scanner: [_shown_palette(palette.unpacked()) for palette in palettes]
+            for scanner, palettes in weights.spec.colours.palettes.items()
+        }
     typer.echo(json.dumps(shown, indent=2))
+
+
+def _shown_palette(palette: Palette) -> str:
+    return f"{palette.colours.sum()} colours, air at {palette.air[0]:.0f} to {palette.air[1]:.0f}"
 
 
 @weights_app.command("verify")

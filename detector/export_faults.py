@@ -36,7 +36,7 @@ def export_doubts(image: UInt8) -> tuple[str, ...]:
     """Why a picture (H, W, 3) uint8, as it was stored, must not be cleared; empty where nothing is odd."""
     shrunk = _shrunk(image)
     darkest, _ = _extremes(shrunk)
-    air, sharp = float(np.percentile(darkest, AIR_PERCENTILE)), sharpness(darkest)
+    air, sharp = _air_level(darkest), sharpness(darkest)
     doubts = []
     if air < LEAST_AIR:
         doubts.append(
@@ -54,6 +54,15 @@ def export_doubts(image: UInt8) -> tuple[str, ...]:
             "swapped in the export"
         )
     return tuple(doubts)
+
+
+def air_level(image: UInt8) -> float:
+    """The level of air in a picture (H, W, 3), of 255: what one pixel in a hundred reaches in every channel."""
+    return _air_level(_extremes(_shrunk(image))[0])
+
+
+def _air_level(darkest: UInt8) -> float:
+    return float(np.percentile(darkest, AIR_PERCENTILE))
 
 
 def warmth(image: UInt8) -> float:

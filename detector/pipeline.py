@@ -37,7 +37,7 @@ from detector.merging import merge_tiles
 from detector.network import Network, Provider
 from detector.normalisation.standardise import WINDOWED, StandardScan, standardised
 from detector.normalise import doubt, is_grey
-from detector.palette import unknown_share, unpacked
+from detector.palette import Palette, unknown_share
 from detector.policy import colours_doubt, decide, decisive, listed, opaque_doubt, opaque_note, refer, with_findings
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
@@ -57,7 +57,7 @@ Float32 = NDArray[np.float32]
 #: A view narrower than this, in pixels, is a thumbnail or a first line of a scan, not a scan.
 LEAST_SIDE = 32
 #: Raised by hand when reading, rendering, tiling, merging or a doubt changes a decision: earlier results are made anew.
-PIPELINE_VERSION = 8
+PIPELINE_VERSION = 9
 
 
 @dataclass(frozen=True)
@@ -278,7 +278,7 @@ class Detector:
         return Detections.concatenate(views, names), Detections.concatenate(lost, names)
 
 
-def _palettes(spec: WeightsSpec, policy: Policy) -> list[NDArray[np.bool_]]:
+def _palettes(spec: WeightsSpec, policy: Policy) -> tuple[Palette, ...]:
     """A policy that limits unknown colours means something only with weights that know some."""
     limit = policy.refer_unknown_colours_share
     if spec.colours is None and limit is not None and limit < 1:
@@ -287,7 +287,7 @@ def _palettes(spec: WeightsSpec, policy: Policy) -> list[NDArray[np.bool_]]:
             "they know",
             remedy="leave it out, or export the weights anew",
         )
-    return [unpacked(palette) for palette in spec.colours.palettes.values()] if spec.colours else []
+    return spec.colours.unpacked() if spec.colours else ()
 
 
 def _check_reach(thresholds: EffectiveThresholds, spec: WeightsSpec) -> None:

@@ -68,8 +68,8 @@ def colours_doubt(share: float, allowed: float) -> str:
         return ""
     told, limit = _tell_apart(share * 100, allowed * 100)
     return (
-        f"unknown colours: {told}% of the cargo, {limit}% is allowed: a scanner, palette or export that the weights "
-        "have not seen"
+        f"unknown colours: {told}% of the cargo, {limit}% is allowed: a scanner, palette, brightness or export that "
+        "the weights have not seen"
     )
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from detector.calibration import ClassMap, decidable, is_logistic
-from detector.palette import unpacked
+from detector.palette import Palette, unpacked
 from detector.scanner_profile import Rendering
 from detector.tile_squares import Look
 
@@ -40,23 +40,38 @@ class TrainingSource(_Frozen):
     terms: str
 
 
+class KnownPalette(_Frozen):
+    """colours: `palette.packed`. air: lowest and highest `export_faults.air_level` of the scans behind it."""
+
+    colours: str
+    air: tuple[float, float]
+
+    @model_validator(mode="after")
+    def _is_a_palette(self) -> KnownPalette:
+        unpacked(self.colours)
+        if not self.air[0] <= self.air[1]:
+            raise ValueError("the air of a palette is its lowest level, and its highest")
+        return self
+
+    def unpacked(self) -> Palette:
+        """As scans are compared with it."""
+        return Palette(unpacked(self.colours), self.air)
+
+
 class KnownColours(_Frozen):
     """Colours of the scanners that the weights were trained and measured on.
 
-    palettes: scanner -> `palette.packed`. allowed: share of a scan's cargo that may have colours of no such scanner.
-    basis: on which scans both were measured and what they cost, in a sentence.
+    palettes: scanner -> its palettes, one for each level at which it paints air. allowed: share of a scan's cargo that
+    may have colours of no such palette. basis: on which scans both were measured and what they cost, in a sentence.
     """
 
-    palettes: dict[str, str] = Field(min_length=1)
+    palettes: dict[str, Annotated[tuple[KnownPalette, ...], Field(min_length=1)]] = Field(min_length=1)
     allowed: float = Field(ge=0, le=1)
     basis: str
 
-    @field_validator("palettes")
-    @classmethod
-    def _palettes_are_whole(cls, palettes: dict[str, str]) -> dict[str, str]:
-        for palette in palettes.values():
-            unpacked(palette)
-        return palettes
+    def unpacked(self) -> tuple[Palette, ...]:
+        """Of all scanners, as scans are compared with them."""
+        return tuple(palette.unpacked() for own in self.palettes.values() for palette in own)
 
 
 class WeightsSpec(_Frozen):

@@ -33,12 +33,8 @@ from training.scoring import detector_for
 View = NDArray[Any]
 
 
-def _dim(view: View) -> View:
-    return (0.75 * view).astype(view.dtype)
-
-
-def _dark(view: View) -> View:
-    return (0.6 * view).astype(view.dtype)
+def _dimmed(brightness: float) -> Callable[[View], View]:
+    return lambda view: (brightness * view).astype(view.dtype)
 
 
 def _blurred(view: View) -> View:
@@ -68,8 +64,10 @@ def _negative(view: View) -> View:
 FAULTS: MappingProxyType[str, Callable[[View], View]] = MappingProxyType(
     {
         "as it is": lambda view: view,
-        "0.75 of its brightness": _dim,
-        "0.6 of its brightness": _dark,
+        "0.95 of its brightness": _dimmed(0.95),
+        "0.9 of its brightness": _dimmed(0.9),
+        "0.75 of its brightness": _dimmed(0.75),
+        "0.6 of its brightness": _dimmed(0.6),
         "blurred, deviation 3 px": _blurred,
         "enlarged from a quarter": _enlarged,
         "JPEG of quality 10": _recompressed,

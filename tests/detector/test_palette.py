@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from detector import Decision, Detector
 from detector.errors import SettingsInvalid
 from detector.inspection import Inspection
-from detector.palette import COLOURS, cargo_colours, packed, unknown_share, unpacked
+from detector.palette import AIR_TOLERANCE, COLOURS, Palette, cargo_colours, packed, unknown_share, unpacked
 from detector.scan import Scan
 from detector.settings import Policy
 from tests.conftest import make_spec, probe_onnx
@@ -30,8 +30,16 @@ def painted(*colours: tuple[int, int, int], middle: int = 250) -> UInt8:
     return image
 
 
-def palette_of(*images: UInt8) -> NDArray[np.bool_]:
+def colours_of(*images: UInt8) -> NDArray[np.bool_]:
     return sum(cargo_colours(image) for image in images) > np.zeros(COLOURS)
+
+
+def palette_of(*images: UInt8, air: tuple[float, float] = (255, 255)) -> Palette:
+    return Palette(colours_of(*images), air)
+
+
+def known(colours: str, air: tuple[float, float] = (250, 255)) -> dict[str, object]:
+    return {"palettes": {"a": [{"colours": colours, "air": air}]}, "allowed": 0.01, "basis": "by hand"}
 
 
 def test_air_has_no_colour_and_a_colour_is_eight_levels_wide() -> None:
@@ -51,6 +59,20 @@ def test_a_scan_is_compared_with_one_palette_at_a_time() -> None:
     assert unknown_share(np.full((40, 40, 3), 255, np.uint8), separate) == 0
 
 
+def test_a_scan_is_compared_with_palettes_of_like_air_alone() -> None:
+    scan = painted(ORANGE)
+    other = palette_of(painted(BLUE))
+    assert unknown_share(scan, [palette_of(scan, air=(200, 255 - AIR_TOLERANCE)), other]) == 0
+    assert unknown_share(scan, [palette_of(scan, air=(200, 254 - AIR_TOLERANCE)), other]) == 1
+    assert unknown_share(scan, [palette_of(scan, air=(200, 220))]) == 1, "nobody's air is like this"
+
+
+@pytest.mark.parametrize("air", [(200, 199), (float("nan"), 255), (200,)])
+def test_weights_with_air_that_is_no_range_are_refused(air: tuple[float, ...]) -> None:
+    with pytest.raises(ValidationError, match="air"):
+        make_spec(coloured=True, colours=known(packed(np.ones(COLOURS, bool)), air))  # type: ignore[arg-type]
+
+
 def test_a_large_scan_is_sampled_and_says_the_same() -> None:
     small = painted(ORANGE, GREEN, BLUE)
     large = np.repeat(np.repeat(small, 20, axis=0), 20, axis=1)
@@ -67,13 +89,12 @@ def test_a_palette_survives_as_text() -> None:
 @pytest.mark.parametrize("text", ["", "no base64!", "AAAA", packed(np.zeros(COLOURS, bool)) + "AAAA"])
 def test_weights_with_a_broken_palette_are_refused(text: str) -> None:
     with pytest.raises(ValidationError, match="palette"):
-        make_spec(coloured=True, colours={"palettes": {"a": text}, "allowed": 0.01, "basis": "by hand"})
+        make_spec(coloured=True, colours=known(text))
 
 
 @pytest.fixture(scope="module")
 def orange_and_green(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    known = palette_of(painted(ORANGE, GREEN, middle=250), painted(ORANGE, GREEN, middle=0))
-    colours = {"palettes": {"a": packed(known)}, "allowed": 0.01, "basis": "by hand"}
+    colours = known(packed(colours_of(painted(ORANGE, GREEN, middle=250), painted(ORANGE, GREEN, middle=0))))
     path = tmp_path_factory.mktemp("palette") / "known.onnx"
     return probe_onnx(path, make_spec(coloured=True, colours=colours))
 
@@ -113,4 +134,4 @@ def test_a_policy_on_colours_needs_weights_that_know_some(tmp_path: Path) -> Non
         Detector(plain, policy=Policy(refer_unknown_colours_share=0.01))
     Detector(plain, policy=Policy(refer_unknown_colours_share=1))
     with pytest.raises(ValidationError, match="colours are known"):
-        make_spec(colours={"palettes": {"a": packed(np.ones(COLOURS, bool))}, "allowed": 0.01, "basis": "by hand"})
+        make_spec(colours=known(packed(np.ones(COLOURS, bool))))

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from detector.palette import unknown_share, unpacked
+from detector.palette import unknown_share
 from training.cli import app
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
 from training.known_colours import LEAST_SCANS, colours_told, known_colours, with_scanners_of
@@ -69,8 +69,7 @@ def test_one_in_a_hundred_known_scans_has_more_than_is_allowed(hues: dict[str, l
     train, _ = train_and_val(hues)
     colours = known_colours(train)
     assert colours is not None and set(colours.palettes) == set(hues)
-    palettes = [unpacked(text) for text in colours.palettes.values()]
-    assert all(unknown_share(image(scan), palettes) <= colours.allowed for scan in train.scans)
+    assert all(unknown_share(image(scan), colours.unpacked()) <= colours.allowed for scan in train.scans)
 
 
 def test_a_bag_does_not_vouch_for_its_own_colours_and_an_odd_one_not_for_all(tmp_path: Path) -> None:
@@ -87,6 +86,30 @@ def test_scans_that_name_no_bag_vouch_for_each_other(hues: dict[str, list[Annota
     train, _ = train_and_val(hues)
     alone = known_colours(indexed(*(replace(scan, group="") for scan in train.scans)))
     assert alone == known_colours(train)
+
+
+def dimmed(scans: list[AnnotatedScan], brightness: float, folder: Path) -> list[AnnotatedScan]:
+    """The same bags, exported darker."""
+    copies = [replace(scan, path=folder / scan.path.name, name="") for scan in scans]
+    for scan, copy in zip(scans, copies, strict=True):
+        assert cv2.imwrite(str(copy.path), (brightness * cv2.imread(str(scan.path))).astype(np.uint8))
+    return copies
+
+
+def test_a_darkened_scan_has_the_colours_of_its_scanner_but_not_its_air(
+    hues: dict[str, list[AnnotatedScan]], tmp_path: Path
+) -> None:
+    dim = dimmed(hues["orange"], 0.8, tmp_path)
+    bright = known_colours(indexed(*hues["orange"]))
+    assert bright is not None and [palette.air for palette in bright.palettes["orange"]] == [(255, 255)]
+    assert [unknown_share(image(scan), bright.unpacked()) for scan in dim[:3]] == [1, 1, 1]
+    # Another scanner's air is as dark: its colours tell. And a scanner that exports both ways is known in both.
+    blue = known_colours(indexed(*hues["orange"], *dimmed(hues["blue"], 0.8, tmp_path)))
+    assert blue is not None and [palette.air for palette in blue.palettes["blue"]] == [(204, 204)]
+    assert unknown_share(image(dim[0]), blue.unpacked()) > 0.5
+    both = known_colours(indexed(*hues["orange"], *dim))
+    assert both is not None and [palette.air for palette in both.palettes["orange"]] == [(204, 204), (255, 255)]
+    assert unknown_share(image(dim[0]), both.unpacked()) <= both.allowed
 
 
 def test_scanners_with_few_scans_share_a_palette(hues: dict[str, list[AnnotatedScan]]) -> None:
@@ -106,7 +129,7 @@ def test_scans_that_alarm_scores_are_chosen_on_become_known_and_no_others(
     odd = scan_of(tmp_path, "orange", 999, 60)
     both = with_scanners_of(blue, indexed(*hues["orange"][:50], odd))
     assert set(both.palettes) == {"blue", "others"} and both.palettes["blue"] == blue.palettes["blue"]
-    known = [unpacked(text) for text in both.palettes.values()]
+    known = both.unpacked()
     assert np.mean([unknown_share(image(scan), known) <= both.allowed for scan in hues["orange"][:50]]) > 0.8
     # One odd scan among them must not open the door to what is unknown to all.
     assert both.allowed == blue.allowed and blue.basis in both.basis
