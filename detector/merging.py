@@ -1,6 +1,6 @@
 """From the candidates of a view's tiles to its boxes: one item, one box. Time and memory grow linearly with the boxes.
 
-Within a tile, OpenCV reduces overlapping boxes of one class to the highest. Across tiles two things are merged. A
+Within a tile, overlapping boxes of one class are reduced to the highest. Across tiles two things are merged. A
 fragment, a box cut by the inner edge of its tile, gives way to the whole item that a neighbouring tile saw, which keeps
 the higher score of the two. Then boxes of one class that overlap are reduced again, looking only at boxes near enough
 in place and size to overlap that much.
@@ -27,8 +27,14 @@ Bool = NDArray[np.bool_]
 CUT_MARGIN = 0.01
 #: Share of a fragment that must lie within another tile's box of its class to be a part of that item.
 FRAGMENT_COVER = 0.7
+#: Boxes of a tile up to which OpenCV's suppression is quicker than the grid: it compares each with all that it kept.
+_FEW = 1_000
 #: Boxes that are compared with each other at once, and pairs of boxes that are held in memory at once.
 _BLOCK, _PAIRS = 256, 2**17
+#: The finest grid has cells of 2**-6 pixels: boxes may be clipped to slivers. And grids that a class has along an axis.
+_FINEST, _LEVELS = -6, 32
+#: An odd number that spreads the grids over all of 64 bits.
+_SPREAD = 0x1E3779B97F4A7C15
 #: Cells in a row of a grid, more than any view has, and from a cell to itself and the eight beside it.
 _ROW = 2**26
 _BESIDE = np.array([down * _ROW + right for down in (-1, 0, 1) for right in (-1, 0, 1)])
@@ -91,6 +97,8 @@ def _suppress_in_tile(xyxy: Float32, scores: Float32, class_ids: Int64, iou: flo
     """Indices that stay of one tile's boxes, highest score first."""
     if not len(scores):
         return np.zeros(0, np.int64)
+    if len(scores) > _FEW:
+        return suppress(xyxy, scores, class_ids, iou)
     xywh = np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], axis=1).astype(np.float64)
     # OpenCV's stubs say sequences; arrays are what it is fast with.
     kept = cv2.dnn.NMSBoxesBatched(xywh, scores, class_ids.astype(np.int32), 0.0, iou)  # type: ignore[arg-type]
@@ -99,7 +107,8 @@ def _suppress_in_tile(xyxy: Float32, scores: Float32, class_ids: Int64, iou: flo
 
 def _join_fragments(found: Boxes, tiles: list[Tile]) -> Boxes:
     """A box that covers FRAGMENT_COVER of a fragment spans more than half of it both ways. So it holds the fragment's
-    centre, and its own lies within half its longer side of that: in the same cell of the grid of its size, or beside.
+    centre, and its own lies within half its sides of that: in the same cell of the grid of its size, or beside. And
+    no grid is more than one level finer than the fragment's own, either way.
     """
     cut = _cut_by_inner_edge(found, tiles)
     fragments, wholes = np.flatnonzero(cut), np.flatnonzero(~cut)
@@ -110,11 +119,13 @@ def _join_fragments(found: Boxes, tiles: list[Tile]) -> Boxes:
     levels = _levels(found.xyxy[wholes])
     grid = _Grid(_cell_keys(found.class_ids[wholes], found.xyxy[wholes], levels)[:, None])
     grid.file(np.arange(len(wholes)))
-    for level in np.unique(levels).tolist():
-        keys = _cell_keys(found.class_ids[fragments], found.xyxy[fragments], np.full(len(fragments), level))
-        for asking, filed in grid.near(keys):
-            covering = _covering(found, tiles, fragments[asking], wholes[filed])
-            np.minimum.at(best, asking[covering], rank[wholes[filed[covering]]])
+    own_levels = _levels(found.xyxy[fragments])
+    for level in np.unique(levels, axis=0):
+        may_lie = np.flatnonzero((own_levels <= level + 1).all(axis=1))
+        parts = fragments[may_lie]
+        for asking, filed in grid.near(_cell_keys(found.class_ids[parts], found.xyxy[parts], level)):
+            covering = _covering(found, tiles, parts[asking], wholes[filed])
+            np.minimum.at(best, may_lie[asking[covering]], rank[wholes[filed[covering]]])
     joined = best < len(order)
     scores, keep = found.scores.copy(), np.ones(len(order), bool)
     keep[fragments[joined]] = False
@@ -150,14 +161,15 @@ def _edges(tiles: list[Tile]) -> Float32:
 def suppress(xyxy: Float32, scores: Float32, class_ids: Int64, iou: float) -> Int64:
     """Greedy non-maximum suppression a class: indices that stay, highest score first.
 
-    The result is that of the plain quadratic method. Two boxes with an IoU above t differ in their longer side by less
-    than 1/t, and their centres by less than the longer of the two; so a box is compared only with kept ones filed
-    under its own or a neighbouring cell of a grid whose pitch is its size, rounded up to a power of two. Boxes are
-    taken a block at a time, within which all are compared.
+    The result is that of the plain quadratic method. Two boxes with an IoU above t differ in width and in height by
+    less than 1/t, and their centres by less than the larger of the two; so a box is compared only with kept ones filed
+    under its own or a neighbouring cell of a grid whose pitch is its size each way, rounded up to a power of two. Of
+    one size few are kept in a cell, however thin. Boxes are taken a block at a time, within which all are compared.
     """
     spread = int(np.ceil(np.log2(1 / iou)))
     levels = _levels(xyxy)
-    keys = np.stack([_cell_keys(class_ids, xyxy, levels + step) for step in range(spread + 1)], axis=1)
+    steps = np.indices((spread + 1, spread + 1)).reshape(2, -1).T
+    keys = np.stack([_cell_keys(class_ids, xyxy, levels + step) for step in steps], axis=1)
     grid, kept = _Grid(keys), [np.zeros(0, np.int64)]
     order = np.argsort(-scores, kind="stable")
     for start in range(0, len(order), _BLOCK):
@@ -203,17 +215,20 @@ def _areas(boxes: Float32) -> Float32:
 
 
 def _levels(xyxy: Float32) -> Int64:
-    """(n,) the power of two, in pixels, that a box's longer side is rounded up to."""
-    return np.asarray(np.ceil(np.log2((xyxy[:, 2:] - xyxy[:, :2]).max(axis=1, initial=1))).astype(np.int64))
+    """(n, 2) the power of two, in pixels, that a box's width and height are rounded up to."""
+    sides = np.maximum(xyxy[:, 2:] - xyxy[:, :2], 2.0**_FINEST)
+    return np.asarray(np.ceil(np.log2(sides)).astype(np.int64))
 
 
 def _cell_keys(class_ids: Int64, xyxy: Float32, levels: Int64) -> Int64:
     """(n,) number of the cell that a box's centre lies in, in the grid of its class with a pitch of 2**level pixels.
 
-    Cells that come to share a number, of classes beyond the 128th, cost time and change nothing.
+    levels: (n, 2) across and down, or (2,) of all. Cells that come to share a number cost time and change nothing.
     """
-    cells = ((xyxy[:, :2] + xyxy[:, 2:]) / 2 // np.exp2(levels)[:, None]).astype(np.int64)
-    return np.asarray(((class_ids * 32 + levels) * _ROW + cells[:, 1]) * _ROW + cells[:, 0])
+    cells = ((xyxy[:, :2] + xyxy[:, 2:]) / 2 // np.exp2(levels)).astype(np.int64)
+    above = levels - _FINEST
+    grids = (class_ids * _LEVELS + above[..., 1]) * _LEVELS + above[..., 0]
+    return np.asarray(grids * _SPREAD + cells[:, 1] * _ROW + cells[:, 0])
 
 
 class _Grid:

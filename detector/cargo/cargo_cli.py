@@ -16,7 +16,7 @@ import typer
 
 from detector.cargo.anomalies import LoadComparison, find_anomalies
 from detector.cargo.occupancy import WALL_MM, Occupancy, measure_occupancy
-from detector.cargo.rooms import Pitch
+from detector.cargo.rooms import CELL_MM, Pitch
 from detector.discovery import ScanSource, named_apart
 from detector.errors import InferenceFailed, RoentgateError, ScanWithoutContent, SettingsInvalid
 from detector.normalisation.exposure import Exposure
@@ -119,6 +119,12 @@ def _pitch(profile: ScannerProfile) -> Pitch:
         raise SettingsInvalid(
             f"the profile {profile.name!r} has no pixel_pitch_mm: lengths and masses cannot be told",
             remedy="give the side of a pixel at the middle of the vehicle, e.g. pixel_pitch_mm = [5.0, 5.0]",
+        )
+    if max(profile.pixel_pitch_mm) > CELL_MM:
+        raise SettingsInvalid(
+            f"the profile {profile.name!r} has pixels of {max(profile.pixel_pitch_mm):g} mm: more than {CELL_MM:g} mm "
+            "show neither walls nor roofs",
+            remedy="give pixel_pitch_mm in millimetres",
         )
     return profile.pixel_pitch_mm
 

@@ -137,7 +137,8 @@ def _roofs(cells: Cells, pitch_mm: Pitch) -> list[tuple[int, int, int]]:
     while True:
         heights = np.bincount(tops[free], minlength=1)
         near = np.convolve(heights, np.ones(2 * level + 1, np.int64), "same")
-        if not near.size or int(near.max()) < shortest:
+        # Where a cell is longer than a room, roofs of no cells would be found without end.
+        if not near.size or int(near.max()) < max(1, shortest):
             return found
         height = int(near.argmax())
         members = free & (np.abs(tops - height) <= level)

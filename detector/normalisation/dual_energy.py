@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from detector.errors import ProfileMismatch
 from detector.normalisation.air import Float32, attenuation
+from detector.scan import Pixels
 
 #: (quotient of attenuations low over high, atomic number), for C, O, Al, Si, Ca, Fe, Cu and Sn.
 Curve = Sequence[tuple[float, float]]
@@ -46,6 +47,7 @@ LEAST_LIKENESS, _GRID = 0.9, 64
 #: Attenuations between which the order of the energies is judged, how many pixels it takes, and by how much the
 #: quotient must differ from 1 before the two pages count as two energies.
 _JUDGED, _LEAST_PIXELS, _LEAST_DIFFERENCE = (0.3, 3.0), 500, 0.01
+_ONE_ENERGY = "check what the scanner exports; for one energy give energies = ['high']"
 #: A scan's quotient may exceed the highest of its curve by this factor: curves of scanners of one kind differ by less,
 #: those of keV and MeV for steel by 2.8.
 _ABOVE_CURVE = 1.15
@@ -68,8 +70,14 @@ def check_order(low: Float32, high: Float32) -> None:
     if quotient < 1 + _LEAST_DIFFERENCE:
         raise ProfileMismatch(
             f"the two energies do not differ (quotient of attenuations {quotient:.3f}): one page may be there twice",
-            remedy="check what the scanner exports; for one energy give energies = ['high']",
+            remedy=_ONE_ENERGY,
         )
+
+
+def check_two_pages(pages: Sequence[Pixels]) -> None:
+    """Raise ProfileMismatch when one page is there twice, which `check_order` cannot tell where all cargo is thin."""
+    if len(pages) == 2 and np.array_equal(pages[0], pages[1]):
+        raise ProfileMismatch("the two energies are the same page, to the last level", remedy=_ONE_ENERGY)
 
 
 def check_curve(low: Float32, high: Float32, curve: Curve) -> None:

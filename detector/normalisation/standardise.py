@@ -14,7 +14,7 @@ import numpy as np
 from detector.errors import ProfileMismatch, ScanWithoutContent
 from detector.normalisation import air as air_levels
 from detector.normalisation.air import Float32
-from detector.normalisation.dual_energy import check_curve, check_order
+from detector.normalisation.dual_energy import check_curve, check_order, check_two_pages
 from detector.normalisation.exposure import Exposure, border, border_in_air, opaque_limit, opaque_share
 from detector.normalisation.findings import AIR_LEVELS, WIDEST_GAP, Findings
 from detector.normalisation.lines import Flags, faulty_in_air, faulty_throughout, mend, widest_run
@@ -220,6 +220,7 @@ def _exposure(pages: list[Pixels], profile: ScannerProfile, findings: Findings) 
     low = found["low"][0]
     check_order(low, high)
     check_curve(low, high, profile.curve)
+    check_two_pages(pages)
     return Exposure(high, low, resolution)
 
 

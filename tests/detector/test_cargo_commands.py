@@ -126,6 +126,7 @@ def test_where_nothing_was_compared_there_is_no_empty_list(tmp_path: Path, profi
     [
         (PROFILE, "pixel_pitch_mm"),
         (PROFILE + PITCH + 'belt = "y"\n', "along the picture"),
+        (PROFILE + "pixel_pitch_mm = [5.0, 5000.0]\n", "pixels of 5000 mm"),
         ('name = "colour"\nrendering = "stored"\n', "no transmission"),
     ],
 )

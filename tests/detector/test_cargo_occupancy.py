@@ -34,6 +34,20 @@ def test_bare_walls_of_any_usual_thickness_are_empty(wall_mm: float) -> None:
     assert found.wall_mm[0] == pytest.approx(wall_mm, rel=0.1)
 
 
+def test_a_load_is_no_wall_of_a_scanner_of_kilovolts() -> None:
+    """Three tonnes, scanned at MeV under a profile that says keV; and the walls of a van, at keV."""
+    loaded, van = container(), container(0.4 / STEEL)
+    loaded[BODY[1] + 15 : FLOOR, BODY[0] + 5 : BODY[2] - 5] += 1.2
+    found = [measure_occupancy(Exposure(transmission(field)), PITCH, "keV").empty for field in (loaded, van)]
+    assert found == [False, True]
+
+
+@pytest.mark.parametrize("pitch_mm", [5_000.0, 1e9])
+def test_the_search_for_rooms_ends_where_a_pixel_is_longer_than_a_room(pitch_mm: float) -> None:
+    """Micrometres in place of millimetres."""
+    assert len(find_spaces(transmission(container()), (pitch_mm, pitch_mm)).rooms) <= 1
+
+
 def test_posts_rails_and_straps_are_the_vehicle() -> None:
     field = container()
     for x in range(160, 860, 120):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,6 +126,44 @@ def test_thirty_thousand_boxes_need_little_memory() -> None:
     assert 10_000 < len(merged.scores) < 30_000
     # A full matrix of 30,000 x 30,000 floats would be 3.6 GB.
     assert peak < 64e6
+
+
+def slivers(count: int) -> np.ndarray:
+    """(count, 4) boxes nearly as long as one another and hardly any pixel thick, side by side."""
+    generator = np.random.default_rng(5)
+    corners = generator.uniform(0, [20, 900], (count, 2))
+    return np.concatenate([corners, corners + np.array([900, 0.05])], axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize("boxes", [slivers, lambda count: slivers(count)[:, [1, 0, 3, 2]]])
+def test_twice_as_many_slivers_are_twice_the_work(
+    boxes: Callable[[int], np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared, plain = [0], merging._overlap_more
+
+    def counted(*arguments: Any) -> np.ndarray:
+        found = plain(*arguments)
+        compared[-1] += found.size
+        return found
+
+    monkeypatch.setattr(merging, "_overlap_more", counted)
+    for count in (1_500, 3_000):
+        compared.append(0)
+        assert len(suppress(boxes(count), np.ones(count), np.zeros(count, np.int64), 0.65)) > 0.9 * count
+    assert compared[2] < 2.5 * compared[1]
+
+
+def test_a_crowded_tile_gives_what_a_quiet_one_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above some number of boxes the grid takes the place of OpenCV's quadratic method."""
+    tiles = [Tile(0, 0, 300, 300)]
+    boxes, scores = boxes_of_tiles(tiles, 400, 60, 2)
+    found = []
+    for few in (0, 10_000):
+        monkeypatch.setattr(merging, "_FEW", few)
+        found.append(merge_tiles(tiles, boxes, scores, 0.5))
+    for name in ("xyxy", "scores", "class_ids"):
+        assert np.array_equal(getattr(found[0], name), getattr(found[1], name)), name
+    assert 0 < len(found[0].scores) < 400
 
 
 def test_a_view_without_boxes_has_none() -> None:

@@ -280,6 +280,13 @@ def test_pages_of_different_size_one_page_twice_and_colour() -> None:
         standardised(scan_of(high), profile(arrangement="planes"))
 
 
+def test_one_page_twice_is_noticed_however_thin_the_cargo_is() -> None:
+    high, low = raw(steel_cm=0.3, water_cm=2.0)
+    standardised(scan_of(high, low), profile())
+    with pytest.raises(ProfileMismatch, match="the same page"):
+        standardised(scan_of(high, high), profile())
+
+
 def test_eight_bits_are_not_turned_round_from_twelve() -> None:
     page = np.full((60, 80), 20, np.uint8)
     page[20:40, 20:60] = 200
