@@ -15,6 +15,7 @@ import itertools
 import json
 import re
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,9 @@ class Ablation:
     screening: bool = False
 
     def settings(self) -> list[tuple[str, ...]]:
-        """The `key=value` changes of each run. Raises SettingsInvalid for a `vary` that makes none."""
+        """The `key=value` changes of each run. Raises SettingsInvalid for a `vary` that makes none, or that would have
+        two of them train the same."""
+        _require_distinct(axes(self.vary), self.seeds)
         return screening_settings(self.factors()) if self.screening else combinations(self.vary)
 
     def factors(self) -> list[Factor]:
@@ -157,6 +160,17 @@ def axes(vary: Sequence[str]) -> list[list[str]]:
     if not found:
         raise SettingsInvalid("nothing to vary", remedy="give --vary key=first,second")
     return found
+
+
+def _require_distinct(options: list[list[str]], seeds: Sequence[int]) -> None:
+    """Of what is given twice the last counts, and its columns of the table would differ in name alone."""
+    keys = [option[0].partition("=")[0] for option in options]
+    given = [*(f"--vary {key}" for key in keys), *(one for option in options for one in option), *map(str, seeds)]
+    twice = [one for one, count in Counter(given).items() if count > 1]
+    if twice:
+        raise SettingsInvalid(f"given twice: {', '.join(twice)}", remedy="give every key, value and seed once")
+    if "seed" in keys:
+        raise SettingsInvalid("--vary seed: every setting is trained with --seeds", remedy="give --seeds 0,1,2")
 
 
 def _factor(options: list[str]) -> Factor:

@@ -56,6 +56,8 @@ def fitting_batch(
 
 def _trial_step(network: DetectionNetwork, recipe: Recipe, scans: int) -> None:
     device = next(network.parameters()).device
+    # AdamW keeps two moments of each parameter; an optimiser stopped in its first step has none yet.
+    moments = [torch.empty_like(parameter) for parameter in network.parameters() for _ in range(2)]
     side = max((*recipe.multi_scale, recipe.input_size))
     corner = torch.linspace(0, side / 2, TRIAL_ITEMS, device=device)[:, None]
     boxes = torch.cat((corner, corner, corner + side / 4, corner + side / 4), dim=1)
@@ -67,3 +69,4 @@ def _trial_step(network: DetectionNetwork, recipe: Recipe, scans: int) -> None:
     )
     losses = network.losses(torch.zeros(scans, 3, side, side, device=device), [target] * scans)
     torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+    del moments

@@ -174,7 +174,10 @@ def evaluate(
         if metrics.table.frequent
         else (metrics.table.mean, "all classes with boxes")
     )
-    typer.echo(f"AP50 {mean.AP50 or 0.0:.3f}, AP {mean.AP or 0.0:.3f} over {over}; {path}")
+    if mean.AP50 is None or mean.AP is None:
+        typer.echo(f"AP50 not measurable: no scan of {split} holds an item of {weights}'s classes; {path}")
+    else:
+        typer.echo(f"AP50 {mean.AP50:.3f}, AP {mean.AP:.3f} over {over}; {path}")
 
 
 @app.command()

@@ -51,6 +51,12 @@ SAVE_EVERY = timedelta(minutes=5)
 log = logging.getLogger(__name__)
 
 
+class ReaderKilled(RoentgateError):
+    """A worker process of the loader is gone, most often for want of memory."""
+
+    default_remedy = "go on with --resume and fewer workers, as --set workers=1, or 0 to read in the process itself"
+
+
 @dataclass(frozen=True)
 class TrainingData:
     """The folder as it was named, its training split, and its validation split (None trains without validation)."""
@@ -81,8 +87,8 @@ def fit(data: TrainingData, recipe: Recipe, run: Path, *, resume: bool = False) 
     resume: goes on from the last usable checkpoint, to the same weights as if it had never stopped. Raises
     SettingsInvalid when there is nothing to resume or to learn from, when the recipe or the classes are not the run's,
     when a size does not suit the network, or when the folder already holds a run and resume was not asked for;
-    ScanUnreadable for a scan that cannot be read, before the first step if it is of validation; NotSaved, BatchTooLarge
-    and Diverged. None of them costs a checkpoint saved before.
+    ScanUnreadable for a scan that cannot be read, before the first step if it is of validation; NotSaved, ReaderKilled,
+    BatchTooLarge and Diverged. None of them costs a checkpoint saved before.
     """
     _require_startable(run, resume)
     _require_learnable(data, recipe)
@@ -92,12 +98,17 @@ def fit(data: TrainingData, recipe: Recipe, run: Path, *, resume: bool = False) 
     network = build(recipe.model, data.train.class_names)
     require_suited(network, recipe)
     if data.validation is not None and not resume:
-        _require_readable(data.validation, data.folder)
+        require_readable(data.validation, data.folder)
     start, pretrained = _started(network, recipe, read_run(run) if resume else None)
     module = DetectionModule(network, recipe, data.validation, pretrained)
     point = begun(run / "checkpoints", module.state_dict()) if resume else None
     if point and point.faults:
         log.warning("%s; going on from step %d of %s", point.faults, point.step, point.path.name)
+    if recipe.warmup_steps >= recipe.steps:
+        log.warning(
+            "warmup_steps=%d of %d steps: the learning rate only rises, to %.0f %% of learning_rate at most",
+            recipe.warmup_steps, recipe.steps, 100 * recipe.steps / recipe.warmup_steps,
+        )  # fmt: skip
     _write_run(run, recipe, data, start, pretrained)
     module.to(memory_format=torch.channels_last)
     _train(module, data, run, point)
@@ -139,7 +150,13 @@ def _train(module: DetectionModule, data: TrainingData, run: Path, point: Begun 
         raise NotSaved(f"{run}: {error.strerror} at step {trainer.global_step}; saved checkpoints stand") from error
     except torch.OutOfMemoryError:
         pass
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise ReaderKilled(f"a process that reads scans was killed at step {trainer.global_step}") from error
     # Out of the handler, which would keep the failed step's tensors alive while smaller batches are tried.
+    # Lightning takes the network to the CPU when it stops, where any batch fits.
+    module.to(trainer.strategy.root_device)
     raise batch_too_large(module.network, recipe, trainer.precision_plugin.forward_context)
 
 
@@ -227,8 +244,8 @@ def require_suited(network: DetectionNetwork, recipe: Recipe) -> None:
             )
 
 
-def _require_readable(validation: CocoIndex, folder: str) -> None:
-    """Now rather than at the first validation, which may be hours away."""
+def require_readable(validation: CocoIndex, folder: str) -> None:
+    """Raises ScanUnreadable now rather than at the first validation, which may be hours away."""
     for scan in with_lines("reading the validation scans", validation.scans, len(validation)):
         try:
             rendered(scan)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from detector.detections import Detections
 from detector.errors import InferenceFailed, SettingsInvalid
+from detector.outputs.atomic import write_bytes_whole
 from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
 from training.evaluation.transfer import without_sources
 from training.scoring import detector_for, predict_with
@@ -91,5 +92,4 @@ def _clean_classes(scan: AnnotatedScan) -> set[int]:
 
 def write_emphasis(emphasis: dict[str, float], path: Path) -> None:
     """Writes the file that a recipe's `emphasis` names."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(emphasis, indent=1) + "\n", encoding="utf-8")
+    write_bytes_whole(path, (json.dumps(emphasis, indent=1) + "\n").encode())

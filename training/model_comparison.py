@@ -25,12 +25,13 @@ import torch
 from detector.errors import SettingsInvalid
 from detector.outputs.atomic import write_bytes_whole
 from detector.pipeline import Detector
+from detector.toml_settings import validated
 from training.checkpoints import holds_run
 from training.datasets.coco_index import CocoIndex, read_coco
 from training.evaluation.metrics import evaluate
 from training.export import export_network, load_checkpoint, unchosen_spec
 from training.file_digests import annotations_digest
-from training.fit import TrainingData, fit, require_suited
+from training.fit import TrainingData, fit, require_readable, require_suited
 from training.models.table import MODELS, build
 from training.recipe import RECIPES, Recipe, resolve_recipe
 from training.scoring import predict_onnx
@@ -95,8 +96,8 @@ def compare(
 
     data: COCO folder, trained on `train` and scored on `split`. starts: model -> pretrained weights, as a recipe's
     `start`; models without one begin with random weights. Raises SettingsInvalid for an unknown or repeated model, for
-    an input size that does not suit one, and when `output` holds results of another budget, split, start, folder or
-    annotations.
+    an input size that does not suit one, for a split without boxes, and when `output` holds results of another budget,
+    split, start, folder or annotations; ScanUnreadable for a scan to score that cannot be read.
     """
     _require_known(models, starts or {})
     train = read_coco(data, "train")
@@ -104,6 +105,7 @@ def compare(
     annotations = {name: annotations_digest(data, name) for name in dict.fromkeys(("train", split))}
     setting = {"budget": asdict(budget), "data": str(data.resolve()), "split": split, "annotations": annotations}
     _require_sizes(models, budget)
+    _require_scans(scored, data, split)
     rows = []
     for model in models:
         recipe = comparison_recipe(model, budget).model_dump(mode="json")
@@ -126,6 +128,13 @@ def _require_known(models: Sequence[str], starts: Mapping[str, str]) -> None:
             f"--start {', '.join(unused)}: not among the models that are compared",
             remedy=f"those are {', '.join(models)}",
         )
+
+
+def _require_scans(scored: CocoIndex, data: Path, split: str) -> None:
+    """Before the first network is trained for hours."""
+    if not any(scored.boxes_per_class().values()):
+        raise SettingsInvalid(f"{data}: no box of any class in {split}", remedy="name a split with boxes")
+    require_readable(scored, str(data))
 
 
 def _require_sizes(models: Sequence[str], budget: Budget) -> None:
@@ -175,7 +184,8 @@ def comparison_recipe(model: str, budget: Budget, start: str = "") -> Recipe:
     kept = shipped.model_dump(
         include={"learning_rate", "pretrained_rate", "weight_decay", "gradient_clip", "augmentation"}
     )
-    return Recipe.model_validate(
+    return validated(
+        Recipe,
         {
             **kept,
             "model": model,
@@ -188,7 +198,8 @@ def comparison_recipe(model: str, budget: Budget, start: str = "") -> Recipe:
             "ema_decay": min(shipped.ema_decay, max(0.0, 1 - 1 / (_AVERAGED_SHARE * budget.steps))),
             "seed": budget.seed,
             "workers": budget.workers,
-        }
+        },
+        f"the comparison of {model}",
     )
 
 

@@ -54,10 +54,11 @@ def require_parity(network: DetectionNetwork, exported: Network, squares: Iterab
         for pair in ((boxes, scores, own_boxes, own_scores), (own_boxes, own_scores, boxes, scores)):
             compared = _largest_differences(*pair)
             candidates += compared[0]
-            box_difference = max(box_difference, compared[1])
-            score_difference = max(score_difference, compared[2])
+            # Not max(), which keeps the figure before in place of one that is no number.
+            box_difference = float(np.maximum(box_difference, compared[1]))
+            score_difference = float(np.maximum(score_difference, compared[2]))
         scans += 1
-        if box_difference > BOX_TOLERANCE or score_difference > SCORE_TOLERANCE:
+        if not (box_difference <= BOX_TOLERANCE and score_difference <= SCORE_TOLERANCE):
             raise ParityFailed(
                 f"scan {scans}: boxes differ by {box_difference:.3f} px, scores by {score_difference:.5f}"
             )

@@ -10,6 +10,7 @@ the level, that the item shares its beam with), `segmentation` (COCO's run lengt
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -20,20 +21,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import ScanUnreadable, SettingsInvalid
-from detector.normalise import render
 from detector.outputs.atomic import write_bytes_whole
-from detector.readers import Limits, read_scan
-from detector.readers.files import read_file
 from detector.tile_squares import BAG_PIXELS, Look
 from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
 from training.datasets.preview import encode_picture
 from training.donors import Donors
+from training.file_digests import annotations_digest
 from training.threat_projection import Projection, Variation, project
+from training.tile_reader import rendered
 
-#: Backgrounds tried for one scan until an item fits into it.
+#: Backgrounds tried for one scan until the fewest items fit into it.
 BACKGROUNDS = 16
 #: Draws for each item wanted.
 DRAWS = 3
+#: Sizes of scans whose items are kept: of large scans a store takes gigabytes.
+MOST_STORES = 2
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class ProjectionPlan:
                 f"{self.scans} scans with {self.items[0]}-{self.items[1]} items",
                 remedy="ask for at least one scan, and for items as 1-3",
             )
+        if self.seed < 0:
+            raise SettingsInvalid(f"seed {self.seed}", remedy="give 0 or more")
 
 
 Record = dict[str, Any]
@@ -66,10 +70,12 @@ def write_projection_set(
     """Writes the set, or what is missing of it; returns how many scans this call made.
 
     progress: called with the number of scans done, after each. Backgrounds are the split's scans without a box, or all
-    where there are none. Raises SettingsInvalid when `output` holds a set of another plan, or nothing can be projected.
+    where there are none. Raises SettingsInvalid when `output` holds a set of another plan or of other annotations, or
+    nothing can be projected.
     """
     index = read_coco(data, plan.split)
-    _claim(output, {"data": str(data.resolve()), **asdict(plan), "items": list(plan.items)})
+    made_of = {"data": str(data.resolve()), "state of the annotations": annotations_digest(data, plan.split)}
+    _claim(output, {**made_of, **asdict(plan), "items": list(plan.items)})
     journal = output / f"{plan.split}.jsonl"
     done = _read_journal(journal)
     # A line that was cut off must not swallow the next.
@@ -101,9 +107,9 @@ def _claim(output: Path, settings: Record) -> None:
     try:
         before = json.loads(path.read_bytes())
     except ValueError:
-        before = {}
-    # More scans of the same plan are the same set, grown.
-    changed = [key for key in settings if key != "scans" and before.get(key) != settings[key]]
+        before = dict.fromkeys(settings)
+    # More scans of the same plan are the same set, grown. Sets of earlier versions do not say all of it.
+    changed = [key for key in settings if key != "scans" and before.get(key, settings[key]) != settings[key]]
     if changed:
         raise SettingsInvalid(
             f"{output} holds a set made with another {', '.join(changed)}", remedy="choose another folder"
@@ -129,22 +135,23 @@ class _Maker:
         self._index, self._plan = index, plan
         clean = [number for number, scan in enumerate(index.scans) if not len(scan.class_ids)]
         self._backgrounds = clean or list(range(len(index)))
-        # Items must have the size that they have in the background: one store of them for each size of scan.
-        self._donors: dict[int, Donors] = {}
+        # Items must have the size that they have in the background: stores of them for the last sizes of scans.
+        self._donors = functools.lru_cache(MOST_STORES)(lambda size: Donors(index, Look(size)))
         # Why a background cannot be used, so that it is not read for every scan again.
         self._unusable: dict[int, str] = {}
 
     def make(self, number: int, name: str) -> tuple[NDArray[np.uint8], Record]:
-        """The picture (H, W, 3) and its record. Raises SettingsInvalid when no background takes an item."""
+        """The picture (H, W, 3) and its record. Raises SettingsInvalid when no background takes the fewest items."""
         generator = np.random.default_rng((self._plan.seed, number))
         for _ in range(BACKGROUNDS if self._backgrounds else 0):
             background, image = self._usable(int(generator.integers(len(self._backgrounds))))
             image, found = self._filled(image, background, generator)
-            if found:
+            if len(found) >= self._plan.items[0]:
                 scan = self._index.scans[background]
                 return image, {"image": self._image(scan, name), "annotations": [*self._own(scan), *found]}
         raise SettingsInvalid(
-            f"no item of {self._plan.split} can be projected into its scans", remedy="give data with clear items"
+            f"{self._plan.items[0]} items of {self._plan.split} cannot be projected into one of its scans",
+            remedy="ask for fewer --items, or give data with clear ones",
         )
 
     def _usable(self, place: int) -> tuple[int, NDArray[np.uint8]]:
@@ -154,12 +161,12 @@ class _Maker:
         """
         for background in (*self._backgrounds[place:], *self._backgrounds[:place]):
             if background not in self._unusable:
-                path = self._index.scans[background].path
+                scan = self._index.scans[background]
                 try:
-                    data = read_file(path, str(path), Limits())
-                    return background, render(read_scan(data, str(path)).views[0])
+                    # As items are read: both have to be drawn alike for their transmissions to multiply.
+                    return background, rendered(scan)[0]
                 except ScanUnreadable as error:
-                    self._unusable[background] = f"{path.name}: {error.what}"
+                    self._unusable[background] = f"{scan.path.name}: {error.what.removeprefix(f'{scan.path}: ')}"
         first = next(iter(self._unusable.values()))
         raise SettingsInvalid(
             f"none of the {len(self._backgrounds)} backgrounds of {self._plan.split} can be used, first {first}",
@@ -170,7 +177,7 @@ class _Maker:
         self, image: NDArray[np.uint8], background: int, generator: np.random.Generator
     ) -> tuple[NDArray[np.uint8], list[Record]]:
         size = min(max(image.shape[:2]), BAG_PIXELS)
-        donors = self._donors.setdefault(size, Donors(self._index, Look(size)))
+        donors = self._donors(size)
         scan = self._index.scans[background]
         boxes = scan.boxes_xyxy
         wanted = int(generator.integers(self._plan.items[0], self._plan.items[1] + 1))

@@ -60,6 +60,11 @@ def publish(
             f"{evaluation} was measured on the scans that the thresholds were chosen on",
             remedy="evaluate it on another split, such as test",
         )
+    if metrics["setup"]["split"] == "train":
+        raise SettingsInvalid(
+            f"{evaluation} was measured on the training split: a network knows what it learned from",
+            remedy="evaluate it on another split, such as test",
+        )
     if spec.precision == "int8":
         require_passed(file)
     if spec.terms == "not stated":

@@ -35,6 +35,7 @@ from detector.tile_squares import Look
 from detector.weights import load_weights
 from detector.weights_spec import INPUT_NAME, WeightsSpec
 from training.datasets.coco_index import CocoIndex
+from training.evaluation.transfer import without_sources
 from training.export import write_spec
 from training.tile_reader import read_tile
 
@@ -59,12 +60,15 @@ def quantise(file: Path, output: Path, calibration: CocoIndex, source: str) -> W
     """Writes `output`, the INT8 form of `file`, and returns what it says of itself.
 
     calibration: scans that set the activations' ranges, read through the station's own preprocessing; never those that
-    judge the result. source: what these scans are called. Its measured figures are left out: they are another file's.
-    Raises WeightsRejected for a file that is none of ours, SettingsInvalid for one that is quantised already or has
-    nothing to quantise, and for a calibration without scans.
+    judge the result, nor, whatever it holds, of sources that the network never saw. source: what these scans are
+    called. Its measured figures are left out: they are another file's. Raises WeightsRejected for a file that is none
+    of ours, SettingsInvalid for one that is quantised already or has nothing to quantise, for an `output` that is
+    `file`, and for a calibration without scans.
     """
+    if output.resolve() == file.resolve():
+        raise SettingsInvalid(f"{output} is the float file itself", remedy="give --output another name")
     spec = load_weights(file).spec
-    squares = calibration_squares(calibration, spec.look)
+    squares = calibration_squares(without_sources(calibration, spec.left_out), spec.look)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
         prepared = Path(folder) / "prepared.onnx"

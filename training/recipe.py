@@ -37,8 +37,8 @@ class AugmentationSettings(_Section):
     #: Largest factor by which all thicknesses are multiplied or divided: transmission is raised to that power.
     thickness: float = Field(1.4, ge=1)
     #: Largest hue (degrees of 180) and saturation (share of 255) shift: scanners render materials differently.
-    hue: int = Field(4, ge=0)
-    saturation: int = Field(25, ge=0)
+    hue: int = Field(4, ge=0, le=180)
+    saturation: int = Field(25, ge=0, le=255)
     #: Probability that a scan loses its colours: many scanners write grey.
     grey: float = Field(0.0, ge=0, le=1)
     #: Probability of detector-like degradations: blur, noise, JPEG.
@@ -123,7 +123,7 @@ class Recipe(_Section):
     validate_every: int = Field(400, ge=1)
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     workers: int = Field(2, ge=0)
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
     augmentation: AugmentationSettings = AugmentationSettings()
 
     @property
@@ -135,6 +135,13 @@ class Recipe(_Section):
     def validation_interval(self) -> int:
         """Steps between validations that really apply."""
         return min(self.validate_every, self.steps)
+
+    @field_validator("classes")
+    @classmethod
+    def _classes_differ(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(classes)) < len(classes):
+            raise ValueError("a class is named twice")
+        return classes
 
     @field_validator("passes")
     @classmethod

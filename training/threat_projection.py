@@ -28,6 +28,9 @@ Bool = NDArray[np.bool_]
 MARGIN = 0.12
 #: Surroundings darker than this (of 255) hide too much of the item to take it out of them.
 LEAST_SURROUNDING = 110.0
+#: Standard deviation of the levels (of 255) around an item, beyond which things lie there that its cut-out would carry
+#: along, as it does from a toolbox: half of all items are in quieter places.
+MOST_UNREST = 40.0
 #: Smallest side of an item worth projecting, in pixels.
 LEAST_SIDE = 16
 #: Attenuation around a box without outline, as a share of that within it, from which the box is no cut-out.
@@ -113,6 +116,8 @@ def take_out(image: UInt8, box: Float32, class_id: int) -> Item | None:
     found = outline(seen.low, inner)
     if found is None and not _clear_around(seen.low, ring):
         return None
+    if _unrest(cut, ring if found is None else ~found) > MOST_UNREST:
+        return None
     soft = _fade(ring.shape, inner) if found is None else cv2.GaussianBlur(found.astype(np.float32), (0, 0), 0.8)
     own = _less(seen, _surrounding(seen, ring, found), np.asarray(soft, np.float32))
     mask = np.asarray(~ring if found is None else found, np.float32)
@@ -129,6 +134,12 @@ def _clear_around(low: Float32, ring: Bool) -> bool:
     """Whether a box without an outline ends in something like air: else it would carry its neighbours' halves along."""
     over = np.maximum(low - np.percentile(low[ring], 40), 0)
     return bool(over[ring].mean() <= MOST_AROUND * over[~ring].mean())
+
+
+def _unrest(cut: UInt8, around: Bool) -> float:
+    """How much the levels of a cut-out vary beside the item, its blurred edge left out."""
+    beside = cv2.erode(around.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    return float(cut[beside].mean(axis=1).std()) if beside.any() else 0.0
 
 
 def _surrounding(seen: TwoEnergy, ring: Bool, found: Bool | None) -> tuple[Float32, Float32]:

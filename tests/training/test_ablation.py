@@ -36,6 +36,23 @@ def test_values_are_combined_and_lists_stay_whole() -> None:
             combinations(wrong)
 
 
+@pytest.mark.parametrize(
+    ("vary", "seeds", "message"),
+    [
+        (("augmentation.flip=0,0.5", "augmentation.flip=0.1,0.2"), (0,), "twice: --vary augmentation.flip"),
+        (("augmentation.flip=0,0",), (0,), "twice: augmentation.flip=0"),
+        (("augmentation.flip=0,0.5",), (0, 0), "twice: 0"),
+        (("seed=0,1",), (0,), "trained with --seeds"),
+    ],
+)
+def test_settings_that_differ_in_name_alone_are_refused(
+    vary: tuple[str, ...], seeds: tuple[int, ...], message: str
+) -> None:
+    for screening in (False, True):
+        with pytest.raises(SettingsInvalid, match=message):
+            Ablation("yolox-nano", vary, seeds, screening=screening).settings()
+
+
 def test_the_table_gives_mean_spread_and_paired_differences() -> None:
     first = SettingResult("p=0", {0: {"AP50": 0.40}, 1: {"AP50": 0.50}})
     second = SettingResult("p=1", {0: {"AP50": 0.45}, 1: {"AP50": 0.55}})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from detector.errors import SettingsInvalid
+from detector.errors import ScanUnreadable, SettingsInvalid
 from training import model_comparison
 from training.model_comparison import Budget, compare, comparison_recipe
 from training.models.table import MODELS
@@ -87,3 +87,23 @@ def test_a_size_that_a_network_does_not_take_is_refused_before_any_training(data
     with pytest.raises(SettingsInvalid, match="input_size: 100 is no multiple of 32") as refused:
         compare(PAIR, data, Budget(steps=2, input_size=100, workers=0), tmp_path / "none")
     assert "96 or 128" in refused.value.remedy and not (tmp_path / "none").exists()
+
+
+def test_what_cannot_be_scored_is_told_before_any_training(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> str:
+        raise AssertionError("trained before it was known that nothing can be scored")
+
+    monkeypatch.setattr(model_comparison, "fit", never)
+    shutil.copytree(data, tmp_path / "data")
+    with pytest.raises(SettingsInvalid, match="seed"):
+        compare(PAIR, tmp_path / "data", Budget(steps=2, seed=-1), tmp_path / "out")
+    scan = sorted((tmp_path / "data" / "images" / "val").iterdir())[-1]
+    scan.write_bytes(scan.read_bytes()[:200])
+    with pytest.raises(ScanUnreadable, match=scan.name):
+        compare(PAIR, tmp_path / "data", TINY, tmp_path / "out")
+    path = tmp_path / "data" / "annotations" / "val.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "annotations": []}))
+    with pytest.raises(SettingsInvalid, match="no box of any class in val"):
+        compare(PAIR, tmp_path / "data", TINY, tmp_path / "out")

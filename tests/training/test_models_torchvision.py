@@ -291,3 +291,10 @@ def test_the_exported_network_passes_the_gate_and_scans_a_picture(
     assert parity.scans == 3 and parity.candidates > 0
     cv2.imwrite(str(tmp_path / "bag.png"), simulate_luggage(0, ("gun",)).rgb[..., ::-1])
     assert Detector(path, provider="cpu").inspect(tmp_path / "bag.png").view_sizes
+
+
+def test_ssdlite_says_that_one_scan_is_no_batch() -> None:
+    network = SsdLite(CLASSES).train()
+    with pytest.raises(SettingsInvalid, match="single pixel") as refused:
+        _losses(network, [GUN])
+    assert "batch_size" in refused.value.remedy

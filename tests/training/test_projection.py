@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from detector.errors import SettingsInvalid
+from detector.tile_squares import Look
 from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
 from training.datasets.preview import read_picture
-from training.donors import donors_by_class
+from training.donors import Donors, donors_by_class
 from training.item_outline import outline
 from training.projection_set import ProjectionPlan, run_lengths, write_projection_set
 from training.pseudo_colour import PaletteShift, add, estimate, is_one_energy, recolour, shift_palette
@@ -350,3 +353,61 @@ def test_an_item_whose_own_scan_cannot_be_used_makes_way_for_another(data: Path,
 def test_run_lengths_start_with_what_is_unset() -> None:
     assert run_lengths(np.array([[0, 1], [0, 1]], bool)) == [2, 2]
     assert run_lengths(np.array([[1, 0], [1, 1]], bool)) == [0, 2, 1, 1]
+
+
+def test_a_set_of_other_annotations_is_not_grown(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(data, folder)
+    write_projection_set(folder, tmp_path / "set", ProjectionPlan(scans=1, seed=5))
+    annotations = folder / "annotations" / "train.json"
+    document = json.loads(annotations.read_text())
+    # The ids in the set's journal would stand for other names.
+    names = [category["name"] for category in document["categories"]]
+    for category, name in zip(document["categories"], reversed(names), strict=True):
+        category["name"] = name
+    annotations.write_text(json.dumps(document))
+    with pytest.raises(SettingsInvalid, match="another state of the annotations"):
+        write_projection_set(folder, tmp_path / "set", ProjectionPlan(scans=2, seed=5))
+    with pytest.raises(SettingsInvalid, match="seed -1"):
+        ProjectionPlan(scans=1, seed=-1)
+
+
+def test_every_scan_holds_the_fewest_items_or_there_is_none(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+
+    def seldom(*values: Any) -> Any:
+        drawn.append(len(drawn))
+        return project(*values) if len(drawn) % 4 == 0 else None
+
+    monkeypatch.setattr("training.projection_set.project", seldom)
+    write_projection_set(data, tmp_path / "set", ProjectionPlan(scans=2, items=(2, 3), seed=5))
+    document = json.loads((tmp_path / "set" / "annotations" / "train.json").read_text())
+    projected = Counter(row["image_id"] for row in document["annotations"] if row["projected"])
+    assert sorted(projected) == [1, 2] and min(projected.values()) >= 2
+
+
+def test_donors_of_a_size_are_gathered_once(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gathered: list[int] = []
+
+    def counted(index: CocoIndex, look: Look) -> Donors:
+        gathered.append(look.input_size)
+        return Donors(index, look)
+
+    monkeypatch.setattr("training.projection_set.Donors", counted)
+    write_projection_set(data, tmp_path / "set", ProjectionPlan(scans=3, seed=5))
+    assert len(gathered) == len(set(gathered))
+
+
+def test_backgrounds_are_drawn_as_items_are(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # By the station's profile where there is one: transmissions of two scales do not multiply.
+    def dark(scan: AnnotatedScan) -> tuple[np.ndarray, None]:
+        return np.full((160, 256, 3), 150, np.uint8), None
+
+    monkeypatch.setattr("training.projection_set.rendered", dark)
+    monkeypatch.setattr("training.threat_projection.LEAST_CHANGE", 0.0)
+    monkeypatch.setattr("training.projection_set.Donors.draw", lambda *_: ((0, 0), grey_item()))
+    write_projection_set(data, tmp_path / "set", ProjectionPlan(scans=1, seed=5))
+    shown = read_picture(next((tmp_path / "set" / "images" / "train").iterdir()))
+    assert shown.shape == (160, 256, 3) and (shown == 150).mean() > 0.5

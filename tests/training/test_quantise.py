@@ -18,7 +18,7 @@ from detector.tile_squares import Look
 from detector.weights import load_weights
 from training import quantisation_gate
 from training.datasets.coco_index import CocoIndex, read_coco
-from training.export import export_network, unchosen_spec
+from training.export import export_network, unchosen_spec, write_spec
 from training.models.table import build
 from training.quantisation_gate import (
     Accuracy,
@@ -284,3 +284,26 @@ def test_one_split_does_not_calibrate_and_judge() -> None:
     require_other_split("train", "val")
     with pytest.raises(SettingsInvalid, match="different scans"):
         require_other_split("val", "val")
+
+
+def test_what_the_network_never_saw_sets_no_range_and_the_float_file_stays(
+    exported: Path, index: CocoIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[CocoIndex] = []
+
+    def stop(calibration: CocoIndex, look: Look) -> list[np.ndarray]:
+        seen.append(calibration)
+        raise SettingsInvalid("far enough")
+
+    monkeypatch.setattr("training.quantise.calibration_squares", stop)
+    copied = tmp_path / "own.onnx"
+    copied.write_bytes(exported.read_bytes())
+    write_spec(copied, load_weights(copied).spec.model_copy(update={"left_out": ("elsewhere",)}))
+    scans = (replace(index.scans[0], source="elsewhere", scanner="elsewhere"), *index.scans[1:])
+    with pytest.raises(SettingsInvalid, match="far enough"):
+        quantise(copied, tmp_path / "int8.onnx", replace(index, scans=scans), "simulated/train")
+    assert seen[0].scans == scans[1:]
+    before = copied.read_bytes()
+    with pytest.raises(SettingsInvalid, match="the float file itself"):
+        quantise(copied, copied, index, "simulated/train")
+    assert copied.read_bytes() == before

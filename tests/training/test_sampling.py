@@ -149,3 +149,21 @@ def test_emphasis_on_a_scan_that_the_recipe_leaves_out_is_no_fault(tmp_path: Pat
 
 def test_a_scan_without_a_name_has_that_of_its_file() -> None:
     assert replace(scan_of([], "belt/x.png"), name="").name == "x.png"
+
+
+def test_a_full_disk_leaves_the_emphasis_file_that_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "emphasis.json"
+    write_emphasis({"a.png": 2.0}, path)
+    before = path.read_bytes()
+
+    def full(self: Path, *_: object, **__: object) -> int:
+        self.touch()
+        with self.open("w") as file:
+            file.write("{")
+        raise OSError(28, "No space left on device", str(self))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space"):
+        write_emphasis({"b.png": 3.0}, path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

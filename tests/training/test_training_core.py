@@ -150,6 +150,10 @@ def test_a_short_run_is_not_judged_on_the_weights_it_began_with() -> None:
         (["augmentation.zoom=[0, 1]"], "zoom is the smallest"),
         (["augmentation.zoom=[nan, 1]"], "zoom is the smallest"),
         (["augmentation.zoom=[1, inf]"], "zoom is the smallest"),
+        (["augmentation.hue=500"], "hue"),
+        (["seed=-1"], "seed"),
+        (["seed=4294967296"], "seed"),
+        (['classes=["gun", "gun"]'], "named twice"),
     ],
 )
 def test_a_change_that_cannot_be_is_refused_in_one_line(changes: list[str], message: str) -> None:

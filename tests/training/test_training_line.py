@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -19,17 +22,22 @@ from detector.errors import SettingsInvalid, WeightsRejected
 from detector.network import Network, Provider
 from detector.weights import load_weights, read_manifest
 from training import release as release_module
+from training.batch_memory import BatchTooLarge
 from training.cli import app
 from training.datasets.coco_index import read_coco
 from training.export import export_network, load_checkpoint, read_run, unchosen_spec, write_spec
-from training.fit import TrainingData, fit, read_training_data
+from training.fit import ReaderKilled, TrainingData, fit, read_training_data
 from training.models.flip_average import averaged
+from training.models.interface import Candidates
 from training.models.table import build
-from training.overfit import NothingLearned
+from training.models.yolox import Yolox
+from training.module import DetectionModule
+from training.overfit import NothingLearned, overfit_check
 from training.parity import ParityFailed, require_parity
 from training.recipe import RECIPES, Recipe, resolve_recipe
 from training.release import Release, export_release
 from training.simulation import simulate_dataset
+from training.training_stream import TrainingStream
 
 pytestmark = pytest.mark.filterwarnings(
     # Lightning's own advice on workers and its use of torch internals; nothing of ours.
@@ -217,6 +225,13 @@ def test_a_failed_gate_leaves_no_file(run: Path, data: Path, tmp_path: Path, mon
     assert list(tmp_path.iterdir()) == []
 
 
+def called_test(metrics: Path) -> None:
+    """The simulated sets have no test split, and what is published is measured on none other."""
+    document = json.loads(metrics.read_text())
+    document["setup"]["split"] = "test"
+    metrics.write_text(json.dumps(document))
+
+
 def test_evaluate_and_publish_put_a_measured_file_into_weights(released: Path, data: Path, tmp_path: Path) -> None:
     runner = CliRunner()
     evaluated = runner.invoke(
@@ -231,6 +246,9 @@ def test_evaluate_and_publish_put_a_measured_file_into_weights(released: Path, d
     assert (tmp_path / "eval" / "report.html").is_file()
     weights = tmp_path / "weights"
     arguments = ["publish", str(released), "--name", "small", "--evaluation", str(metrics), "--folder", str(weights)]
+    learned = runner.invoke(app, arguments)
+    assert isinstance(learned.exception, SettingsInvalid) and "training split" in str(learned.exception)
+    called_test(metrics)
     assert runner.invoke(app, arguments, catch_exceptions=False).exit_code == 0
     entry = read_manifest(weights).weights["small"]
     assert (weights / entry.file).stat().st_size == entry.size
@@ -268,6 +286,7 @@ def test_published_weights_are_there_to_train_on_from(
     runner = CliRunner()
     evaluation = ["--data", str(data), "--split", "train", "--output", str(tmp_path)]
     runner.invoke(app, ["evaluate", str(released), *evaluation], catch_exceptions=False)
+    called_test(metrics)
     arguments = ["publish", str(released), "--name", "small", "--evaluation", str(metrics), "--folder", str(weights)]
     # Another network of the same shape is not what the ONNX file holds.
     shutil.copytree(run, tmp_path / "other")
@@ -367,3 +386,97 @@ def test_overfitting_says_whether_a_network_learns(data: Path, tmp_path: Path) -
     )
     # Two steps from random weights cannot learn anything, and the command must say so rather than look fine.
     assert isinstance(result.exception, NothingLearned)
+
+
+def test_the_batch_that_fits_is_sought_where_the_training_ran(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at: list[str] = []
+    to_cpu, to = DetectionModule.cpu, DetectionModule.to
+
+    def noted_cpu(self: DetectionModule) -> DetectionModule:
+        at.append("taken to the CPU by Lightning")
+        return to_cpu(self)
+
+    def noted(self: DetectionModule, *args: Any, **kwargs: Any) -> DetectionModule:
+        at.extend(str(place) for place in args)
+        return to(self, *args, **kwargs)
+
+    def no_memory(*_: object) -> dict[str, torch.Tensor]:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def told(*_: object) -> BatchTooLarge:
+        at.append("tried")
+        return BatchTooLarge("too large", remedy="less")
+
+    monkeypatch.setattr(DetectionModule, "cpu", noted_cpu)
+    monkeypatch.setattr(DetectionModule, "to", noted)
+    monkeypatch.setattr(Yolox, "losses", no_memory)
+    monkeypatch.setattr("training.fit.batch_too_large", told)
+    with pytest.raises(BatchTooLarge):
+        fit(TrainingData(str(data), read_coco(data, "train"), None), small_recipe(), tmp_path / "run")
+    # The machine's only device here is the CPU; on a GPU the second entry is the GPU.
+    assert at[-3:] == ["taken to the CPU by Lightning", "cpu", "tried"]
+
+
+def test_a_reader_that_is_killed_is_one_line(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(self: TrainingStream, position: int) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(TrainingStream, "__getitem__", killed)
+    with pytest.raises(ReaderKilled, match="reads scans was killed at step 0") as told:
+        fit(TrainingData(str(data), read_coco(data, "train"), None), small_recipe(workers=1), tmp_path / "run")
+    assert "workers=1" in told.value.remedy
+
+
+def test_a_rate_that_never_reaches_its_peak_is_told(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("training.fit._train", lambda *_: None)
+    train = TrainingData(str(data), read_coco(data, "train"), None)
+    fit(train, small_recipe(), tmp_path / "usual")
+    assert not caplog.records
+    fit(train, small_recipe(warmup_steps=12), tmp_path / "short")
+    assert "warmup_steps=12 of 6 steps: the learning rate only rises, to 50 %" in caplog.text
+
+
+def test_no_number_is_no_agreement(exported: tuple[torch.nn.Module, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    network, path = exported
+    forward = type(network).forward
+
+    def without_corners(self: torch.nn.Module, images: torch.Tensor) -> Candidates:
+        found = forward(self, images)
+        return Candidates(found.boxes_xyxy * float("nan"), found.scores)
+
+    monkeypatch.setattr(type(network), "forward", without_corners)
+    with pytest.raises(ParityFailed, match="boxes differ by nan"):
+        require_parity(network, Network(load_weights(path), Provider.CPU), squares(100))  # type: ignore[arg-type]
+
+
+def test_classes_of_a_run_that_another_goes_on_from_keep_their_names(run: Path, data: Path) -> None:
+    names = read_coco(data, "train").class_names
+    turned = tuple(reversed(names))
+    before = weights_of(run)["network.head.cls_preds.0.weight"]
+    network = build("yolox-nano", turned)
+    said = network.load_pretrained(str(run / "checkpoints" / "last.ckpt"))
+    assert torch.equal(network.state_dict()["head.cls_preds.0.weight"], before.flip(0))
+    assert f"of its classes {', '.join(turned)}" in said
+
+
+def test_overfitting_asks_nothing_of_the_scans_that_are_left_out(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Enough(Exception):
+        pass
+
+    def learnable(module: DetectionModule, few: TrainingData, *_: object) -> None:
+        TrainingStream(few.train, module.recipe)
+        raise Enough
+
+    monkeypatch.setattr("training.fit._train", learnable)
+    train = read_coco(data, "train")
+    emphasis = tmp_path / "emphasis.json"
+    emphasis.write_text(json.dumps({scan.name: 2.0 for scan in train.scans}))
+    recipe = small_recipe(emphasis=str(emphasis), classes=train.class_names)
+    with pytest.raises(Enough):
+        overfit_check(train, recipe, tmp_path / "run", 1)

@@ -71,12 +71,26 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
 
 def class_names_of(start: str) -> tuple[str, ...]:
-    """The classes that the rows of a classifier stand for, as safetensors published here say; () if it says none."""
-    if not start.endswith(".safetensors") or not Path(start).is_file():
+    """The classes that the rows of a classifier stand for, as safetensors published here say, or the run that a
+    checkpoint lies in; () where nothing says it."""
+    path = Path(start)
+    if not path.is_file():
+        return ()
+    if path.suffix == ".ckpt":
+        return _class_names_of_run(path.parent.parent / "run.json")
+    if path.suffix != ".safetensors":
         return ()
     with safe_open(start, "pt") as file:
         said = (file.metadata() or {}).get("class_names", "[]")
     return tuple(str(name) for name in json.loads(said))
+
+
+def _class_names_of_run(described: Path) -> tuple[str, ...]:
+    try:
+        return tuple(str(name) for name in json.loads(described.read_bytes())["class_names"])
+    except (OSError, ValueError, KeyError, TypeError):
+        # A checkpoint that was copied elsewhere is taken row by row.
+        return ()
 
 
 def rows_by_name(

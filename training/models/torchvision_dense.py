@@ -19,6 +19,7 @@ from torchvision.models.detection import (
 )
 from torchvision.models.detection.fcos import FCOSHead
 
+from detector.errors import SettingsInvalid
 from training.models.interface import Candidates, Target, standardised
 from training.models.pretrained import LoadReport
 from training.models.torchvision_base import (
@@ -34,6 +35,8 @@ from training.models.torchvision_base import (
 #: SSDlite learns this many background anchors for each positive one of a scan, and at least so many in every scan:
 #: torchvision takes none from a scan without boxes, which would teach nothing from clean bags.
 NEGATIVES_A_POSITIVE, LEAST_NEGATIVES = 3, 12
+#: Pixels of the input to one of SSDlite's last map.
+LAST_STRIDE = 512
 
 
 def _positive(logits: Tensor, labelled: dict[str, Tensor], matches: Tensor) -> Tensor:
@@ -144,6 +147,11 @@ class SsdLite(TorchvisionDetector):
         super().__init__(network, class_names)
 
     def losses(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+        if self.training and len(images) == 1 and max(images.shape[2:]) <= LAST_STRIDE:
+            raise SettingsInvalid(
+                "ssdlite's last map of one scan is a single pixel, which has no statistics to normalise by",
+                remedy="give a batch_size of 2 or more",
+            )
         logits, deltas, anchors = self._outputs(images)
         parts = [
             self._scan_losses(scan_logits, scan_deltas, anchors, labelled)
