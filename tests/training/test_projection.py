@@ -140,6 +140,14 @@ def test_an_item_in_a_dense_bag_or_among_neighbours_is_not_taken_out() -> None:
     assert take_out(slab, np.array([50, 40, 70, 80], np.float32), 2) is None
 
 
+def test_an_item_among_other_things_is_not_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, _, box = bag_with_cross()
+    image[20:28, 20:100] = (40, 90, 200)
+    assert take_out(image, box, 1) is None
+    monkeypatch.setattr("training.threat_projection.MOST_UNREST", np.inf)
+    assert take_out(image, box, 1) is not None
+
+
 def grey_item() -> Item:
     image = flat((204, 204, 204))
     image[40:80, 55:65] = image[55:65, 40:80] = 102
@@ -244,15 +252,19 @@ def test_boxes_that_share_their_place_are_no_donors() -> None:
     assert donors_by_class(CocoIndex(("gun", "knife"), (scan,))) == [[], [(0, 2)]]
 
 
+WRENCH = 3
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    simulate_dataset(folder, scans=16, seed=1)
-    # A source that looked for the first class alone: what is projected into it counts, the others stay unannotated.
+    simulate_dataset(folder, scans=48, seed=3)
+    # A source that looked for wrenches alone: what is projected into it counts, the others stay unannotated. Some of
+    # these lie quiet enough to be taken out.
     path = folder / "annotations" / "train.json"
     document = json.loads(path.read_text())
     for image in document["images"]:
-        image["annotated_category_ids"] = [1]
+        image["annotated_category_ids"] = [1 + WRENCH]
     path.write_text(json.dumps(document))
     return folder
 
@@ -263,7 +275,7 @@ def test_a_projected_set_is_read_as_any_other_and_says_what_was_done(data: Path,
     index = read_coco(tmp_path / "set", "train")
     assert len(index) == 4 and index.class_names == read_coco(data, "train").class_names
     document = json.loads((tmp_path / "set" / "annotations" / "train.json").read_text())
-    assert all(image["annotated_category_ids"] == [1] and image["background"] for image in document["images"])
+    assert all(image["annotated_category_ids"] == [1 + WRENCH] and image["background"] for image in document["images"])
     projected = [row for row in document["annotations"] if row["projected"]]
     assert 4 <= len(projected) <= 8
     names = {scan.path.name for scan in read_coco(data, "train").scans}
@@ -341,13 +353,20 @@ def test_without_any_background_that_can_be_used_it_ends_in_one_line(data: Path,
 def test_an_item_whose_own_scan_cannot_be_used_makes_way_for_another(data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "bad"
     shutil.copytree(data, folder)
-    donors = [scan.path for scan in read_coco(folder, "train").scans if 0 in scan.class_ids]
+    usable = min(donors_of(data, tmp_path / "whole"))
+    donors = [scan.path for scan in read_coco(folder, "train").scans if WRENCH in scan.class_ids]
     assert len(donors) > 1
-    for path in donors[1:]:
-        path.write_bytes(path.read_bytes()[:200])
-    assert write_projection_set(folder, tmp_path / "set", ProjectionPlan(scans=2, seed=5)) == 2
-    rows = json.loads((tmp_path / "set" / "annotations" / "train.json").read_text())["annotations"]
-    assert {row["donor"]["scan"] for row in rows if row["projected"]} == {donors[0].name}
+    for path in donors:
+        if path.name != usable:
+            path.write_bytes(path.read_bytes()[:200])
+    assert donors_of(folder, tmp_path / "set") == {usable}
+
+
+def donors_of(data: Path, output: Path) -> set[str]:
+    """The scans that the items of a set of two scans were taken from."""
+    assert write_projection_set(data, output, ProjectionPlan(scans=2, seed=5)) == 2
+    rows = json.loads((output / "annotations" / "train.json").read_text())["annotations"]
+    return {row["donor"]["scan"] for row in rows if row["projected"]}
 
 
 def test_run_lengths_start_with_what_is_unset() -> None:
