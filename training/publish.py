@@ -60,7 +60,7 @@ def publish(
             f"{evaluation} was measured on the scans that the thresholds were chosen on",
             remedy="evaluate it on another split, such as test",
         )
-    if metrics["setup"]["split"] == "train":
+    if metrics["setup"].get("split") == "train":
         raise SettingsInvalid(
             f"{evaluation} was measured on the training split: a network knows what it learned from",
             remedy="evaluate it on another split, such as test",
