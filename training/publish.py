@@ -55,20 +55,7 @@ def publish(
         raise SettingsInvalid(f"cannot read {file}: {error.strerror}", remedy="export it first") from None
     spec, digest = read_spec(name, data), hashlib.sha256(data).hexdigest()
     metrics = _metrics_of(evaluation, digest)
-    if spec.chosen_on and metrics["setup"].get("scans_sha256") == spec.chosen_on:
-        raise SettingsInvalid(
-            f"{evaluation} was measured on the scans that the thresholds were chosen on",
-            remedy="evaluate it on another split, such as test",
-        )
-    if metrics["setup"].get("split") == "train":
-        raise SettingsInvalid(
-            f"{evaluation} was measured on the training split: a network knows what it learned from",
-            remedy="evaluate it on another split, such as test",
-        )
-    if spec.precision == "int8":
-        require_passed(file)
-    if spec.terms == "not stated":
-        raise SettingsInvalid(f"{file} does not state its terms", remedy="export it with --terms")
+    _require_publishable(spec, metrics, file, evaluation)
     entry = ManifestEntry(
         file=f"{name}.onnx",
         sha256=digest,
@@ -94,6 +81,24 @@ def publish(
         # What may lie there belongs to weights that made way.
         trainable.unlink(missing_ok=True)
     return entry
+
+
+def _require_publishable(spec: WeightsSpec, metrics: dict[str, Any], file: Path, evaluation: Path) -> None:
+    """Figures of scans that were neither learned from nor chosen on, terms, and a passed gate for INT8."""
+    if spec.chosen_on and metrics["setup"].get("scans_sha256") == spec.chosen_on:
+        raise SettingsInvalid(
+            f"{evaluation} was measured on the scans that the thresholds were chosen on",
+            remedy="evaluate it on another split, such as test",
+        )
+    if metrics["setup"].get("split") == "train":
+        raise SettingsInvalid(
+            f"{evaluation} was measured on the training split: a network knows what it learned from",
+            remedy="evaluate it on another split, such as test",
+        )
+    if spec.precision == "int8":
+        require_passed(file)
+    if spec.terms == "not stated":
+        raise SettingsInvalid(f"{file} does not state its terms", remedy="export it with --terms")
 
 
 def _require_names(name: str, alias: str) -> None:
