@@ -42,9 +42,18 @@ from detector.policy import colours_doubt, decide, decisive, listed, opaque_doub
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
 from detector.scan import Scan
-from detector.scanner_profile import ScannerProfile, parse_profile
+from detector.scanner_profile import Belt, ScannerProfile, parse_profile
 from detector.settings import EffectiveThresholds, Policy
-from detector.tile_squares import TileSquare, check_tiles, cut, pitch_doubt, tile_size
+from detector.tile_squares import (
+    TileSquare,
+    along_belt,
+    boxes_along_belt,
+    check_tiles,
+    cut,
+    pitch_along_belt,
+    pitch_doubt,
+    tile_size,
+)
 from detector.tiling import Tile
 from detector.unplaced import padding_doubt, unplaced
 from detector.weights import load_weights, name_of, read_manifest
@@ -57,13 +66,14 @@ Float32 = NDArray[np.float32]
 #: A view narrower than this, in pixels, is a thumbnail or a first line of a scan, not a scan.
 LEAST_SIDE = 32
 #: Raised by hand when reading, rendering, tiling, merging or a doubt changes a decision: earlier results are made anew.
-PIPELINE_VERSION = 9
+PIPELINE_VERSION = 10
 
 
 @dataclass(frozen=True)
 class PreparedScan:
     """A decoded scan with its tiles, ready for the network. seconds: spent on it so far.
 
+    tiles: of the views as they lie along the belt. belt: the axis along which the object moved in the scan as stored.
     doubts: why it must not be cleared whatever the network says of it; detections are given all the same. notes: what
     was measured or mended on the way, told beside whatever is decided.
     """
@@ -71,6 +81,7 @@ class PreparedScan:
     name: str
     scan: Scan
     tiles: tuple[TileSquare, ...]
+    belt: Belt
     doubts: tuple[str, ...]
     notes: tuple[str, ...]
     seconds: float
@@ -138,10 +149,10 @@ class Detector:
             _refuse_tiny(source)
             profile = self._profile_of(source)
             seen = standardised(source, profile)
-            pitch = profile.pixel_pitch_mm if profile else None
-            tiles = self._tiles(seen.images, pitch)
+            pitch = pitch_along_belt(profile.pixel_pitch_mm if profile else None, seen.belt)
+            tiles = self._tiles([along_belt(image, seen.belt) for image in seen.images], pitch)
             doubts, notes = self._findings(seen, tiles, pitch)
-            return PreparedScan(name, seen.scan, tiles, doubts, notes, time.perf_counter() - started)
+            return PreparedScan(name, seen.scan, tiles, seen.belt, doubts, notes, time.perf_counter() - started)
         # Whatever it was, this scan has not been looked at. It must reach a person, not stop the belt.
         except Exception as error:
             return self.refused(name, digest, error, time.perf_counter() - started)
@@ -274,7 +285,9 @@ class Detector:
             )
             scores = calibrate(merged.scores, merged.class_ids, names, self.spec.calibration)
             where = np.full(len(scores), number, np.int64)
-            views.append(Detections(merged.xyxy, scores, merged.class_ids, where, names))
+            views.append(
+                Detections(boxes_along_belt(merged.xyxy, prepared.belt), scores, merged.class_ids, where, names)
+            )
         return Detections.concatenate(views, names), Detections.concatenate(lost, names)
 
 

@@ -33,6 +33,8 @@ from detector.normalisation.dual_energy import CURVES, Curve
 from detector.toml_settings import read_toml, validated
 
 Energy = Literal["high", "low"]
+#: Axis of a stored page along which the object moved.
+Belt = Literal["x", "y"]
 #: Rendering -> what the three channels of the picture are; `normalise.RENDERINGS` makes them.
 Rendering = Literal["stored", "grey", "display", "cargo", "cargo material"]
 
@@ -69,7 +71,7 @@ class ScannerProfile(_Frozen):
     bits_stored: int | None = Field(default=None, ge=8, le=16, strict=True)
     air_value: _Level | dict[Energy, _Level] | None = None
     air_columns: tuple[int, int] | None = None
-    belt: Literal["x", "y"] = "x"
+    belt: Belt = "x"
     pixel_pitch_mm: tuple[_Positive, _Positive] | None = None
     #: Pixels of every page; what is left out may be anything.
     width: _Side | None = None

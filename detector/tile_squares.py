@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 
 from detector.errors import ProfileMismatch, ScanTooLarge
 from detector.normalise import Placement, letterbox
+from detector.scanner_profile import Belt
 from detector.tiling import Tile, count_tiles, plan_tiles, tiles_of_pitch
 
 UInt8 = NDArray[np.uint8]
+Float32 = NDArray[np.float32]
 
 #: A bag scan up to this many pixels long is looked at whole: networks of bags learn from whole bags.
 BAG_PIXELS = 1280
@@ -73,6 +75,24 @@ class TileSquare:
     tile: Tile
     placement: Placement
     square: UInt8 | None
+
+
+def along_belt(image: UInt8, belt: Belt) -> UInt8:
+    """A view (H, W, 3) as networks learn them, the object moving along x: where it moved along y, turned.
+
+    A container that stands on its end is none that a network has seen.
+    """
+    return image if belt == "x" else image.swapaxes(0, 1)
+
+
+def boxes_along_belt(boxes: Float32, belt: Belt) -> Float32:
+    """Boxes (n, 4) x1 y1 x2 y2 of a view in its `along_belt`, or back again."""
+    return boxes if belt == "x" else boxes[:, [1, 0, 3, 2]]
+
+
+def pitch_along_belt(pitch_mm: tuple[float, float] | None, belt: Belt) -> tuple[float, float] | None:
+    """Millimetres a pixel, along x and y, of a view in its `along_belt`."""
+    return pitch_mm if belt == "x" or pitch_mm is None else (pitch_mm[1], pitch_mm[0])
 
 
 def tile_size(look: Look, asked: int | None, pitch_mm: tuple[float, float] | None) -> TileSize:

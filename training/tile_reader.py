@@ -12,8 +12,8 @@ from detector.normalisation.standardise import standardised
 from detector.normalise import is_grey, letterbox
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
-from detector.scanner_profile import parse_profile
-from detector.tile_squares import Look, plan, tile_size
+from detector.scanner_profile import Belt, parse_profile
+from detector.tile_squares import Look, along_belt, boxes_along_belt, pitch_along_belt, plan, tile_size
 from detector.tiling import Tile
 from training.augmentation import LEAST_VISIBLE
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
@@ -31,29 +31,33 @@ def read_tile(
     choose: takes one of the tiles; a scan that the station looks at whole has one alone. Returns the square (S, S, 3)
     RGB, all of the scan's boxes in its pixels, clipped to the tile, and which of them are there to be seen.
     """
-    image, pitch_mm = rendered(scan)
+    stored, pitch, belt = rendered(scan)
+    image, pitch_mm = along_belt(stored, belt), pitch_along_belt(pitch, belt)
+    whole = boxes_along_belt(scan.boxes_xyxy, belt)
     planned = plan(image.shape[1], image.shape[0], tile_size(look, None, pitch_mm), look)
     tile = choose([one.tile for one in planned])
     full = next(one.full for one in planned if one.tile == tile)
     square, placement = letterbox(image[tile.y1 : tile.y2, tile.x1 : tile.x2], look.input_size, full)
     low, high = np.array([tile.x1, tile.y1] * 2, np.float32), np.array([tile.x2, tile.y2] * 2, np.float32)
-    clipped = np.clip(scan.boxes_xyxy, low, high)
-    seen = areas(clipped) >= LEAST_VISIBLE * areas(scan.boxes_xyxy)
+    clipped = np.clip(whole, low, high)
+    seen = areas(clipped) >= LEAST_VISIBLE * areas(whole)
     return square, (clipped - low) * placement.corners, seen
 
 
-def rendered(scan: AnnotatedScan) -> tuple[UInt8, tuple[float, float] | None]:
-    """The first view (H, W, 3) as the station draws it by the profile beside the file, and its pixel pitch in mm."""
+def rendered(scan: AnnotatedScan) -> tuple[UInt8, tuple[float, float] | None, Belt]:
+    """The first view (H, W, 3) as the station draws it by the profile beside the file, its pixel pitch in mm, and the
+    axis along which the object moved; the pixels lie where they lie in the file."""
     name = str(scan.path)
     read = read_scan(read_file(scan.path, name, Limits()), name)
     if scan.drawn:
         # A part of a scan may be all steel: the whole was found fit to be looked at when it was drawn.
-        return read.views[0], None
+        return read.views[0], None, "x"
     profile = parse_profile(read.profile, f"the profile beside {name}") if read.profile else None
     try:
-        return standardised(read, profile).images[0], profile.pixel_pitch_mm if profile else None
+        seen = standardised(read, profile)
     except ScanWithoutContent as error:
         raise ScanWithoutContent(f"{name}: {error.what}") from error
+    return seen.images[0], profile.pixel_pitch_mm if profile else None, seen.belt
 
 
 def all_coloured(index: CocoIndex) -> bool:

@@ -22,7 +22,7 @@ from detector.normalisation.plateau import dark_plateau
 from detector.normalisation.saturation import saturated_share
 from detector.normalise import UInt8, opaque_part, render, render_exposure
 from detector.scan import Pixels, Scan
-from detector.scanner_profile import Energy, ScannerProfile, of_energy
+from detector.scanner_profile import Belt, Energy, ScannerProfile, of_energy
 
 #: Share of a scan's detector elements and of its moments, added up, that may be mended; beyond it the picture is
 #: invented.
@@ -40,7 +40,8 @@ WINDOWED = "windowed"
 @dataclass(frozen=True)
 class StandardScan:
     """scan: for people, its views 8-bit grey where there was transmission. images: each view (H, W, 3) uint8 RGB as the
-    network takes it. rendering: how, as in the profile, or WINDOWED. opaque: largest share, 0..1, of a view's cargo
+    network takes it, but for `along_belt`. belt: the axis along which the object moved, as far as that is known.
+    rendering: how, as in the profile, or WINDOWED. opaque: largest share, 0..1, of a view's cargo
     that nothing is seen behind, by the detector or by the network.
 
     doubts: why it must not be cleared. notes: what was measured or mended, for people.
@@ -52,6 +53,7 @@ class StandardScan:
     opaque: float
     doubts: tuple[str, ...]
     notes: tuple[str, ...]
+    belt: Belt = "x"
 
 
 def standardised(scan: Scan, profile: ScannerProfile | None) -> StandardScan:
@@ -77,7 +79,9 @@ def standardised(scan: Scan, profile: ScannerProfile | None) -> StandardScan:
         grey = image if profile.rendering in _GREY_RENDERINGS else render_exposure(exposure, "display", profile.curve)
         shown.append(np.ascontiguousarray(_turned(grey[:, :, 0], profile)))
     seen = replace(scan, views=tuple(shown))
-    return StandardScan(seen, tuple(drawn), profile.rendering, opaque, findings.doubts(), findings.notes())
+    return StandardScan(
+        seen, tuple(drawn), profile.rendering, opaque, findings.doubts(), findings.notes(), profile.belt
+    )
 
 
 def _starved(view: Pixels) -> str:

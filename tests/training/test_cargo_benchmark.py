@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from html import escape
 from pathlib import Path
 
@@ -12,10 +12,12 @@ import cv2
 import numpy as np
 import pytest
 
+from detector import Detector, Policy
 from detector.errors import SettingsInvalid
 from detector.normalisation.exposure import Exposure
 from detector.normalisation.standardise import standardised
 from detector.scanner_profile import parse_profile
+from detector.tile_squares import Look
 from detector.weights import ManifestEntry, load_weights
 from tests.conftest import make_spec, probe_onnx
 from training.cargo import area, benchmark_costs, benchmark_plan, benchmark_run, tile_set
@@ -33,6 +35,7 @@ from training.publish import publish
 from training.simulation.dataset import simulate_dataset
 from training.simulation.freight import AIR_LEVEL, THREATS, Family, simulate_freight
 from training.simulation.materials import LUGGAGE_BEAM, linear_attenuation
+from training.tile_reader import read_tile
 
 #: Coarse, to be quick: shapes are the same, pixels are fewer.
 COARSE_MM = 20.0
@@ -197,6 +200,49 @@ def test_simulated_scans_are_read_by_the_profile_beside_them() -> None:
     assert seen.rendering == "cargo material"
     assert 240 <= np.median(seen.images[0][:4, :4]) <= 255
     assert as_scanned(freight, ("cargo",)).profile == profile_text(2, COARSE_MM, "cargo")
+
+
+def test_a_vehicle_that_moved_along_y_is_looked_at_as_one_that_moved_along_x() -> None:
+    freight = simulate_freight(5, Family.TEST, ("long_gun",), energies=2, pitch_mm=7.0)
+    along_x = as_scanned(freight)
+    along_y = replace(
+        along_x,
+        views=tuple(np.ascontiguousarray(view.T) for view in along_x.views),
+        profile=along_x.profile + 'belt = "y"\n',
+    )
+    detector = Detector("cargo-n", policy=Policy(min_score=0.0), threads=1)
+    one, other = detector.inspect(along_x), detector.inspect(along_y)
+    assert len(one.detections) > 50
+    assert other.view_sizes == tuple((height, width) for width, height in one.view_sizes)
+    assert np.array_equal(other.detections.boxes_xyxy, one.detections.boxes_xyxy[:, [1, 0, 3, 2]])
+    assert np.array_equal(other.detections.scores, one.detections.scores)
+    assert other.reasons == one.reasons
+
+
+def test_training_turns_a_vehicle_that_moved_along_y_as_the_station_does(tmp_path: Path) -> None:
+    freight = simulate_freight(5, Family.TRAIN, ("long_gun",), energies=1, pitch_mm=COARSE_MM)
+    scan, box = as_scanned(freight), freight.objects[0].box
+    look = Look(64, tile_pixels=64, pixel_pitch_mm=COARSE_MM)
+    read = []
+    for belt, levels, corners in (("x", scan.views[0], box), ("y", scan.views[0].T, [box[1], box[0], box[3], box[2]])):
+        np.save(tmp_path / f"{belt}.npy", levels)
+        # Pixels of another length across the belt, so that a pitch which was not turned would show.
+        pitch = [COARSE_MM, 15.0] if belt == "x" else [15.0, COARSE_MM]
+        text = scan.profile.replace(f"[{COARSE_MM:g}, {COARSE_MM:g}]", str(pitch))
+        (tmp_path / f"{belt}.toml").write_text(f'{text}belt = "{belt}"\n')
+        x1, y1, x2, y2 = corners
+        annotation = {"image_id": 1, "category_id": 1, "bbox": [x1, y1, x2 - x1, y2 - y1], "id": 1}
+        image = {"id": 1, "file_name": f"{belt}.npy", "width": levels.shape[1], "height": levels.shape[0]}
+        document = {"images": [image], "annotations": [annotation], "categories": [{"id": 1, "name": "long_gun"}]}
+        (tmp_path / "annotations").mkdir(exist_ok=True)
+        (tmp_path / "annotations" / f"{belt}.json").write_text(json.dumps(document))
+        (tmp_path / "images" / belt).mkdir(parents=True)
+        for name in (f"{belt}.npy", f"{belt}.toml"):
+            (tmp_path / name).rename(tmp_path / "images" / belt / name)
+        (annotated,) = read_coco(tmp_path, belt).scans
+        read.append(read_tile(annotated, look, lambda tiles: tiles[len(tiles) // 2]))
+    for one, other in zip(*read, strict=True):
+        assert np.array_equal(one, other)
 
 
 def test_a_threat_in_a_background_multiplies_and_leaves_the_rest_alone() -> None:

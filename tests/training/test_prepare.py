@@ -206,7 +206,7 @@ def test_the_profile_beside_a_raw_scan_goes_along(link: Any, named: str, tmp_pat
     options = replace(OPTIONS, share=0.0, link=link)
     assert run(folder, tmp_path / "data", options).counts["train"]["scans"] == 1
     (scan,) = read_coco(tmp_path / "data", "train").scans
-    drawn, pitch_mm = rendered(scan)
+    drawn, pitch_mm, _ = rendered(scan)
     assert pitch_mm == (5.0, 5.0)
     # Transmission 0.18 in the first channel, as the profile says; windowed without one, it would be black.
     assert abs(int(drawn[45, 60, 0]) - round(255 * 9_000 / 50_000)) <= 1

@@ -43,17 +43,22 @@ Boxes = NDArray[np.float32]
 
 #: Raised by hand when the same numbers give other pictures, so that no folder is begun with one code and ended with
 #: another.
-VERSION = 1
+VERSION = 2
 #: Side of a tile in pixels, and the pitch at which that is a tile of the first pass, mm. The station's tiles may be
 #: larger at the same scale (`export --input-size`): here small ones show more threats in the same time.
 TILE, PITCH_MM = 320, 5.0
 #: Pitches of the simulated scanners, and how often: finer ones cost time with the square.
 PITCHES, PITCH_SHARES = (5.0, 4.0, 2.5), (0.83, 0.12, 0.05)
-#: Most threats of a training scan, share of scans without, and how often a threat is shown in a tile of double size. No
-#: lorry hides eight; but a scan costs a hundred times as much as a threat laid into it.
-MOST_THREATS, CLEAN, COARSE = 8, 0.1, 0.25
+#: Threats of a training scan, fewest and most, and the share of scans without. No lorry hides forty; but a scan costs
+#: fifty times as much as a threat laid into it, and what a network learns goes with how many different ones it meets.
+THREATS_EACH, CLEAN = (8, 48), 0.1
+#: Tiles of a scan around one threat each, at most, and how often such a threat is shown in one of double size, too.
+THREAT_TILES, COARSE = 22, 0.2
+#: Millimetres of steel over a threat from which it is marked to be ignored: the beam leaves a dozen photons there, and
+#: what cannot be seen must not be learned.
+DEEPEST_MM = 220.0
 #: Tiles without regard to threats, a scan: a station looks at a hundred without one for each with one.
-BACKGROUNDS = 5
+BACKGROUNDS = 8
 #: Share of validation scans without a threat: rates of false alarms are chosen on them.
 CLEAN_VALIDATION = 0.6
 #: First seed of the validation scans.
@@ -167,7 +172,7 @@ def _cut_outs(luggage: str) -> CutOuts:
 
 def _training_pictures(wanted: FreightSet, number: int) -> Iterator[_Picture]:
     generator = np.random.default_rng([wanted.seed, number, 0])
-    count = 0 if generator.random() < CLEAN else int(generator.integers(1, MOST_THREATS + 1))
+    count = 0 if generator.random() < CLEAN else int(generator.integers(*THREATS_EACH, endpoint=True))
     freight = _freight(generator, wanted.seed + number, count, _cut_outs(wanted.luggage))
     image, boxes = _drawn(freight)
     for order, tile in enumerate(_tiles(image, boxes, freight.pitch_mm, generator)):
@@ -192,7 +197,7 @@ def _tiles(image: UInt8, boxes: Boxes, pitch_mm: float, generator: np.random.Gen
     """Tiles to draw, each with the side of a whole one."""
     height, width = image.shape[:2]
     side = round(TILE * PITCH_MM / pitch_mm)
-    for box in boxes:
+    for box in generator.permutation(boxes)[:THREAT_TILES]:
         yield _around(box, side, width, height, generator), side
         if generator.random() < COARSE:
             yield _around(box, 2 * side, width, height, generator), 2 * side
@@ -227,7 +232,8 @@ def _square(
     for item, box, part, whole in zip(freight.objects, clipped, areas(clipped), areas(boxes), strict=True):
         if part > 0:
             placed = ((box - low) * placement.corners).tolist()
-            annotations.append(_annotation(item.class_name, placed, ignored=bool(part < LEAST_VISIBLE * whole)))
+            unseen = bool(part < LEAST_VISIBLE * whole) or item.steel_mm > DEEPEST_MM
+            annotations.append(_annotation(item.class_name, placed, ignored=unseen))
     return square, annotations
 
 
