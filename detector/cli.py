@@ -26,6 +26,7 @@ from detector.network import Provider
 from detector.outputs import foreign_lines
 from detector.palette import Palette
 from detector.pipeline import Detector
+from detector.readers import SCAN_SUFFIXES
 from detector.scanner_cli import scanner_app
 from detector.scanner_profile import load_profile
 from detector.settings import Policy, load_policy
@@ -88,7 +89,10 @@ def scan(
     _tell_left_out(found.left_out, quiet=quiet)
     sources = in_shard(found.sources, shard) if shard else list(found.sources)
     if not found.sources:
-        raise SettingsInvalid("no scans found", remedy="name files or folders that hold scans")
+        raise SettingsInvalid(
+            f"no scans found in {', '.join(inputs)}",
+            remedy=f"name files or folders that hold {', '.join(sorted(SCAN_SUFFIXES))}",
+        )
     profile = load_profile(scanner) if scanner else None
     chosen = choose_weights(weights, profile, _ask if sys.stdin.isatty() else None)
     detector = Detector(

@@ -14,6 +14,7 @@ import onnxruntime
 from detector.errors import RoentgateError
 from detector.scanner_profile import load_profile
 from detector.weights import load_weights, read_manifest
+from detector.weights_choice import choose_weights
 
 #: Wheels that install the same `cv2` folder over one another; and runtimes that do so with `onnxruntime`.
 CLASHING = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
@@ -53,12 +54,12 @@ def _scanner(path: Path | None) -> Iterator[tuple[str, str]]:
         return
     try:
         profile = load_profile(path)
-        if profile.weights:
-            load_weights(profile.weights)
+        chosen = choose_weights("", profile, None)
+        load_weights(chosen)
     except RoentgateError as error:
         yield "BAD", f"{error.reason()}; {error.remedy}"
         return
-    weights = profile.weights or f"{read_manifest().default}, the default"
+    weights = chosen if chosen != read_manifest().default else f"{chosen}, the default"
     energies = ", ".join(profile.energies)
     yield "ok", f"scanner {profile.name}: energies {energies}, rendered as {profile.rendering}, weights {weights}"
 

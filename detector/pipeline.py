@@ -54,7 +54,6 @@ from detector.tile_squares import (
     pitch_doubt,
     tile_size,
 )
-from detector.tiling import Tile
 from detector.unplaced import padding_doubt, unplaced
 from detector.weights import load_weights, name_of, read_manifest
 from detector.weights_spec import WeightsSpec
@@ -277,11 +276,13 @@ class Detector:
         found = [(tile, nothing if tile.square is None else next(inferred)) for tile in prepared.tiles]
         views, lost = [], []
         for number in range(len(prepared.scan.views)):
-            own = [(tile, output) for tile, output in found if tile.view == number]
-            boxes = [box / tile.placement.corners + _origin(tile.tile) for tile, (box, _) in own]
-            lost += [unplaced(tile, box, score, self.spec) for (tile, (_, score)), box in zip(own, boxes, strict=True)]
+            own = [(tile, *_in_view(tile, output)) for tile, output in found if tile.view == number]
+            lost += [unplaced(tile, boxes, scores, self.spec) for tile, boxes, scores in own]
             merged = merge_tiles(
-                [tile.tile for tile, _ in own], boxes, [scores for _, (_, scores) in own], self.spec.merge_iou
+                [tile.tile for tile, _, _ in own],
+                [boxes for _, boxes, _ in own],
+                [scores for _, _, scores in own],
+                self.spec.merge_iou,
             )
             scores = calibrate(merged.scores, merged.class_ids, names, self.spec.calibration)
             where = np.full(len(scores), number, np.int64)
@@ -330,8 +331,11 @@ def _refuse_tiny(scan: Scan) -> None:
             raise ScanUnreadable(f"{scan.source}: {view.shape[1]} x {view.shape[0]} pixels are too few to judge")
 
 
-def _origin(tile: Tile) -> Float32:
-    return np.array([tile.x1, tile.y1, tile.x1, tile.y1], np.float32)
+def _in_view(tile: TileSquare, output: tuple[Float32, Float32]) -> tuple[Float32, Float32]:
+    """Boxes (Q, 4), now in pixels of the view, and scores (Q, C) of what the tile is asked about."""
+    boxes = output[0] / tile.placement.corners + np.array([tile.tile.x1, tile.tile.y1] * 2, np.float32)
+    taken = tile.takes(boxes)
+    return boxes[taken], output[1][taken]
 
 
 def _tile_pixels(tile: str | int) -> int | None:

@@ -1,8 +1,8 @@
 """What the network is shown of a view: its tiles, in one or more passes, each in the network's square.
 
 The first pass looks at tiles of the size that the network was trained on. A further pass takes larger tiles, in which
-what did not fit into a tile of the first is seen whole. A tile that holds nothing but air is not looked at: around a
-container that is a quarter of the scan.
+what did not fit into a tile of the first is seen whole, and is asked about nothing smaller. A tile that holds nothing
+but air is not looked at: around a container that is a quarter of the scan.
 
 >>> look = Look(input_size=512, tile_pixels=512, pixel_pitch_mm=5.0, passes=(1.0, 2.0))
 >>> [(one.tile.width, one.full) for one in plan(600, 500, tile_size(look, None, (5.0, 5.0)), look)]
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from detector.errors import ProfileMismatch, ScanTooLarge
 from detector.normalise import Placement, letterbox
 from detector.scanner_profile import Belt
-from detector.tiling import Tile, count_tiles, plan_tiles, tiles_of_pitch
+from detector.tiling import Tile, count_tiles, overlap, plan_tiles, tiles_of_pitch
 
 UInt8 = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
@@ -61,20 +61,31 @@ class TileSize:
 
 @dataclass(frozen=True)
 class PlannedTile:
-    """full: width and height of a whole tile whose scale this one keeps; None where it is scaled to fit."""
+    """full: width and height of a whole tile whose scale this one keeps; None where it is scaled to fit. least: as of
+    TileSquare."""
 
     tile: Tile
     full: tuple[int, int] | None
+    least: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
 class TileSquare:
-    """One tile as the network sees it. view: page number. square: (S, S, 3) RGB; None where there is only air."""
+    """One tile as the network sees it. view: page number. square: (S, S, 3) RGB; None where there is only air. least:
+    pixels of the view across and down; of what is smaller both ways the pass before has shown the whole, and larger.
+    """
 
     view: int
     tile: Tile
     placement: Placement
     square: UInt8 | None
+    least: tuple[int, int] = (0, 0)
+
+    def takes(self, boxes: Float32) -> NDArray[np.bool_]:
+        """(n,) which boxes (n, 4), in pixels of the view, this tile is asked about."""
+        sides = boxes[:, 2:] - boxes[:, :2]
+        # A box without area, or one that is no number, is not lost here: merging refuses it.
+        return ~(sides < np.array(self.least, np.float32)).all(axis=1) | (sides <= 0).any(axis=1)
 
 
 def along_belt(image: UInt8, belt: Belt) -> UInt8:
@@ -169,11 +180,13 @@ def _passes(width: int, height: int, size: TileSize) -> Iterator[tuple[int, int]
 def plan(width: int, height: int, size: TileSize, look: Look) -> list[PlannedTile]:
     """The tiles of a view of width x height, pass by pass."""
     planned: list[PlannedTile] = []
+    least = 0, 0
     for across, down in _passes(width, height, size):
         # At a fixed pitch a smaller tile at the scan's edge keeps the scale of a whole one.
         full = None if look.pixel_pitch_mm is None or size.across is None else (across, down)
         tiles = plan_tiles(width, height, across, down)
-        planned += [PlannedTile(tile, full) for tile in tiles]
+        planned += [PlannedTile(tile, full, least) for tile in tiles]
+        least = overlap(across), overlap(down)
         # One tile has shown it all.
         if len(tiles) == 1:
             break
@@ -190,4 +203,4 @@ def _square(image: UInt8, view: int, planned: PlannedTile, size: int, *, skip: b
     tile = planned.tile
     part = image[tile.y1 : tile.y2, tile.x1 : tile.x2]
     square, placement = letterbox(part, size, planned.full)
-    return TileSquare(view, tile, placement, None if skip and int(part.min()) >= AIR_TILE else square)
+    return TileSquare(view, tile, placement, None if skip and int(part.min()) >= AIR_TILE else square, planned.least)

@@ -58,6 +58,11 @@ def count_tiles(width: int, height: int, across: int, down: int) -> int:
     return _count(width, across) * _count(height, down)
 
 
+def overlap(side: int) -> int:
+    """Pixels along an axis that neighbouring tiles of `side` pixels share at least: what is shorter is whole in one."""
+    return side - max(1, math.floor(side * (1 - OVERLAP)))
+
+
 def tiles_of_pitch(side: int, network_mm: float, scan_mm: tuple[float, float]) -> tuple[int, int]:
     """Pixels across and down of a tile that covers side * network_mm millimetres each way.
 

@@ -14,6 +14,12 @@ from detector.errors import SettingsInvalid
 
 Model = TypeVar("Model", bound=BaseModel)
 
+#: Kind of pydantic's error -> what to do, where its own words do not say.
+_REMEDIES = {
+    "dict_type": "make it a table: [{key}], and below it a line for each name",
+    "less_than_equal": "give at most {le:g}; shares are not per cent",
+}
+
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The values of a TOML file. Raises SettingsInvalid, in one line, when it cannot be read or is not TOML."""
@@ -55,7 +61,9 @@ def _refusal(model: type[BaseModel], error: ValidationError, source: str) -> Set
         return SettingsInvalid(f"{source}: {first['msg'].removeprefix('Value error, ')}")
     if first["type"] == "missing":
         return SettingsInvalid(f"{source}: {key} is missing", remedy="give it a value")
-    return SettingsInvalid(f"{source}: {key} = {_short(first['input'])}: {first['msg'].lower()}")
+    told = f"{source}: {key} = {_short(first['input'])}: {first['msg'].lower()}"
+    remedy = _REMEDIES.get(first["type"], SettingsInvalid.default_remedy)
+    return SettingsInvalid(told, remedy=remedy.format(key=key, **first.get("ctx", {})))
 
 
 def _section(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:

@@ -40,7 +40,7 @@ from training.evaluation.thresholds import LEAST_PROBABILITY, MOST_THRESHOLD
 from training.export import write_spec
 from training.known_colours import with_scanners_of
 from training.operating_point import ChosenOperatingPoint, Wanted, choose_operating_point, with_operating_point
-from training.scoring import predict_with
+from training.scoring import onnx_file, predict_with
 
 Float64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -86,7 +86,7 @@ def calibrate_weights(
     """
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "draft.onnx"
-        shutil.copyfile(_existing(weights), draft)
+        shutil.copyfile(onnx_file(weights), draft)
         own = Detector(draft).spec
         # Thresholds on the scale of maps that are taken off may lie below every score that is looked at.
         thresholds = dict.fromkeys(own.class_names, MOST_THRESHOLD)
@@ -280,9 +280,3 @@ def _write_evidence(result: CalibrationResult, output: Path) -> None:
     text = json.dumps(contents, indent=1, allow_nan=False) + "\n"
     write_bytes_whole(output.with_suffix(".calibration.json"), text.encode())
     write_reliability({"before": result.before, "after": result.after}, output.with_suffix(".reliability.png"))
-
-
-def _existing(weights: Path) -> Path:
-    if not weights.is_file():
-        raise SettingsInvalid(f"no weights at {weights}", remedy="give the ONNX file of an export")
-    return weights

@@ -236,5 +236,8 @@ def _print_prepared(prepared: Prepared) -> None:
     for split, counts in prepared.counts.items():
         boxes = ", ".join(f"{name} {each['boxes']:,}" for name, each in counts["classes"].items() if each["boxes"])
         typer.echo(f"{split}: {counts['scans']:,} scans; boxes: {boxes or 'none'}")
+    validation = prepared.counts.get("val", {"classes": {}})["classes"].values()
+    if not any(each["boxes"] for each in validation):
+        typer.echo("val holds no box: nothing will choose a checkpoint or alarm scores; more scans, or --val-share")
     done = f"{prepared.examined:,} scans read, {prepared.placed:,} put in place, {prepared.left_out:,} left out"
     typer.echo(f"{prepared.folder}: {done}")

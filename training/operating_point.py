@@ -60,7 +60,8 @@ class Wanted:
         given = [share for share in (self.pfa, self.pd) if share is not None]
         if len(given) != 1 or not 0 < given[0] < 1:
             raise SettingsInvalid(
-                f"no operating point: pfa {self.pfa}, pd {self.pd}", remedy="give either pfa or pd, between 0 and 1"
+                f"no operating point: pfa {self.pfa}, pd {self.pd}",
+                remedy="give either pfa or pd, as a share between 0 and 1: 0.05 for 5 %",
             )
 
 

@@ -165,6 +165,8 @@ def resolve_recipe(recipe: str, changes: list[str]) -> Recipe:
     """
     path = Path(recipe) if recipe.endswith(".toml") else RECIPES / f"{recipe}.toml"
     if not path.is_file():
+        if recipe.endswith(".toml"):
+            raise SettingsInvalid(f"no such file: {recipe}", remedy="name a recipe's TOML file, or a shipped recipe")
         shipped = ", ".join(sorted(entry.stem for entry in RECIPES.glob("*.toml")))
         raise SettingsInvalid(f"no recipe {recipe}", remedy=f"give a TOML file, or one of: {shipped}")
     values = read_toml(path)

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from detector.detections import Detections
-from detector.errors import InferenceFailed
+from detector.errors import InferenceFailed, SettingsInvalid
 from detector.pipeline import Detector
 from detector.settings import Policy
+from detector.weights import read_manifest, weights_folder
 from training.datasets.coco_index import CocoIndex
 from training.evaluation.alignment import predict
 
@@ -27,6 +28,19 @@ def predict_onnx(index: CocoIndex, weights: Path | str) -> list[Detections]:
 def detector_for(weights: Path | str) -> Detector:
     """A detector that lists everything that the pipeline keeps, whatever its calibrated score."""
     return Detector(weights, policy=Policy(min_score=0.0))
+
+
+def onnx_file(weights: Path) -> Path:
+    """An ONNX file by its path, or that of shipped weights by their name. Raises SettingsInvalid if there is none."""
+    if weights.is_file():
+        return weights
+    manifest = read_manifest()
+    name = manifest.resolved(str(weights))
+    if name not in manifest.weights:
+        raise SettingsInvalid(
+            f"no weights at {weights}", remedy=f"give an ONNX file, or one of: {', '.join(sorted(manifest.weights))}"
+        )
+    return weights_folder() / manifest.weights[name].file
 
 
 def _unwatched(title: str, items: Iterable[Path], total: int) -> Iterator[Path]:

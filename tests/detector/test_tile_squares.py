@@ -65,6 +65,28 @@ def test_a_scan_that_one_tile_shows_is_not_looked_at_twice() -> None:
     assert len(plan(60, 60, tile_size(CARGO, None, (5.0, 5.0)), CARGO)) == 1
 
 
+@pytest.mark.parametrize("pitch", [(5.0, 5.0), (5.0, 2.0), (3.1, 4.7)])
+def test_what_a_later_pass_is_not_asked_about_lies_whole_in_a_tile_of_the_first(pitch: tuple[float, float]) -> None:
+    width, height = 467, 391
+    planned = plan(width, height, tile_size(CARGO, None, pitch), CARGO)
+    first = [one.tile for one in planned if one.least == (0, 0)]
+    ((across, down),) = {one.least for one in planned if one.tile not in first}
+    tiles = np.array([[tile.x1, tile.y1, tile.x2, tile.y2] for tile in first])
+    for x in range(0, width - across, 7):
+        for y in range(0, height - down, 7):
+            holds = (tiles[:, :2] <= (x, y)).all(axis=1) & (tiles[:, 2:] >= (x + across, y + down)).all(axis=1)
+            assert holds.any(), (x, y)
+
+
+def test_a_later_pass_is_asked_about_large_things_alone_and_keeps_nonsense_for_merging() -> None:
+    image = np.full((200, 300, 3), 100, np.uint8)
+    tiles = cut(image, 0, tile_size(CARGO, None, (5.0, 5.0)), CARGO)
+    boxes = np.array([[0, 0, 15, 15], [0, 0, 40, 4], [0, 0, 4, 40], [0, 0, 16, 16], [9, 9, 8, 8]], np.float32)
+    boxes = np.vstack([boxes, np.full((1, 4), np.nan, np.float32)])
+    assert tiles[0].takes(boxes).all()
+    assert tiles[-1].takes(boxes).tolist() == [False, True, True, True, True, True]
+
+
 def test_a_small_tile_at_the_edge_keeps_the_scale() -> None:
     image = np.full((40, 40, 3), 100, np.uint8)
     square = cut(image, 0, tile_size(CARGO, None, (5.0, 5.0)), CARGO)[0]

@@ -248,6 +248,18 @@ def test_every_threat_is_found_where_it_is_said_to_be(family: Family) -> None:
         assert 4 <= item.size_px <= 140 and item.steel_mm >= 0
 
 
+def test_threats_keep_clear_of_one_another_while_there_is_room() -> None:
+    overlaps = []
+    for seed in range(12):
+        boxes = np.array([item.box for item in simulate_freight(seed, Family.TRAIN, ("package",) * 8, 1, 20.0).objects])
+        shared = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:]) - np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+        areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+        covered = np.clip(shared, 0, None).prod(axis=2) / np.minimum(areas[:, None], areas[None])
+        overlaps.append(covered[np.triu_indices(8, 1)])
+    # Areas are laid apart at a finer scale than pixels of 20 mm show.
+    assert np.mean(np.concatenate(overlaps) > 0.45) < 0.01
+
+
 def test_size_is_the_longer_side() -> None:
     assert FreightObject("knife", (10.0, 20.0, 60.0, 32.0), 0.0, True).size_px == 50
 

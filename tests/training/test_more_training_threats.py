@@ -81,18 +81,23 @@ def block() -> Solid:
 
 
 def test_training_threats_are_stretched_and_those_of_the_benchmark_are_not() -> None:
-    shapes, thicknesses = set(), set()
+    shapes, thicknesses, packed = set(), set(), list[float]()
     for seed in range(40):
         varied = threats._solid("knife", Family.TRAIN, (), np.random.default_rng(seed))
         assert all(np.isfinite(thickness).all() for thickness in varied.maps.values())
         solid = block()
-        copy = threats._varied(solid, np.random.default_rng(seed))
+        copy = threats._varied(solid, np.random.default_rng(seed), packed=False)
         ratios = np.array(copy.shape) / solid.shape
         assert (ratios >= STRETCH[0] - 0.01).all() and (ratios <= STRETCH[1] + 0.01).all()
         # What is given is left as it is: cut-outs are laid again and again.
         assert solid.shape == block().shape and np.array_equal(solid.maps["steel"], block().maps["steel"])
         shapes.add(copy.shape)
         thicknesses.add(round(float(copy.maps["steel"].mean()), 3))
+        pack = threats._varied(solid, np.random.default_rng(seed), packed=True)
+        packed.append(float(np.mean(np.array(pack.shape) / copy.shape)))
+        # The same factor along the beam: a larger pack is a deeper one.
+        assert pack.maps["steel"].mean() / copy.maps["steel"].mean() == pytest.approx(packed[-1], rel=0.05)
+    assert min(packed) < 0.85 and max(packed) > 1.6
     assert len(shapes) > 30
     assert 1.0 in thicknesses and min(thicknesses) < 0.9 and max(thicknesses) > 1.1
     for seed in range(6):

@@ -1,7 +1,7 @@
 """From the benchmark's records to its figures: Pd at Pfa, over all threats, by kind, by size and by what hides them.
 
-A scan's score is the highest of its boxes, each divided by the alarm score of its class. `scan` counts an alarm
-anywhere in the scan; `localised` asks that an alarming box, of whatever class, lies on the threat (IoU >= .5).
+A scan's score is the highest of its boxes, each as its odds over those of its class's alarm score. `scan` counts an
+alarm anywhere in the scan; `localised` asks that an alarming box, of whatever class, lies on the threat (IoU >= .5).
 Thresholds are chosen on the clean scans of the same kind of run, and the intervals hold that doubt, see
 `training.evaluation.operating_curve`.
 """
@@ -104,7 +104,19 @@ def _scores(
 
 
 def _scaled(record: Record, thresholds: Mapping[str, float]) -> Float64:
-    return np.array([score / thresholds[name] for name, score in zip(record["classes"], record["scores"], strict=True)])
+    limits = np.array([thresholds[name] for name in record["classes"]], np.float64)
+    return alarm_odds(np.array(record["scores"], np.float64), limits)
+
+
+def alarm_odds(scores: Float64, limits: Float64) -> Float64:
+    """(n,) how far probabilities lie beyond alarm scores: the quotient of their odds, 1 where they are equal.
+
+    A quotient of the probabilities themselves could not exceed 1 / limit: a class with a high alarm score would fall
+    silent by arithmetic where few false alarms are allowed.
+    """
+    certain = 1 - np.finfo(np.float32).eps
+    odds, least = (np.minimum(values, certain) / (1 - np.minimum(values, certain)) for values in (scores, limits))
+    return odds / least
 
 
 def _on_threat(record: Record) -> NDArray[np.bool_]:

@@ -24,6 +24,7 @@ from detector.pipeline import Detector
 from detector.scanner_profile import ScannerProfile
 from detector.settings import Policy
 from detector.weights import load_weights
+from training.cargo.benchmark_figures import alarm_odds
 from training.cargo.benchmark_plan import VERSION, BenchmarkScan, plan
 from training.cargo.reading import as_scanned
 from training.simulation.freight import Family, FreightScan, simulate_freight
@@ -155,7 +156,8 @@ def found_in(detector: Detector, freight: FreightScan) -> Record:
 def _foremost(found: Detections, thresholds: Mapping[str, float]) -> Detections:
     """The MOST_BOXES that come nearest to their class's alarm score, or furthest beyond it."""
     limits = np.array([thresholds[name] for name in found.class_names])
-    return found[np.argsort(-found.scores / limits[found.class_ids], kind="stable")[:MOST_BOXES]]
+    beyond = alarm_odds(found.scores.astype(np.float64), limits[found.class_ids])
+    return found[np.argsort(-beyond, kind="stable")[:MOST_BOXES]]
 
 
 def _truth(freight: FreightScan) -> Record:

@@ -29,7 +29,6 @@ from detector.outputs.atomic import write_bytes_whole
 from detector.scanner_profile import parse_profile
 from detector.tile_squares import AIR_TILE
 from detector.tiling import Tile
-from training.augmentation import LEAST_VISIBLE
 from training.cargo.luggage_threats import luggage_threats
 from training.cargo.reading import as_scanned
 from training.datasets.coco_index import read_coco
@@ -43,22 +42,26 @@ Boxes = NDArray[np.float32]
 
 #: Raised by hand when the same numbers give other pictures, so that no folder is begun with one code and ended with
 #: another.
-VERSION = 2
+VERSION = 3
 #: Side of a tile in pixels, and the pitch at which that is a tile of the first pass, mm. The station's tiles may be
 #: larger at the same scale (`export --input-size`): here small ones show more threats in the same time.
 TILE, PITCH_MM = 320, 5.0
 #: Pitches of the simulated scanners, and how often: finer ones cost time with the square.
 PITCHES, PITCH_SHARES = (5.0, 4.0, 2.5), (0.83, 0.12, 0.05)
-#: Threats of a training scan, fewest and most, and the share of scans without. No lorry hides forty; but a scan costs
-#: fifty times as much as a threat laid into it, and what a network learns goes with how many different ones it meets.
-THREATS_EACH, CLEAN = (8, 48), 0.1
-#: Tiles of a scan around one threat each, at most, and how often such a threat is shown in one of double size, too.
-THREAT_TILES, COARSE = 22, 0.2
-#: Millimetres of steel over a threat from which it is marked to be ignored: the beam leaves a dozen photons there, and
-#: what cannot be seen must not be learned.
+#: Threats of a training scan, fewest and most, and the share of scans without. No lorry hides sixteen; but a scan costs
+#: fifty times as much as a threat laid into it. With more of them hardly a loaded tile is without one, and a network
+#: that seldom sees plain cargo takes it for a threat.
+THREATS_EACH, CLEAN = (2, 16), 0.35
+#: How often a tile is one of double size: one that shows a threat, and one that was not drawn for a threat.
+COARSE, COARSE_BACKGROUND = 0.2, 0.15
+#: Millimetres of steel over a threat from which it is not told: the beam leaves a dozen photons there, and what cannot
+#: be seen must not be learned.
 DEEPEST_MM = 220.0
-#: Tiles without regard to threats, a scan: a station looks at a hundred without one for each with one.
-BACKGROUNDS = 8
+#: Share of a threat that a tile must show for it to be told.
+LEAST_SHOWN = 0.25
+#: Tiles without regard to threats, of a scan with threats and of one without: a station looks at a hundred without one
+#: for each with one. And how many of them show cargo, where false alarms are.
+BACKGROUNDS, OVER_CARGO = (6, 16), 0.75
 #: Share of validation scans without a threat: rates of false alarms are chosen on them.
 CLEAN_VALIDATION = 0.6
 #: First seed of the validation scans.
@@ -175,7 +178,7 @@ def _training_pictures(wanted: FreightSet, number: int) -> Iterator[_Picture]:
     count = 0 if generator.random() < CLEAN else int(generator.integers(*THREATS_EACH, endpoint=True))
     freight = _freight(generator, wanted.seed + number, count, _cut_outs(wanted.luggage))
     image, boxes = _drawn(freight)
-    for order, tile in enumerate(_tiles(image, boxes, freight.pitch_mm, generator)):
+    for order, tile in enumerate(_tiles(image, boxes, freight, generator)):
         square, annotations = _square(image, tile, boxes, freight)
         yield f"{number:06d}-{order:02d}.png", square, annotations
 
@@ -193,21 +196,33 @@ def _drawn(freight: FreightScan) -> tuple[UInt8, Boxes]:
     return image, np.array([item.box for item in freight.objects], np.float32).reshape(-1, 4)
 
 
-def _tiles(image: UInt8, boxes: Boxes, pitch_mm: float, generator: np.random.Generator) -> Iterator[tuple[Tile, int]]:
+def _tiles(
+    image: UInt8, boxes: Boxes, freight: FreightScan, generator: np.random.Generator
+) -> Iterator[tuple[Tile, int]]:
     """Tiles to draw, each with the side of a whole one."""
     height, width = image.shape[:2]
-    side = round(TILE * PITCH_MM / pitch_mm)
-    for box in generator.permutation(boxes)[:THREAT_TILES]:
+    side = round(TILE * PITCH_MM / freight.pitch_mm)
+    for box in boxes:
         yield _around(box, side, width, height, generator), side
         if generator.random() < COARSE:
             yield _around(box, 2 * side, width, height, generator), 2 * side
-    for _ in range(BACKGROUNDS):
+    for _ in range(BACKGROUNDS[0 if len(boxes) else 1]):
+        own = side * (2 if generator.random() < COARSE_BACKGROUND else 1)
         for _ in range(TRIES):
-            place = generator.uniform(0, (width, height))
-            tile = _around(np.array([*place, *place], np.float32), side, width, height, generator)
+            place = _place(freight, width, height, generator)
+            tile = _around(np.array([*place, *place], np.float32), own, width, height, generator)
             if int(image[tile.y1 : tile.y2, tile.x1 : tile.x2].min()) < AIR_TILE:
-                yield tile, side
+                yield tile, own
                 break
+
+
+def _place(freight: FreightScan, width: int, height: int, generator: np.random.Generator) -> NDArray[np.float64]:
+    """x, y of a pixel, most often on cargo where there is any."""
+    low, high = np.zeros(2), np.array([width, height], np.float64)
+    if freight.cargo and generator.random() < OVER_CARGO:
+        x1, y1, x2, y2 = freight.cargo[int(generator.integers(len(freight.cargo)))].box
+        low, high = np.maximum((x1, y1), low), np.minimum((x2, y2), high)
+    return generator.uniform(np.minimum(low, high), high)
 
 
 def _around(box: Boxes, side: int, width: int, height: int, generator: np.random.Generator) -> Tile:
@@ -223,28 +238,26 @@ def _around(box: Boxes, side: int, width: int, height: int, generator: np.random
 def _square(
     image: UInt8, cut: tuple[Tile, int], boxes: Boxes, freight: FreightScan
 ) -> tuple[UInt8, list[dict[str, Any]]]:
-    """The tile at the station's scale, and the threats in it; one of which little is seen is marked to be ignored."""
+    """The tile at the station's scale, and the threats in it of which enough is seen."""
     tile, side = cut
     square, placement = letterbox(image[tile.y1 : tile.y2, tile.x1 : tile.x2], TILE, (side, side))
     low, high = np.array([tile.x1, tile.y1] * 2, np.float32), np.array([tile.x2, tile.y2] * 2, np.float32)
     clipped = np.clip(boxes, low, high)
     annotations = []
     for item, box, part, whole in zip(freight.objects, clipped, areas(clipped), areas(boxes), strict=True):
-        if part > 0:
-            placed = ((box - low) * placement.corners).tolist()
-            unseen = bool(part < LEAST_VISIBLE * whole) or item.steel_mm > DEEPEST_MM
-            annotations.append(_annotation(item.class_name, placed, ignored=unseen))
+        if part >= LEAST_SHOWN * whole and item.steel_mm <= DEEPEST_MM:
+            annotations.append(_annotation(item.class_name, ((box - low) * placement.corners).tolist()))
     return square, annotations
 
 
-def _annotation(name: str, box: list[float], *, ignored: bool) -> dict[str, Any]:
+def _annotation(name: str, box: list[float]) -> dict[str, Any]:
     x1, y1, x2, y2 = box
     bbox = [x1, y1, x2 - x1, y2 - y1]
     return {
         "category_id": 1 + list(THREATS).index(name),
         "bbox": bbox,
         "area": bbox[2] * bbox[3],
-        "iscrowd": int(ignored),
+        "iscrowd": 0,
     }
 
 
@@ -256,10 +269,7 @@ def _validation_picture(wanted: FreightSet, number: int) -> Iterator[_Picture]:
         VALIDATION_SEED + wanted.seed + number, Family.TRAIN, names, energies=1 + number % 2, pitch_mm=PITCH_MM
     )
     image, boxes = _drawn(freight)
-    annotations = [
-        _annotation(item.class_name, box.tolist(), ignored=False)
-        for item, box in zip(freight.objects, boxes, strict=True)
-    ]
+    annotations = [_annotation(item.class_name, box.tolist()) for item, box in zip(freight.objects, boxes, strict=True)]
     yield f"{number:06d}.png", image, annotations
 
 

@@ -26,6 +26,11 @@ CUT_OUT_SHARE = 0.5
 
 #: How much longer or shorter a TRAIN threat is than it was built, along x and along y.
 STRETCH = (0.85, 1.2)
+#: Smallest and largest of TRAIN threats that come in packs: as built, times this factor, along all three axes. Cans of
+#: ammunition are 28 cm long and crates of it half a metre, lithium packs and lead batteries 15 to 60 cm.
+PACKED, PACK_SIZES = ("ammunition", "package", "lighters", "battery"), (0.75, 1.8)
+#: Share of a threat that others laid before may cover, where another place is found.
+MOST_COVERED = 0.2
 #: How often a TRAIN threat is thicker or thinner along the beam than it was built, and by how much.
 THICKNESS_SHARE, THICKNESS = 0.4, (0.7, 1.4)
 #: Points a cm at which threats are built: triggers and cartridges are millimetres.
@@ -80,14 +85,15 @@ def hide(
     """Lays every threat onto the board; places: the units of cargo and the rooms. cut_outs: laid by turns with those
     that the family's builders make.
 
-    A threat's place and shape depend on the seed, its name and its number, not on the other threats. Raises KeyError
-    for a name that is not in THREATS.
+    A threat's shape depends on the seed, its name and its number, and so does its place, but for keeping clear of those
+    laid before. Raises KeyError for a name that is not in THREATS.
     """
     laid: list[tuple[str, Laid]] = []
+    taken: list[Area] = []
     for number, name in enumerate(names):
         generator = np.random.default_rng([*seed, number, *name.encode()])
         solid = _solid(name, family, cut_outs.get(name, ()), generator)
-        laid.append((name, _lay_somewhere(board, solid, THREATS[name].tilt, places, generator)))
+        laid.append((name, _lay_somewhere(board, solid, THREATS[name].tilt, (places, taken), generator)))
     return tuple(_described(board, name, one) for name, one in laid)
 
 
@@ -98,14 +104,17 @@ def _solid(name: str, family: Family, cut_outs: Sequence[Solid], generator: np.r
     else:
         solid = THREATS[name].builders[family](generator, BUILT_AT).trimmed()
     # The benchmark shows every threat as it was built.
-    return _varied(solid, generator) if family is Family.TRAIN else solid
+    return _varied(solid, generator, packed=name in PACKED) if family is Family.TRAIN else solid
 
 
-def _varied(solid: Solid, generator: np.random.Generator) -> Solid:
-    """A copy stretched along x and y, now and then thicker or thinner along the beam."""
+def _varied(solid: Solid, generator: np.random.Generator, *, packed: bool) -> Solid:
+    """A copy stretched along x and y, now and then thicker or thinner along the beam; a pack of another size, too."""
     rows, columns = solid.shape
     factors = generator.uniform(*STRETCH, 2)
     thicker = float(generator.uniform(*THICKNESS)) if generator.random() < THICKNESS_SHARE else 1.0
+    if packed:
+        size = float(np.exp(generator.uniform(*np.log(PACK_SIZES))))
+        factors, thicker = factors * size, thicker * size
     varied = Solid(columns * factors[0] / solid.resolution, rows * factors[1] / solid.resolution, solid.resolution)
     for material, thickness in solid.maps.items():
         resized = cv2.resize(thickness, varied.shape[::-1], interpolation=cv2.INTER_LINEAR)
@@ -114,16 +123,34 @@ def _varied(solid: Solid, generator: np.random.Generator) -> Solid:
 
 
 def _lay_somewhere(
-    board: Board, solid: Solid, tilt: float, places: tuple[list[Area], list[Room]], generator: np.random.Generator
+    board: Board,
+    solid: Solid,
+    tilt: float,
+    where: tuple[tuple[list[Area], list[Room]], list[Area]],
+    generator: np.random.Generator,
 ) -> Laid:
-    for _ in range(TRIES):
+    """where: the places that there are, and what threats cover of them, which grows by this one."""
+    places, taken = where
+    for attempt in range(TRIES):
         pose = _pose(board, solid, tilt, places, generator)
         half_x, half_y = _half(solid, pose.angle)
-        if _within(board, Area(pose.x - half_x, pose.y - half_y, pose.x + half_x, pose.y + half_y)):
+        area = Area(pose.x - half_x, pose.y - half_y, pose.x + half_x, pose.y + half_y)
+        # In a vehicle full of them the last ones lie where they can.
+        clear = attempt >= TRIES // 2 or not any(_covered(area, other) > MOST_COVERED for other in taken)
+        if clear and _within(board, area):
             laid = board.lay(solid, pose)
             if laid is not None:
+                taken.append(area)
                 return laid
     raise ValueError("a threat found no place within the scan; the rooms lie outside it")
+
+
+def _covered(area: Area, other: Area) -> float:
+    """Share of the smaller of two areas that the other covers."""
+    across = min(area.right, other.right) - max(area.left, other.left)
+    down = min(area.bottom, other.bottom) - max(area.top, other.top)
+    least = min(area.width * area.height, other.width * other.height)
+    return max(across, 0.0) * max(down, 0.0) / least
 
 
 def _within(board: Board, area: Area) -> bool:
