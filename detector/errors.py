@@ -56,7 +56,9 @@ class InferenceFailed(RoentgateError):
 class WeightsRejected(RoentgateError):
     """The weights file is missing, altered, or does not carry what it must."""
 
-    default_remedy = "run `roentgate weights verify`, then fetch the weights again"
+    default_remedy = (
+        "fetch the weights again (`roentgate weights verify` checks those shipped), or export your own anew"
+    )
 
 
 class ProviderUnavailable(RoentgateError):

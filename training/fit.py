@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from detector.errors import RoentgateError, ScanUnreadable, SettingsInvalid
 from detector.outputs.atomic import text_written_whole
+from detector.terminal import stderr
 from training.batch_memory import batch_too_large
 from training.checkpoints import NO_ROOM, Begun, NotSaved, WholeCheckpoints, begun, holds_run
 from training.datasets.coco_index import CocoIndex, read_coco, share_of, with_most_bags
@@ -100,6 +101,7 @@ def fit(data: TrainingData, recipe: Recipe, run: Path, *, resume: bool = False) 
     if data.validation is not None and not resume:
         require_readable(data.validation, data.folder)
     start, pretrained = _started(network, recipe, read_run(run) if resume else None)
+    stderr.print(f"starts from {start}", markup=False, soft_wrap=True)
     module = DetectionModule(network, recipe, data.validation, pretrained)
     point = begun(run / "checkpoints", module.state_dict()) if resume else None
     if point and point.faults:

@@ -152,6 +152,23 @@ class Recipe(_Section):
         return passes
 
     @model_validator(mode="after")
+    def _augments_what_is_drawn(self) -> Recipe:
+        # They read the channels as a display's colours; a cargo network's are transmission, its logarithm, and its root
+        # or the material.
+        varied = self.augmentation
+        of_colours = {
+            "thickness": varied.thickness > 1, "hue": varied.hue, "saturation": varied.saturation, "grey": varied.grey,
+            "projection": varied.projection, "palette": varied.palette, "gain": varied.gain,
+            "photon_noise": varied.photon_noise, "background_mixup": varied.background_mixup,
+        }  # fmt: skip
+        asked = [name for name, on in of_colours.items() if on]
+        if asked and any(rendering.startswith("cargo") for rendering in self.renderings):
+            raise ValueError(
+                f"augmentation {', '.join(asked)}: not for scans drawn as 'cargo', whose channels are no colours"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _ends_with_a_validation(self) -> Recipe:
         if self.steps % self.validation_interval:
             raise ValueError(f"{self.steps} is no multiple of validate_every: the last steps would never be judged")

@@ -154,6 +154,10 @@ def test_a_short_run_is_not_judged_on_the_weights_it_began_with() -> None:
         (["seed=-1"], "seed"),
         (["seed=4294967296"], "seed"),
         (['classes=["gun", "gun"]'], "named twice"),
+        (
+            ['renderings=["cargo"]'],
+            "augmentation thickness, hue, saturation, projection: not for scans drawn as 'cargo'",
+        ),
     ],
 )
 def test_a_change_that_cannot_be_is_refused_in_one_line(changes: list[str], message: str) -> None:
