@@ -43,7 +43,7 @@ def freight_set_command(
 def cargo_benchmark_command(
     weights: Annotated[str, typer.Option(help="ONNX file, or the name of shipped weights.")],
     output: Annotated[Path, typer.Option(help="Folder for figures and report; run again to finish it.")],
-    size: Annotated[str, typer.Option(help="small (24 scans), medium (900) or full (3,000).")] = "full",
+    size: Annotated[str, typer.Option(help="small (24 scans), medium (600) or full (3,000).")] = "full",
     workers: Workers = 1,
     backgrounds: Annotated[
         Path | None,

@@ -18,7 +18,7 @@ from training.simulation.freight import THREATS
 #: Raised whenever another scan comes from the same number: figures of different versions cannot be compared.
 VERSION = 1
 #: Scans of each size; two in three are clean.
-SIZES = MappingProxyType({"small": 24, "medium": 900, "full": 3000})
+SIZES = MappingProxyType({"small": 24, "medium": 600, "full": 3000})
 #: Of every three scans the last holds a threat.
 OF_THREE = 3
 #: Millimetres a pixel, and that of every so many scans: a prime, so that every class and both energies meet it.
