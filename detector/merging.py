@@ -1,9 +1,9 @@
 """From the candidates of a view's tiles to its boxes: one item, one box. Time and memory grow linearly with the boxes.
 
 Within a tile, overlapping boxes of one class are reduced to the highest. Across tiles two things are merged. A
-fragment, a box cut by the inner edge of its tile, gives way to the whole item that a neighbouring tile saw, which keeps
-the higher score of the two. Then boxes of one class that overlap are reduced again, looking only at boxes near enough
-in place and size to overlap that much.
+fragment, a box cut by the inner edge of its tile, gives way to the whole item that a neighbouring tile saw, if what its
+tile shows of that is the same; the whole keeps the higher score of the two. Then boxes of one class that overlap are
+reduced again, looking only at boxes near enough in place and size to overlap that much.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ Bool = NDArray[np.bool_]
 CUT_MARGIN = 0.01
 #: Share of a fragment that must lie within another tile's box of its class to be a part of that item.
 FRAGMENT_COVER = 0.7
+#: IoU of a fragment with that part of the box which lies in the fragment's tile, at least: a pallet does not take over
+#: the score of a pistol at a tile's edge, nor the pistol's place.
+FRAGMENT_MATCH = 0.5
 #: Boxes of a tile up to which OpenCV's suppression is quicker than the grid: it compares each with all that it kept.
 _FEW = 1_000
 #: Boxes that are compared with each other at once, and pairs of boxes that are held in memory at once.
@@ -144,14 +147,17 @@ def _cut_by_inner_edge(found: Boxes, tiles: list[Tile]) -> Bool:
 
 
 def _covering(found: Boxes, tiles: list[Tile], fragments: Int64, wholes: Int64) -> Int64:
-    """Which pairs are of one class and of two tiles that overlap, the whole covering FRAGMENT_COVER of the fragment."""
+    """Which pairs are of one class and of two tiles that overlap, the whole covering FRAGMENT_COVER of the fragment and
+    matching it, as far as its tile shows of the whole, by FRAGMENT_MATCH."""
     boxes = found.xyxy
-    shares = _shared(boxes[fragments], boxes[wholes]) / _areas(boxes[fragments])
-    pairs = np.flatnonzero(shares >= FRAGMENT_COVER)
+    shared, areas = _shared(boxes[fragments], boxes[wholes]), _areas(boxes[fragments])
+    pairs = np.flatnonzero(shared / areas >= FRAGMENT_COVER)
     fragments, wholes, edges = fragments[pairs], wholes[pairs], _edges(tiles)
     own, other = found.tiles[fragments], found.tiles[wholes]
     neighbours = (own != other) & (_shared(edges[own], edges[other]) > 0)
-    return np.asarray(pairs[neighbours & (found.class_ids[fragments] == found.class_ids[wholes])])
+    in_tile = _shared(edges[own], boxes[wholes])
+    matching = shared[pairs] >= FRAGMENT_MATCH * (areas[pairs] + in_tile - shared[pairs])
+    return np.asarray(pairs[neighbours & matching & (found.class_ids[fragments] == found.class_ids[wholes])])
 
 
 def _edges(tiles: list[Tile]) -> Float32:

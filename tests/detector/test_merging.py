@@ -86,7 +86,10 @@ def plain_joining(found: Boxes, tiles: list[Tile]) -> Boxes:
             beside = beside and min(own.y2, other.y2) > max(own.y1, other.y1)
             shared = (np.minimum(candidate[2:], box[2:]) - np.maximum(candidate[:2], box[:2])).clip(min=0).prod()
             covers = shared / (box[2:] - box[:2]).prod() >= np.float32(FRAGMENT_COVER)
-            if beside and covers and (best < 0 or found.scores[whole] > found.scores[best]):
+            ends = np.array([own.x2, own.y2, own.x1, own.y1], np.float32)
+            in_tile = (np.minimum(candidate[2:], ends[:2]) - np.maximum(candidate[:2], ends[2:])).clip(min=0).prod()
+            matches = shared >= merging.FRAGMENT_MATCH * ((box[2:] - box[:2]).prod() + in_tile - shared)
+            if beside and covers and matches and (best < 0 or found.scores[whole] > found.scores[best]):
                 best = int(whole)
         if best >= 0:
             keep[fragment] = False
@@ -94,12 +97,16 @@ def plain_joining(found: Boxes, tiles: list[Tile]) -> Boxes:
     return Boxes(found.xyxy, scores, found.class_ids, found.tiles)[keep]
 
 
-@pytest.mark.parametrize("largest", [12, 60, 150])
-def test_fragments_are_joined_as_when_each_is_compared_with_every_box(largest: float) -> None:
+# Small boxes at random hardly ever match by half.
+@pytest.mark.parametrize(("largest", "match", "count"), [(12, 0.05, 160), (60, 0.2, 40), (150, 0.5, 40)])
+def test_fragments_are_joined_as_when_each_is_compared_with_every_box(
+    largest: float, match: float, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merging, "FRAGMENT_MATCH", match)
     joined = 0
     for seed in range(4):
         tiles = plan_tiles(width=330, height=240, side=150)
-        found = _gather(tiles, *boxes_of_tiles(tiles, 40, largest, seed), iou=0.65)
+        found = _gather(tiles, *boxes_of_tiles(tiles, count, largest, seed), iou=0.65)
         expected, given = plain_joining(found, tiles), _join_fragments(found, tiles)
         for name in ("xyxy", "scores", "class_ids", "tiles"):
             assert np.array_equal(getattr(given, name), getattr(expected, name)), name
@@ -185,6 +192,15 @@ def test_an_item_cut_by_a_tile_gives_one_box_with_the_higher_score() -> None:
     merged = merge_tiles(tiles, [left, right], [left_score, right_score], iou=0.6)
     assert merged.xyxy.tolist() == [[80, 40, 130, 60]]
     assert merged.scores.tolist() == pytest.approx([0.9])
+
+
+def test_a_small_item_at_a_tiles_edge_is_not_taken_over_by_a_large_one_around_it() -> None:
+    tiles = plan_tiles(width=175, height=100, side=100)
+    left, left_score = one_box([80, 40, 100, 50], 0.9)
+    right, right_score = one_box([78, 10, 160, 90], 0.2)
+    merged = merge_tiles(tiles, [left, right], [left_score, right_score], iou=0.6)
+    assert merged.xyxy.tolist() == [[80, 40, 100, 50], [78, 10, 160, 90]]
+    assert merged.scores.tolist() == pytest.approx([0.9, 0.2])
 
 
 def test_a_box_at_the_edge_of_the_view_is_no_fragment() -> None:
