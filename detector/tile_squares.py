@@ -85,7 +85,8 @@ class TileSquare:
         """(n,) which boxes (n, 4), in pixels of the view, this tile is asked about."""
         sides = boxes[:, 2:] - boxes[:, :2]
         # A box without area, or one that is no number, is not lost here: merging refuses it.
-        return ~(sides < np.array(self.least, np.float32)).all(axis=1) | (sides <= 0).any(axis=1)
+        smaller = (sides < np.array(self.least, np.float32)).all(axis=1)
+        return np.asarray(~smaller | (sides <= 0).any(axis=1))
 
 
 def along_belt(image: UInt8, belt: Belt) -> UInt8:

@@ -117,7 +117,7 @@ def alarm_odds(scores: Float64, limits: Float64) -> Float64:
     """
     certain = 1 - np.finfo(np.float32).eps
     odds, least = (np.minimum(values, certain) / (1 - np.minimum(values, certain)) for values in (scores, limits))
-    return odds / least
+    return np.asarray(odds / least)
 
 
 def _on_threat(record: Record) -> NDArray[np.bool_]:
