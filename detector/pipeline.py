@@ -278,10 +278,11 @@ class Detector:
         for number in range(len(prepared.scan.views)):
             own = [(tile, *_in_view(tile, output)) for tile, output in found if tile.view == number]
             lost += [unplaced(tile, boxes, scores, self.spec) for tile, boxes, scores in own]
+            taken = [(boxes[asked], scores[asked]) for tile, boxes, scores in own for asked in [tile.takes(boxes)]]
             merged = merge_tiles(
                 [tile.tile for tile, _, _ in own],
-                [boxes for _, boxes, _ in own],
-                [scores for _, _, scores in own],
+                [boxes for boxes, _ in taken],
+                [scores for _, scores in taken],
                 self.spec.merge_iou,
             )
             scores = calibrate(merged.scores, merged.class_ids, names, self.spec.calibration)
@@ -332,10 +333,8 @@ def _refuse_tiny(scan: Scan) -> None:
 
 
 def _in_view(tile: TileSquare, output: tuple[Float32, Float32]) -> tuple[Float32, Float32]:
-    """Boxes (Q, 4), now in pixels of the view, and scores (Q, C) of what the tile is asked about."""
-    boxes = output[0] / tile.placement.corners + np.array([tile.tile.x1, tile.tile.y1] * 2, np.float32)
-    taken = tile.takes(boxes)
-    return boxes[taken], output[1][taken]
+    """Boxes (Q, 4), now in pixels of the view, and scores (Q, C)."""
+    return output[0] / tile.placement.corners + np.array([tile.tile.x1, tile.tile.y1] * 2, np.float32), output[1]
 
 
 def _tile_pixels(tile: str | int) -> int | None:

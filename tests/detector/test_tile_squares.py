@@ -180,6 +180,22 @@ def test_what_was_passed_over_is_told_and_every_other_tile_was_looked_at(detecto
     assert any(f"air: {air} of {len(prepared.tiles)} tiles" in note for note in prepared.notes)
 
 
+@pytest.mark.parametrize(
+    ("box", "told"),
+    [([60.0, 60.0, 63.0, 63.0], "beside the picture"), ([70.0, 70.0, 75.0, 75.0], "beside its square")],
+)
+def test_a_later_pass_is_still_doubted_for_a_small_box_in_the_padding_or_beside_the_square(
+    box: list[float], told: str, detector: Detector
+) -> None:
+    prepared = detector.prepare(container(width=600), "container")
+    assert isinstance(prepared, PreparedScan)
+    outputs = detector._infer(prepared.squares)
+    last = max(place for place, tile in enumerate(t for t in prepared.tiles if t.square is not None) if tile.least[0])
+    assert not any(told in reason for reason in detector._conclude(prepared, outputs, 0.0).reasons)
+    outputs[last] = np.array([box], np.float32), np.full_like(outputs[last][1], 0.99)
+    assert any(told in reason for reason in detector._conclude(prepared, outputs, 0.0).reasons)
+
+
 def test_an_output_too_few_is_no_clear(detector: Detector) -> None:
     prepared = detector.prepare(container(width=600), "container")
     assert isinstance(prepared, PreparedScan)
