@@ -17,7 +17,7 @@ Model = TypeVar("Model", bound=BaseModel)
 #: Kind of pydantic's error -> what to do, where its own words do not say.
 _REMEDIES = {
     "dict_type": "make it a table: [{key}], and below it a line for each name",
-    "less_than_equal": "give at most {le:g}; shares are not per cent",
+    "less_than_equal": "give at most {le:g}; where that is 1, a share and not per cent is meant",
 }
 
 
@@ -62,8 +62,9 @@ def _refusal(model: type[BaseModel], error: ValidationError, source: str) -> Set
     if first["type"] == "missing":
         return SettingsInvalid(f"{source}: {key} is missing", remedy="give it a value")
     told = f"{source}: {key} = {_short(first['input'])}: {first['msg'].lower()}"
-    remedy = _REMEDIES.get(first["type"], SettingsInvalid.default_remedy)
-    return SettingsInvalid(told, remedy=remedy.format(key=key, **first.get("ctx", {})))
+    # Without one of ours the error's own stands, as it is.
+    remedy = _REMEDIES.get(first["type"], "").format(**first.get("ctx", {}) | {"key": key})
+    return SettingsInvalid(told, remedy=remedy)
 
 
 def _section(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:

@@ -9,7 +9,7 @@ from detector.detections import Detections
 from detector.errors import InferenceFailed, SettingsInvalid
 from detector.pipeline import Detector
 from detector.settings import Policy
-from detector.weights import read_manifest, weights_folder
+from detector.weights import read_manifest, read_pinned, weights_folder
 from training.datasets.coco_index import CocoIndex
 from training.evaluation.alignment import predict
 
@@ -31,7 +31,8 @@ def detector_for(weights: Path | str) -> Detector:
 
 
 def onnx_file(weights: Path) -> Path:
-    """An ONNX file by its path, or that of shipped weights by their name. Raises SettingsInvalid if there is none."""
+    """An ONNX file by its path, or that of shipped weights by their name, verified. Raises SettingsInvalid if there is
+    none, WeightsRejected for a shipped one that is not as it was published."""
     if weights.is_file():
         return weights
     manifest = read_manifest()
@@ -40,6 +41,7 @@ def onnx_file(weights: Path) -> Path:
         raise SettingsInvalid(
             f"no weights at {weights}", remedy=f"give an ONNX file, or one of: {', '.join(sorted(manifest.weights))}"
         )
+    read_pinned(manifest.weights[name])
     return weights_folder() / manifest.weights[name].file
 
 
