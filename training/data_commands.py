@@ -238,8 +238,6 @@ def _print_prepared(prepared: Prepared) -> None:
         typer.echo(f"{split}: {counts['scans']:,} scans; boxes: {boxes or 'none'}")
     validation = prepared.counts.get("val", {"classes": {}})["classes"].values()
     if not any(each["boxes"] for each in validation):
-        typer.echo(
-            "val holds no box: nothing will choose a checkpoint or alarm scores; add scans, or prepare with a larger --val-share"
-        )
+        typer.echo("val holds no box to choose a checkpoint or alarm scores by: add scans, or raise --val-share")
     done = f"{prepared.examined:,} scans read, {prepared.placed:,} put in place, {prepared.left_out:,} left out"
     typer.echo(f"{prepared.folder}: {done}")
