@@ -21,9 +21,9 @@ format:
 examples:
     uv run --all-extras python -m training.simulation examples
 
-# train, export, calibrate and measure weights: just retrain DATA START
-retrain data start run="runs/luggage":
+# train, export, calibrate and measure weights: just retrain DATA START "TERMS OF THE SCANS"
+retrain data start terms run="runs/luggage":
     uv run --all-extras roentgate-train fit yolox-nano --data {{data}} --output {{run}} --set start={{start}}
-    uv run --all-extras roentgate-train export {{run}} --output {{run}}/raw.onnx --name luggage
+    uv run --all-extras roentgate-train export {{run}} --output {{run}}/raw.onnx --name luggage --terms "{{terms}}"
     uv run --all-extras roentgate-train calibrate {{run}}/raw.onnx --data {{data}} --output {{run}}/luggage.onnx
     uv run --all-extras roentgate-train evaluate {{run}}/luggage.onnx --data {{data}} --split test --output {{run}}/test

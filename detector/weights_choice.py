@@ -16,14 +16,20 @@ def choose_weights(asked: str, scanner: ScannerProfile | None, ask: Ask | None) 
     """Name or file of the weights; empty for the default.
 
     ask: asks a person; None where none is there. Raises SettingsInvalid when it is for a person to choose and none is
-    there: a guess between weights for bags and for containers would look at the scans with the wrong eyes.
+    there, and when no shipped weights know the scanner's rendering: any of them would look at the scans with the wrong
+    eyes, and every scan would be referred.
     """
     if asked or scanner is None or scanner.weights:
         return asked or (scanner.weights if scanner else "")
     known = knowing(scanner.rendering)
+    if not known:
+        shipped = "; ".join(f"{name}: {', '.join(renderings)}" for name, renderings in _renderings().items())
+        raise SettingsInvalid(
+            f"no shipped weights know scans that are drawn as {scanner.rendering!r} ({shipped})",
+            remedy=f"correct `rendering` in the profile of {scanner.name}, or give --weights",
+        )
     default = read_manifest().default
-    if default in known or not known:
-        # Where none knows the rendering, every scan is referred, and the reason says so.
+    if default in known:
         return default
     if len(known) == 1:
         return known[0]
@@ -37,4 +43,8 @@ def choose_weights(asked: str, scanner: ScannerProfile | None, ask: Ask | None) 
 
 def knowing(rendering: str) -> list[str]:
     """Shipped weights that were trained on scans drawn so, by name. Raises WeightsRejected for an altered file."""
-    return [name for name in sorted(read_manifest().weights) if rendering in load_weights(name).spec.renderings]
+    return [name for name, renderings in _renderings().items() if rendering in renderings]
+
+
+def _renderings() -> dict[str, tuple[str, ...]]:
+    return {name: load_weights(name).spec.renderings for name in sorted(read_manifest().weights)}

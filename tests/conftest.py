@@ -28,6 +28,7 @@ def make_spec(**changes: object) -> WeightsSpec:
         "merge_iou": 0.6,
         "thresholds": dict.fromkeys(CLASSES, 0.5),
         "operating_point": "by hand",
+        "chosen_on": "no scans",
         "pretrained": "none",
         "training_data": (),
         "terms": "for tests",

@@ -34,7 +34,9 @@ def batch_too_large(
     if not fits:
         return BatchTooLarge(f"{what}; not even 1 scan fits", remedy="lower input_size and multi_scale")
     return BatchTooLarge(
-        f"{what}; batches of {fits} fit", remedy=f"begin in another folder with --set batch_size={fits}"
+        f"{what}; batches of {fits} fit",
+        remedy=f"begin in another folder with --set batch_size={fits}, and with --set start=RUN/checkpoints/last.ckpt "
+        "to keep what was learned",
     )
 
 

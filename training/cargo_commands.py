@@ -43,7 +43,9 @@ def freight_set_command(
 def cargo_benchmark_command(
     weights: Annotated[str, typer.Option(help="ONNX file, or the name of shipped weights.")],
     output: Annotated[Path, typer.Option(help="Folder for figures and report; run again to finish it.")],
-    size: Annotated[str, typer.Option(help="small (24 scans), medium (600) or full (3,000).")] = "full",
+    size: Annotated[
+        str | None, typer.Option(help="small (24 scans), medium (600) or full (3,000).", show_default="full")
+    ] = None,
     workers: Workers = 1,
     backgrounds: Annotated[
         Path | None,
@@ -57,12 +59,16 @@ def cargo_benchmark_command(
     from training.cargo.benchmark_report import markdown
     from training.progress import with_progress
 
-    if size not in SIZES:
+    if size not in (None, *SIZES):
         raise SettingsInvalid(f"--size {size}: not a size", remedy=f"give one of: {', '.join(SIZES)}")
     if backgrounds is not None:
+        if size or workers > 1:
+            raise SettingsInvalid(
+                "--size and --workers are of simulated scans", remedy="leave them out: all scans of --backgrounds count"
+            )
         profile = load_profile(scanner) if scanner else None
         figures = benchmark_on_backgrounds(weights, backgrounds, profile, output, with_progress)
     else:
-        figures = benchmark(weights, size, output, workers, with_progress)
+        figures = benchmark(weights, size or "full", output, workers, with_progress)
     console.print(Markdown(markdown(figures)))
     typer.echo(f"wrote {output / 'report.html'}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -37,6 +38,7 @@ from training.models.table import build
 from training.module import DetectionModule
 from training.progress import with_lines
 from training.recipe import Recipe
+from training.step_progress import StepProgress
 from training.tile_reader import rendered
 from training.trainable import provenance, require_unseen, start_file
 from training.training_stream import Batch, ResumingBatches, Sample, TrainingStream, collate
@@ -314,7 +316,20 @@ def growing_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     return average
 
 
+#: Beginnings of what Lightning warns of in vain: the order of scans is a function of the step, so that it does go on
+#: (ResumingBatches); and who trains without validation scans knows it.
+_NOT_SO = ("You're resuming from a checkpoint", "You defined a `validation_step` but")
+
+
+def _no_advice(record: logging.LogRecord) -> bool:
+    """Lightning recommends its makers' services at every start."""
+    return "Tip: " not in record.getMessage()
+
+
 def _trainer(recipe: Recipe, run: Path, step: int, *, validates: bool) -> lightning.Trainer:
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_no_advice)
+    for message in _NOT_SO:
+        warnings.filterwarnings("ignore", message=message)
     return lightning.Trainer(
         max_steps=_max_steps(recipe),
         accelerator="auto",
@@ -325,6 +340,7 @@ def _trainer(recipe: Recipe, run: Path, step: int, *, validates: bool) -> lightn
         callbacks=[
             WeightAveraging(avg_fn=growing_average(recipe.ema_decay)),
             LearningRateMonitor("step"),
+            StepProgress(),
             *_checkpoints(recipe, run, validates=validates),
         ],
         # By step, not by epoch: an epoch means nothing to a balanced, endless order of scans.

@@ -33,11 +33,13 @@ from training.evaluation.operating_curve import (
 from training.evaluation.thresholds import (
     LEAST_THRESHOLD,
     Allowed,
+    ChosenThresholds,
     Reach,
     choose_for_pd,
     choose_thresholds,
     redrawn_limits,
 )
+from training.export import UNCHOSEN
 
 Float64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -131,11 +133,14 @@ def choose_operating_point(
     return ChosenOperatingPoint(chosen.thresholds, classes, together, "; ".join(words))
 
 
-def with_operating_point(spec: WeightsSpec, point: ChosenOperatingPoint, index: CocoIndex) -> WeightsSpec:
+def with_operating_point(
+    spec: WeightsSpec, point: ChosenOperatingPoint | ChosenThresholds, index: CocoIndex
+) -> WeightsSpec:
     """`spec` with the thresholds, the sentence that says where they come from and what they cost, and the digest of the
-    scans that they were chosen on."""
+    scans that they were chosen on; it may clear, unless the recipe of its training forbids it."""
     values = {
         **spec.model_dump(),
+        "never_clear": "" if spec.never_clear == UNCHOSEN else spec.never_clear,
         "thresholds": point.thresholds,
         "operating_point": point.operating_point,
         "chosen_on": scans_digest(index),

@@ -74,6 +74,11 @@ def write_projection_set(
     nothing can be projected.
     """
     index = read_coco(data, plan.split)
+    if any(scan.drawn for scan in index.scans):
+        raise SettingsInvalid(
+            f"{data} holds tiles of freight: their channels are no colours, by which items are projected",
+            remedy="project into luggage scans; `freight-set` hides threats in freight",
+        )
     made_of = {"data": str(data.resolve()), "state of the annotations": annotations_digest(data, plan.split)}
     _claim(output, {**made_of, **asdict(plan), "items": list(plan.items)})
     journal = output / f"{plan.split}.jsonl"

@@ -90,6 +90,10 @@ def _require_publishable(spec: WeightsSpec, metrics: dict[str, Any], file: Path,
             f"{evaluation} was measured on the scans that the thresholds were chosen on",
             remedy="evaluate it on another split, such as test",
         )
+    if not spec.chosen_on:
+        raise SettingsInvalid(
+            f"{file}: nobody chose its alarm scores", remedy="choose them with `roentgate-train calibrate`"
+        )
     if metrics["setup"].get("split") == "train":
         raise SettingsInvalid(
             f"{evaluation} was measured on the training split: a network knows what it learned from",
@@ -215,15 +219,20 @@ def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, 
         _mean_line(frequent),
         _pd_table(metrics["pd_at_pfa"]),
         _calibration_line(metrics["calibration"]),
-        _LIMITS.format(classes=", ".join(spec.class_names)),
+        _LIMITS.format(
+            classes=", ".join(spec.class_names), seen=_LUGGAGE if spec.renderings == ("stored",) else _OTHER
+        ),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
 _LIMITS = """**Limits.** It looks for {classes}, and for nothing else: a CLEAR says nothing about explosives, \
-narcotics, ammunition or any other item. Classes with few boxes are hardly measured, let alone reliable. It has seen \
-luggage only, from a few scanner models; on other scanners, and on parcels, vehicles and containers, expect less until \
-it is trained on scans of that kind. It assists an officer and replaces none."""
+narcotics, ammunition or any other item. Classes with few boxes are hardly measured, let alone reliable. {seen} \
+It assists an officer and replaces none."""
+
+_LUGGAGE = """It has seen luggage only, from a few scanner models; on other scanners, and on parcels, vehicles and \
+containers, expect less until it is trained on scans of that kind."""
+_OTHER = "On scanners and goods that it was not trained on, expect less until it is trained on scans of that kind."
 
 
 def _drawn(metrics: dict[str, Any]) -> str:

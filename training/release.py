@@ -16,7 +16,7 @@ from detector.normalise import letterbox
 from detector.tile_squares import Look
 from detector.weights import load_weights
 from detector.weights_spec import Flips, TrainingSource, WeightsSpec
-from training.datasets.coco_index import CocoIndex, scans_digest
+from training.datasets.coco_index import CocoIndex
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
 from training.evaluation.thresholds import choose_thresholds
@@ -25,6 +25,7 @@ from training.file_digests import annotations_digest
 from training.fit import TrainingData, read_training_data
 from training.known_colours import known_colours
 from training.models.flip_average import averaged
+from training.operating_point import with_operating_point
 from training.parity import LEAST_SCANS, Parity, require_parity
 from training.recipe import Recipe
 from training.scoring import predict_onnx
@@ -55,7 +56,8 @@ def export_release(run: Path, output: Path, release: Release, data: TrainingData
     """Writes `output`, or raises and leaves no file there: ParityFailed when ONNX and torch differ.
 
     data: what the run learned from, whose colours the station then knows; its validation scans prove parity and choose
-    the alarm scores. Without those, simulated scans prove it and the scores stay unchosen, which the file then says.
+    the alarm scores. Without those, simulated scans prove it and the scores stay unchosen: the file then says so, and
+    no station clears a scan by it.
     """
     validation = data.validation
     _require_choosable(release, validation)
@@ -70,9 +72,9 @@ def export_release(run: Path, output: Path, release: Release, data: TrainingData
         parity = require_parity(network, Network(load_weights(draft), Provider.CPU), _squares(validation, spec.look))
         if validation is not None:
             spec = _with_operating_point(spec, draft, validation, release.pfa)
-            if _knows_colour_alone(described.recipe, validation):
-                spec = spec.model_copy(update={"coloured": True, "colours": known_colours(data.train)})
-            write_spec(draft, spec)
+        if _knows_colour_alone(described.recipe, data.train if validation is None else validation):
+            spec = spec.model_copy(update={"coloured": True, "colours": known_colours(data.train)})
+        write_spec(draft, spec)
         draft.replace(output)
     return spec, parity
 
@@ -126,9 +128,9 @@ def _spec(run: Run, release: Release) -> WeightsSpec:
     )
 
 
-def _knows_colour_alone(recipe: Recipe, validation: CocoIndex) -> bool:
+def _knows_colour_alone(recipe: Recipe, scans: CocoIndex) -> bool:
     """Validation scans come from where the training scans come from; an augmentation may have taken colours away."""
-    return "stored" in recipe.renderings and not recipe.augmentation.grey and all_coloured(validation)
+    return "stored" in recipe.renderings and not recipe.augmentation.grey and all_coloured(scans)
 
 
 def _squares(validation: CocoIndex | None, look: Look) -> Iterator[UInt8]:
@@ -144,13 +146,6 @@ def _with_operating_point(spec: WeightsSpec, draft: Path, validation: CocoIndex,
     predictions = predict_onnx(validation, draft)
     chosen = choose_thresholds(validation, predictions, pfa)
     mean = average_precision(validation, align(validation, predictions)).mean
-    return WeightsSpec.model_validate(
-        {
-            **spec.model_dump(),
-            "thresholds": chosen.thresholds,
-            "operating_point": chosen.operating_point,
-            "chosen_on": scans_digest(validation),
-            # Without a box there is nothing to measure: 0 would be a figure.
-            "metrics": {} if mean.AP50 is None else {"validation AP50": {"value": mean.AP50, "n": mean.n}},
-        }
-    )
+    # Without a box there is nothing to measure: 0 would be a figure.
+    metrics = {} if mean.AP50 is None else {"validation AP50": {"value": mean.AP50, "n": mean.n}}
+    return with_operating_point(spec, chosen, validation).model_copy(update={"metrics": metrics})

@@ -70,7 +70,8 @@ def read_scan(data: bytes, source: str, limits: Limits = Limits()) -> Scan:  # n
     not a whole picture in a format that is read. No other exception, whatever the bytes.
     """
     try:
-        pixels, profile = sidecar.split(data)
+        # Of other formats the profile is the station's to give: a picture with its own could say how it is read.
+        pixels, profile = sidecar.split(data) if numpy_array.SIGNATURE.match(data) else (data, "")
         return Scan(_read_views(pixels, limits), source, hashlib.sha256(data).hexdigest(), profile)
     except ScanUnreadable as error:
         raise type(error)(f"{source}: {error.what}", remedy=error.remedy) from error

@@ -32,6 +32,11 @@ def read_file(path: Path, name: str, limits: Limits) -> bytes:
 
 
 def _with_profile(path: Path, data: bytes) -> bytes:
+    if sidecar.holds_mark(data):
+        raise ScanUnreadable(
+            f"{path.name} ends with a scanner profile of its own",
+            remedy="remove it from the file; lay it beside a raw array, or give it with --scanner",
+        )
     profile = sidecar.sidecar_of(path)
     if profile is None:
         return data

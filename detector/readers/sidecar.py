@@ -27,7 +27,16 @@ def join(data: bytes, profile: bytes) -> bytes:
     return data + _MARK + profile
 
 
+def holds_mark(data: bytes) -> bool:
+    """Whether `split` would take the end of these bytes for a profile, though no file beside them gave one."""
+    return _mark_at(data) >= 0
+
+
+def _mark_at(data: bytes) -> int:
+    return data.rfind(_MARK, max(0, len(data) - MOST_BYTES - len(_MARK)))
+
+
 def split(data: bytes) -> tuple[bytes, str]:
     """(the file's own bytes, the profile's text or nothing). Raises ValueError for a profile that is not UTF-8."""
-    at = data.rfind(_MARK, max(0, len(data) - MOST_BYTES - len(_MARK)))
+    at = _mark_at(data)
     return (data, "") if at < 0 else (data[:at], data[at + len(_MARK) :].decode("utf-8"))

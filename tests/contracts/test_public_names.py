@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import detector
+import training
 from detector.cli import Exit, app
 from training.cli import app as training_app
 from training.cli import data_app
@@ -70,3 +72,10 @@ def test_detections_convert_to_supervision() -> None:
         fields = found.to_supervision()
     assert fields["xyxy"].tolist() == [[1, 2, 3, 4]]  # type: ignore[index]
     assert fields["data"]["class_name"].tolist() == ["b"]  # type: ignore[index]
+
+
+def test_albumentations_is_imported_in_one_place() -> None:
+    # Its interface changes with its releases, and a second place would draw training scans otherwise.
+    importing = re.compile(r"^\s*(import|from) albumentations", re.M)
+    sources = Path(training.__file__).parent.rglob("*.py")
+    assert [path.name for path in sources if importing.search(path.read_text(encoding="utf-8"))] == ["augmentation.py"]

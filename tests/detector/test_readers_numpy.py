@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -144,3 +146,21 @@ def test_the_profile_beside_a_file_travels_with_it(tmp_path: Path) -> None:
     (tmp_path / "bag.png").write_bytes(b"png")
     (tmp_path / "bag.toml").write_text("x")
     assert read_file(tmp_path / "bag.png", "bag.png", Limits()) == b"png"
+
+
+@pytest.mark.parametrize("ending", [".png", ".jpg", ".tif", ".npy"])
+def test_a_file_that_brings_its_own_profile_is_refused(ending: str, tmp_path: Path) -> None:
+    # It could say that its levels are transmission, which weights that may clear know how to look at.
+    array = levels(60, 80, kind="u1")
+    pixels = npy(array) if ending == ".npy" else cv2.imencode(ending, array)[1].tobytes()
+    joined = sidecar.join(pixels, b'name = "mine"\nrendering = "cargo"\n')
+    path = tmp_path / f"scan{ending}"
+    path.write_bytes(joined)
+    with pytest.raises(ScanUnreadable, match="profile of its own"):
+        read_file(path, path.name, Limits())
+    # Handed over as bytes, only a raw array has one: of a picture they are bytes behind its end.
+    if ending == ".npy":
+        assert read_scan(joined, "scan").profile
+    else:
+        with contextlib.suppress(ScanUnreadable):
+            assert not read_scan(joined, "scan").profile

@@ -11,7 +11,7 @@ from detector import weights as weights_module
 from detector.errors import SettingsInvalid
 from detector.scanner_profile import Rendering, ScannerProfile
 from detector.weights import Manifest, ManifestEntry, load_weights, manifest_json
-from detector.weights_choice import choose_weights, knowing
+from detector.weights_choice import Ask, choose_weights, knowing
 from tests.conftest import make_spec, probe_onnx
 
 KNOWN: dict[str, tuple[Rendering, ...]] = {
@@ -68,5 +68,11 @@ def test_between_several_a_person_chooses_and_nobody_guesses() -> None:
         choose_weights("", profile("cargo material"), None)
 
 
-def test_where_no_weights_know_them_the_default_refers_every_scan() -> None:
-    assert choose_weights("", profile("display"), None) == "bags"
+@pytest.mark.parametrize("ask", [None, last])
+def test_where_no_weights_know_them_none_are_guessed(ask: Ask | None) -> None:
+    with pytest.raises(
+        SettingsInvalid, match=r"drawn as 'display' \(bags: stored; cargo-a: cargo, cargo material;"
+    ) as told:
+        choose_weights("", profile("display"), ask)
+    assert "`rendering` in the profile of gate" in told.value.remedy
+    assert choose_weights("bags", profile("display"), ask) == "bags"

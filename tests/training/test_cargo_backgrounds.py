@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from detector.errors import InferenceFailed, SettingsInvalid
 from detector.normalisation.exposure import Exposure
 from detector.scanner_profile import parse_profile
 from tests.conftest import make_spec, probe_onnx
 from tests.detector.cargo_scene import container, stored, transmission
 from training.cargo.backgrounds import MOST_IN_AIR, Backgrounds, with_threats
+from training.cli import app
 from training.simulation.freight import THREATS
 
 PITCH_MM = 10.0
@@ -58,3 +61,20 @@ def test_a_doubted_scan_is_left_out_by_name(tmp_path: Path, capsys: pytest.Captu
     told = " ".join(capsys.readouterr().err.split())
     assert "left out: overexposed.npy: ScanWithoutContent: saturated: " in told
     assert "sound.npy" not in told
+
+
+def test_a_scan_that_the_network_fails_on_does_not_vanish_from_the_figures(tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    np.save(folder / "sound.npy", stored(half_filled()))
+    spec = make_spec(tile_pixels=64, pixel_pitch_mm=PITCH_MM, renderings=("grey",))
+    broken = probe_onnx(tmp_path / "probe.onnx", spec, poison=float("nan"))
+    with pytest.raises(InferenceFailed):
+        list(Backgrounds(folder, parse_profile(PROFILE, "test"), str(broken)).records(()))
+
+
+@pytest.mark.parametrize("option", [["--size", "small"], ["--workers", "2"]])
+def test_what_backgrounds_would_not_heed_is_refused(option: list[str], tmp_path: Path) -> None:
+    arguments = ["cargo-benchmark", "--weights", "x.onnx", "--output", str(tmp_path), "--backgrounds", str(tmp_path)]
+    with pytest.raises(SettingsInvalid, match="are of simulated scans"):
+        CliRunner().invoke(app, [*arguments, *option], catch_exceptions=False, standalone_mode=False)

@@ -220,6 +220,14 @@ def give_text_as_size(data: Path, content: dict[str, Any]) -> None:
     content["images"][0]["width"] = "wide"
 
 
+def give_list_as_name(data: Path, content: dict[str, Any]) -> None:
+    content["categories"][0]["name"] = ["gun"]
+
+
+def give_box_beyond_numbers(data: Path, content: dict[str, Any]) -> None:
+    content["annotations"][0]["bbox"] = [5, 5, 10**400, 20]
+
+
 @pytest.mark.parametrize(
     ("change", "kind"),
     [
@@ -242,6 +250,8 @@ def give_text_as_size(data: Path, content: dict[str, Any]) -> None:
         (give_list_as_id, "unreadable annotations"),
         (give_number_as_mask, "unreadable annotations"),
         (give_text_as_size, "unreadable annotations"),
+        (give_list_as_name, "unreadable annotations"),
+        (give_box_beyond_numbers, "malformed box"),
     ],
 )
 def test_check_names_what_is_wrong(tmp_path: Path, change: Change, kind: str) -> None:
@@ -277,8 +287,9 @@ def test_check_tells_a_class_that_nobody_looked_for(tmp_path: Path) -> None:
     assert [f.subject for f in check(data) if f.kind == "class never annotated"] == ["train: axe"]
 
 
-def test_check_goes_on_after_a_broken_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("broken", ["{", "[" * 100_000])
+def test_check_goes_on_after_a_broken_file(broken: str, tmp_path: Path) -> None:
     data = make_data(tmp_path)
-    (data / "annotations" / "train.json").write_text("{")
+    (data / "annotations" / "train.json").write_text(broken)
     (data / "images" / "val" / "d.png").unlink()
     assert kinds(data) == {"unreadable annotations", "missing file"}

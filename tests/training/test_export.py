@@ -1,5 +1,6 @@
-"""What an export must not inherit from the training around it."""
+"""What an export must not inherit from the training around it, and what it must say of itself."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +9,19 @@ import onnxruntime
 import pytest
 import torch
 
+from detector import Decision, Detector, Policy
 from detector.detections import Detections
 from detector.errors import SettingsInvalid
 from tests.conftest import make_spec
 from training import release
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
-from training.export import export_network, unchosen_spec
-from training.fit import TrainingData
+from training.export import UNCHOSEN, export_network, unchosen_spec
+from training.fit import TrainingData, fit, read_training_data
 from training.models.table import build
+from training.operating_point import ChosenOperatingPoint, with_operating_point
 from training.recipe import Recipe
 from training.release import Release, export_release
+from training.simulation import simulate_dataset
 
 
 def test_an_export_within_mixed_precision_is_in_full_precision(tmp_path: Path) -> None:
@@ -56,3 +60,35 @@ def test_validation_scans_without_a_box_give_no_figure(tmp_path: Path, monkeypat
     index = CocoIndex(("gun", "knife"), (scan,) * 3)
     monkeypatch.setattr(release, "predict_onnx", lambda validation, draft: [Detections.empty(index.class_names)] * 3)
     assert release._with_operating_point(make_spec(), tmp_path / "draft.onnx", index, 0.05).metrics == {}
+
+
+@pytest.mark.filterwarnings(
+    # Lightning's own advice on workers and its use of torch internals; nothing of ours.
+    "ignore::UserWarning:lightning",
+    "ignore::FutureWarning:lightning",
+    "ignore::DeprecationWarning:lightning",
+    "ignore::lightning.pytorch.utilities.warnings.PossibleUserWarning",
+)
+def test_weights_without_chosen_alarm_scores_clear_nothing_until_some_are_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Untrained scores lie near 0.01; the gate must compare them all the same.
+    monkeypatch.setattr("training.parity.LEAST_SCORE", 0.001)
+    simulate_dataset(tmp_path / "data", scans=16, seed=1)
+    recipe = Recipe(model="yolox-nano", input_size=64, steps=1, batch_size=2, warmup_steps=0, workers=0)
+    learned = read_training_data(tmp_path / "data", recipe)
+    run = tmp_path / "run"
+    fit(replace(learned, validation=None), recipe, run)
+    wanted = Release("small", "for tests", {"simulated": "made here"}, checkpoint="last")
+    spec, _ = export_release(run, tmp_path / "raw.onnx", wanted, replace(learned, validation=None))
+    assert spec.never_clear == UNCHOSEN and not spec.chosen_on
+    # The colours are those of the training scans: a scanner that nobody learned from is told from them all the same.
+    assert spec.coloured and spec.colours
+    scan = next(iter(learned.train.scans))
+    found = Detector(tmp_path / "raw.onnx", policy=Policy(min_score=0.0)).inspect(scan.path)
+    assert found.decision is not Decision.CLEAR and any(UNCHOSEN in reason for reason in found.reasons)
+    chosen = ChosenOperatingPoint(dict.fromkeys(spec.class_names, 0.5), {}, None, "by hand")
+    assert learned.validation is not None
+    assert with_operating_point(spec, chosen, learned.validation).never_clear == ""
+    forbidden = spec.model_copy(update={"never_clear": "simulation"})
+    assert with_operating_point(forbidden, chosen, learned.validation).never_clear == "simulation"

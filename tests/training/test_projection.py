@@ -329,6 +329,16 @@ def spoilt(data: Path, folder: Path, spared: int) -> tuple[Path, set[str]]:
     return folder, {path.name for path in clean}
 
 
+def test_items_are_not_projected_into_tiles_of_freight(data: Path, tmp_path: Path) -> None:
+    drawn = shutil.copytree(data, tmp_path / "freight")
+    path = drawn / "annotations" / "train.json"
+    document = json.loads(path.read_text())
+    document["images"][0]["drawn"] = True
+    path.write_text(json.dumps(document))
+    with pytest.raises(SettingsInvalid, match="tiles of freight"):
+        write_projection_set(drawn, tmp_path / "set", ProjectionPlan(scans=1))
+
+
 def test_a_background_that_cannot_be_used_makes_way_for_the_next(data: Path, tmp_path: Path) -> None:
     bad, names = spoilt(data, tmp_path / "bad", spared=1)
     plan = ProjectionPlan(scans=4, seed=5)

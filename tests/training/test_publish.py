@@ -40,6 +40,13 @@ def evaluated(file: Path, groups: int = 30, points: tuple[dict[str, Any], ...] =
     return path
 
 
+def test_weights_whose_alarm_scores_nobody_chose_are_not_published(tmp_path: Path) -> None:
+    unchosen = probe_onnx(tmp_path / "network.onnx", make_spec(chosen_on=""))
+    with pytest.raises(SettingsInvalid, match="nobody chose its alarm scores") as caught:
+        publish(unchosen, "quiet", tmp_path / "weights", evaluated(unchosen), default=False)
+    assert "calibrate" in caught.value.remedy
+
+
 def test_a_card_without_a_scan_with_an_item_says_so(exported: Path, tmp_path: Path) -> None:
     point = {"pfa_target": 0.05, "reason": "", "rates": {"pd_scan": NO_RATE, "pd_localised": NO_RATE}}
     publish(exported, "quiet", tmp_path / "weights", evaluated(exported, points=(point,)), default=False)

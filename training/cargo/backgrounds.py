@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from detector.cargo.rooms import SOLID
 from detector.discovery import ScanSource, discover
-from detector.errors import RoentgateError, ScanWithoutContent, SettingsInvalid
+from detector.errors import InferenceFailed, RoentgateError, ScanWithoutContent, SettingsInvalid
 from detector.normalisation.exposure import Exposure
 from detector.normalisation.standardise import measured
 from detector.readers import Limits, read_scan
@@ -64,6 +64,9 @@ class Backgrounds:
             try:
                 # Both before either counts: a threat scan without its clean one would weigh on the figures.
                 yield from list(self._of(source, turn, places)) if places else ()
+            except InferenceFailed:
+                # A scan that the network fails on must not vanish from the figures.
+                raise
             # ValueError: a threat found no place, the scan is too small or holds too little.
             except (RoentgateError, ValueError) as error:
                 reason = error.reason() if isinstance(error, RoentgateError) else str(error)

@@ -64,7 +64,7 @@ def _load(data: Path, split: str, findings: list[Finding]) -> dict[str, Any] | N
             if not all(needed <= entry.keys() for entry in document[key]):
                 raise ValueError(f"an entry of {key} lacks one of {', '.join(sorted(needed))}")
             _check_types(key, document[key])
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
         findings.append(Finding(Severity.ERROR, "unreadable annotations", split, f"{path}: {error!r}"))
         return None
     return document  # type: ignore[no-any-return]
@@ -77,8 +77,10 @@ def _check_types(key: str, entries: list[dict[str, Any]]) -> None:
         for name in ("annotated_category_ids", "partial_category_ids"):
             ids += entry.get(name, [])
         sizes = [entry[name] for name in ("width", "height") if key == "images"]
+        # They are counted and looked up: a list has no place in a table.
+        ids += [entry["name"]] if key == "categories" else []
         if not all(isinstance(value, int | str) for value in ids) or not all(isinstance(v, int | float) for v in sizes):
-            raise ValueError(f"an entry of {key} has an id or a size of a wrong type: {entry!r:.120}")
+            raise ValueError(f"an entry of {key} has an id, a name or a size of a wrong type: {entry!r:.120}")
 
 
 _NEEDED: dict[str, set[str]] = {
@@ -135,7 +137,7 @@ def _check_boxes(split: str, document: dict[str, Any]) -> Iterator[Finding]:
         subject, box = f"{split}: annotation {annotation['id']}", annotation["bbox"]
         try:
             x, y, width, height = (float(value) for value in box)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             yield Finding(Severity.ERROR, "malformed box", subject, f"{box} is not [x, y, width, height]")
             continue
         if not np.isfinite([x, y, width, height]).all() or width <= 0 or height <= 0:
