@@ -31,6 +31,7 @@ from detector.scanner_cli import scanner_app
 from detector.scanner_profile import load_profile
 from detector.settings import Policy, load_policy
 from detector.terminal import open_missing_streams, stderr, tell, visible
+from detector.version_option import Version
 from detector.weights import load_weights, read_manifest, read_pinned
 from detector.weights_choice import choose_weights
 
@@ -56,7 +57,7 @@ app.add_typer(cargo_app, name="cargo")
 
 
 @app.callback()
-def _station() -> None:
+def _station(_version: Version = False) -> None:
     """Finds prohibited items in X-ray scans. Whatever cannot be judged is referred to a person, never cleared."""
 
 

@@ -10,6 +10,7 @@ import typer
 
 from detector.errors import RoentgateError, SettingsInvalid
 from detector.terminal import stderr
+from detector.version_option import Version
 from training.cargo_commands import cargo_app
 from training.data_commands import data_app
 from training.study_commands import study_app
@@ -26,7 +27,7 @@ Terms = Annotated[
 
 
 @app.callback()
-def _retraining() -> None:
+def _retraining(_version: Version = False) -> None:
     """Retrains the detector: data, fit, export, calibrate, evaluate, quantise, publish."""
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
 
 import detector
 import training
@@ -32,6 +37,13 @@ def test_commands() -> None:
     assert {"scan", "audit", "doctor"} <= names(app)
     assert {"fit", "export", "evaluate", "publish"} <= names(training_app)
     assert {"check", "stats", "preview"} <= names(data_app)
+
+
+@pytest.mark.parametrize("command", [app, training_app])
+def test_both_commands_tell_their_version(command: typer.Typer) -> None:
+    told = CliRunner().invoke(command, ["--version"])
+    assert told.exit_code == 0
+    assert told.stdout == f"roentgate {version('roentgate')}\n"
 
 
 def test_exit_codes() -> None:
