@@ -11,10 +11,10 @@ from pathlib import Path
 import cv2
 import onnxruntime
 
-from detector.errors import RoentgateError
-from detector.scanner_profile import load_profile
+from detector.errors import RoentgateError, SettingsInvalid
+from detector.scanner_profile import ScannerProfile, load_profile
 from detector.weights import load_weights, read_manifest
-from detector.weights_choice import choose_weights
+from detector.weights_choice import choose_weights, knowing
 
 #: Wheels that install the same `cv2` folder over one another; and runtimes that do so with `onnxruntime`.
 CLASHING = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
@@ -54,14 +54,23 @@ def _scanner(path: Path | None) -> Iterator[tuple[str, str]]:
         return
     try:
         profile = load_profile(path)
-        chosen = choose_weights("", profile, None)
-        load_weights(chosen)
+        weights = _weights_for(profile)
     except RoentgateError as error:
         yield "BAD", f"{error.reason()}; {error.remedy}"
         return
-    weights = chosen if chosen != read_manifest().default else f"{chosen}, the default"
     energies = ", ".join(profile.energies)
     yield "ok", f"scanner {profile.name}: energies {energies}, rendered as {profile.rendering}, weights {weights}"
+
+
+def _weights_for(profile: ScannerProfile) -> str:
+    """What `scan` would take, in words: own weights, given with --weights, may know what no shipped ones do."""
+    try:
+        chosen = choose_weights("", profile, None)
+    except SettingsInvalid:
+        fitting = knowing(profile.rendering)
+        return f"{', '.join(fitting) or 'of your own, as no shipped ones'} fit: give --weights"
+    load_weights(chosen)
+    return chosen if chosen != read_manifest().default else f"{chosen}, the default"
 
 
 def _weights() -> Iterator[tuple[str, str]]:

@@ -26,7 +26,8 @@ def choose_weights(asked: str, scanner: ScannerProfile | None, ask: Ask | None) 
         shipped = "; ".join(f"{name}: {', '.join(renderings)}" for name, renderings in _renderings().items())
         raise SettingsInvalid(
             f"no shipped weights know scans that are drawn as {scanner.rendering!r} ({shipped})",
-            remedy=f"correct `rendering` in the profile of {scanner.name}, or give --weights",
+            remedy=f"correct `rendering` in the profile of {scanner.name}, or give --weights: scans then alarm or are "
+            "referred",
         )
     default = read_manifest().default
     if default in known:

@@ -265,7 +265,12 @@ def test_a_profile_says_how_raw_scans_are_read(station: Run, tmp_path: Path, pro
     station("scan", folder, "--output", "out", "--weights", probe, "--scanner", "gate.toml")
     assert str(results(tmp_path / "out")["truck.npz"]["reasons"][0]).startswith("ProfileMismatch")  # type: ignore[index]
     checked = station("doctor", "--scanner", "gate.toml")
-    assert "scanner gate: energies low, high, rendered as grey" in checked.stdout
+    assert (
+        "scanner gate: energies low, high, rendered as grey, weights of your own, as no shipped ones fit"
+        in checked.stdout
+    )
+    guessed = station("scan", folder, "--output", "guessed", "--scanner", "gate.toml")
+    assert guessed.returncode == 2 and "no shipped weights know scans that are drawn as 'grey'" in guessed.stderr
     (tmp_path / "gate.toml").write_text('name = "gate"\nenergie = ["high"]\n')
     refused = station("scan", folder, "--output", "out", "--weights", probe, "--scanner", "gate.toml")
     assert refused.returncode == 2 and "did you mean 'energies'" in refused.stderr
