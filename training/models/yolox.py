@@ -17,7 +17,6 @@ from torch.nn import functional
 
 from training.models.assignment import Assignment, assign_by_task_alignment
 from training.models.dense_losses import box_loss, classification_loss
-from training.models.dense_start import densified, is_separable
 from training.models.growth import widened, width_factor
 from training.models.interface import GridNetwork, Target
 from training.models.pretrained import class_names_of, describe, load_matching, read_state, rows_by_name
@@ -249,9 +248,6 @@ class Yolox(GridNetwork):
 
     def load_pretrained(self, start: str) -> str:
         state = read_state(start)
-        separable = is_separable(state) and not is_separable(self.state_dict())
-        if separable:
-            state = densified(state)
         factor = width_factor(state, self.state_dict())
         if factor:
             state = widened(state, self.state_dict())
@@ -263,7 +259,6 @@ class Yolox(GridNetwork):
         self._pretrained = report.loaded
         kept = [name for name in self.class_names if name in was]
         said = f", of its classes {', '.join(kept) or 'none'}" if was else ""
-        said += ", its depthwise convolutions as dense ones" if separable else ""
         said += f", grown to {factor} times its width (Net2Net)" if factor else ""
         return f"{describe(start)}: {report}{said}"
 
