@@ -66,6 +66,8 @@ Float32 = NDArray[np.float32]
 LEAST_SIDE = 32
 #: Raised by hand when reading, rendering, tiling, merging or a doubt changes a decision: earlier results are made anew.
 PIPELINE_VERSION = 11
+#: The doubt about every scan where nobody chose the weights' alarm scores on scans.
+UNCHOSEN = "no alarm scores were chosen for these weights, `roentgate-train calibrate` does: nothing is cleared"
 
 
 @dataclass(frozen=True)
@@ -203,6 +205,7 @@ class Detector:
         doubts = (
             opaque,
             self.spec.never_clear,
+            "" if self.spec.chosen_on else UNCHOSEN,
             trained,
             self._colour_doubt(seen),
             pitch_doubt(self.spec.look, self.tile_pixels, pitch),

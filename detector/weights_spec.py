@@ -123,7 +123,8 @@ class WeightsSpec(_Frozen):
     never_clear: str = ""
     #: Sources and scanners of the data folder that training and validation never saw.
     left_out: tuple[str, ...] = ()
-    #: Digest of the annotations that thresholds and calibration were chosen on; empty while none were.
+    #: Digest of the annotations that thresholds and calibration were chosen on; empty while none were, and then no scan
+    #: is CLEAR.
     chosen_on: str = ""
     terms: str
     #: Measured on validation scans at export: {"AP50": {"value": .., "n": ..}, ...}.

@@ -89,10 +89,6 @@ def load_checkpoint(run: Path, checkpoint: str) -> DetectionNetwork:
     return network.eval()
 
 
-#: Why a station clears nothing on the word of weights for which nobody chose alarm scores.
-UNCHOSEN = "no alarm scores were chosen for these weights, `roentgate-train calibrate` does: nothing is cleared"
-
-
 def unchosen_spec(recipe: Recipe, class_names: tuple[str, ...], input_size: int = 0) -> WeightsSpec:
     """The description of a network whose thresholds have not been chosen yet.
 
@@ -111,7 +107,7 @@ def unchosen_spec(recipe: Recipe, class_names: tuple[str, ...], input_size: int 
         tile_pixels=tile_pixels,
         pixel_pitch_mm=recipe.pixel_pitch_mm or None,
         passes=recipe.passes,
-        never_clear=recipe.never_clear or UNCHOSEN,
+        never_clear=recipe.never_clear,
         left_out=recipe.leave_out,
         merge_iou=MERGE_IOU,
         thresholds=dict.fromkeys(class_names, 0.3),

@@ -39,7 +39,6 @@ from training.evaluation.thresholds import (
     choose_thresholds,
     redrawn_limits,
 )
-from training.export import UNCHOSEN
 
 Float64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -137,10 +136,9 @@ def with_operating_point(
     spec: WeightsSpec, point: ChosenOperatingPoint | ChosenThresholds, index: CocoIndex
 ) -> WeightsSpec:
     """`spec` with the thresholds, the sentence that says where they come from and what they cost, and the digest of the
-    scans that they were chosen on; it may clear, unless the recipe of its training forbids it."""
+    scans that they were chosen on, without which a station clears nothing."""
     values = {
         **spec.model_dump(),
-        "never_clear": "" if spec.never_clear == UNCHOSEN else spec.never_clear,
         "thresholds": point.thresholds,
         "operating_point": point.operating_point,
         "chosen_on": scans_digest(index),

@@ -12,10 +12,11 @@ import torch
 from detector import Decision, Detector, Policy
 from detector.detections import Detections
 from detector.errors import SettingsInvalid
+from detector.pipeline import UNCHOSEN
 from tests.conftest import make_spec
 from training import release
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
-from training.export import UNCHOSEN, export_network, unchosen_spec
+from training.export import export_network, unchosen_spec, write_spec
 from training.fit import TrainingData, fit, read_training_data
 from training.models.table import build
 from training.operating_point import ChosenOperatingPoint, with_operating_point
@@ -81,7 +82,7 @@ def test_weights_without_chosen_alarm_scores_clear_nothing_until_some_are_chosen
     fit(replace(learned, validation=None), recipe, run)
     wanted = Release("small", "for tests", {"simulated": "made here"}, checkpoint="last")
     spec, _ = export_release(run, tmp_path / "raw.onnx", wanted, replace(learned, validation=None))
-    assert spec.never_clear == UNCHOSEN and not spec.chosen_on
+    assert not spec.chosen_on
     # The colours are those of the training scans: a scanner that nobody learned from is told from them all the same.
     assert spec.coloured and spec.colours
     scan = next(iter(learned.train.scans))
@@ -89,6 +90,6 @@ def test_weights_without_chosen_alarm_scores_clear_nothing_until_some_are_chosen
     assert found.decision is not Decision.CLEAR and any(UNCHOSEN in reason for reason in found.reasons)
     chosen = ChosenOperatingPoint(dict.fromkeys(spec.class_names, 0.5), {}, None, "by hand")
     assert learned.validation is not None
-    assert with_operating_point(spec, chosen, learned.validation).never_clear == ""
-    forbidden = spec.model_copy(update={"never_clear": "simulation"})
-    assert with_operating_point(forbidden, chosen, learned.validation).never_clear == "simulation"
+    write_spec(tmp_path / "raw.onnx", with_operating_point(spec, chosen, learned.validation))
+    again = Detector(tmp_path / "raw.onnx", policy=Policy(min_score=0.0)).inspect(scan.path)
+    assert not any(UNCHOSEN in reason for reason in again.reasons)
