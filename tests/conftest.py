@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,12 @@ from detector.weights_spec import METADATA_KEY, WeightsSpec
 
 SIZE = 64
 CLASSES = ("gun", "knife")
+
+
+def pytest_configure() -> None:
+    """Of several test processes each computes on one core: more threads than cores make all of them slower."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def make_spec(**changes: object) -> WeightsSpec:

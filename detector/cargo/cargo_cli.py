@@ -1,6 +1,7 @@
 """`roentgate cargo`: is it really empty, and does any part of a load differ from the rest of it.
 
-One JSON line a scan on standard output. A scan that cannot be judged has null where the answer would be, and says why.
+One JSON line a scan on standard output. A scan that cannot be judged has null where the answer would be, and says why;
+the exit code is then 3.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def _ask(files: list[Path], scanner: Path, output: Path | None, asked: tuple[str
             continue
         for number, (answer, picture) in enumerate(answers, start=1):
             typer.echo(_line(source, answer if len(answers) == 1 else {"view": number, **answer}))
-            judged = judged and answer.get("empty", False) is not None
+            judged = judged and all(answer[key] is not None for key in _UNANSWERED[name])
             if output is not None:
                 _write_picture(picture, output / overlay_name(source.name, f".view{number}.{name}.png"))
     if not judged:

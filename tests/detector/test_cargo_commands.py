@@ -116,7 +116,8 @@ def test_where_nothing_was_compared_there_is_no_empty_list(tmp_path: Path, profi
     mixed = lattice()
     mixed[:, 500:] = lattice(1, level=3.2)[:, 500:]
     files = [scan(tmp_path, "mixed.png", container() + mixed), scan(tmp_path, "bare.png", container())]
-    _, lines = asked("anomalies", *files, "--scanner", profile)
+    done, lines = asked("anomalies", *files, "--scanner", profile)
+    assert done.exit_code == Exit.REFERRED
     assert [line["regions"] for line in lines] == [None, None]
     assert "mixed" in lines[0]["note"] and "too little" in lines[1]["note"]
 

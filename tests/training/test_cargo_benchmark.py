@@ -62,7 +62,14 @@ def unwatched(title: str, items: Iterable[benchmark_run.Record], total: int) -> 
 
 def record(number: int, threat: str = "", score: float = 0.0, **item: object) -> dict[str, object]:
     """One made-up record: a threat of 200 mm behind 40 mm of steel, found with a box on it if `score` says so."""
-    truth = {"box": [10, 10, 50, 50], "steel_mm": 40.0, "metallic": True, "size_mm": 200.0, **item}
+    truth = {
+        "box": [10, 10, 50, 50],
+        "steel_mm": 40.0,
+        "metallic": True,
+        "size_mm": 200.0,
+        "edge_contrast": 0.8,
+        **item,
+    }
     return {
         "number": number, "threat": threat, "energies": 1 + number % 2, "pitch_mm": 5.0, "decision": "ALARM",
         "classes": ["gun"] if score else [], "scores": [score] if score else [],
@@ -163,7 +170,7 @@ def test_an_alarm_elsewhere_in_the_scan_is_not_one_on_the_threat() -> None:
 def test_parts_are_by_what_the_threat_is_and_by_what_hides_it() -> None:
     clean = [record(number) for number in range(20)]
     held = [
-        record(100, "knife", 0.9, size_mm=60.0, steel_mm=5.0),
+        record(100, "knife", 0.9, size_mm=60.0, steel_mm=5.0, edge_contrast=0.1),
         record(101, "package", 0.9, metallic=False, size_mm=300.0, steel_mm=200.0),
         record(102, "long_gun", 0.9, size_mm=900.0, steel_mm=59.9),
     ]
@@ -172,6 +179,7 @@ def test_parts_are_by_what_the_threat_is_and_by_what_hides_it() -> None:
     assert totals[HEADLINE] == 1
     assert totals["0 to 20 px"] == totals["60 to 120 px"] == totals[">= 120 px"] == 1
     assert totals["0 to 10 mm steel"] == totals["30 to 60 mm steel"] == totals["120 to 220 mm steel"] == 1
+    assert totals["0 to 0.25 edge contrast"] == 1 and totals["0.5 to 1 edge contrast"] == 2
     assert totals["energies: 1"] == 2
     text = markdown(figures)
     assert "| knife |" in text

@@ -7,10 +7,8 @@ inspected by a fresh process, which tells its peak of resident memory.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from training.cargo.benchmark_costs import peak_mb
 from training.cargo.benchmark_plan import FIRST_SEED, PITCH_MM
 from training.cargo.reading import profile_text, rendering_of
 from training.simulation.freight import Family, simulate_freight
+from training.worker_processes import worker_processes
 
 #: Width and height in pixels of the scans.
 SHAPES = ((2400, 840), (4096, 4096), (10_000, 3_000), (8192, 8192))
@@ -50,7 +49,7 @@ def measure_area(weights: str, shapes: tuple[tuple[int, int], ...] = SHAPES) -> 
         path = Path(folder) / "scan.tif"
         for width, height in shapes:
             _write(path, width, height)
-            with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            with worker_processes(1) as pool:
                 costs.append(AreaCost(width, height, *pool.submit(_inspect, weights, path, profile).result()))
     return costs
 

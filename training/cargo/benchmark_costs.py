@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import resource
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from detector.pipeline import Detector
 from training.cargo.benchmark_plan import PITCH_MM, plan
 from training.cargo.benchmark_run import found_in
 from training.simulation.freight import Family, FreightScan, simulate_freight
+from training.worker_processes import worker_processes
 
 #: Scans timed of each number of energies, after one that is not.
 TIMED = 4
@@ -33,7 +32,7 @@ class Costs:
 def measure_costs(weights: str) -> Costs:
     """Simulates a few scans of the benchmark here, and has them inspected by a fresh process."""
     scans = {energies: _scans(energies) for energies in (1, 2)}
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with worker_processes(1) as pool:
         seconds = {energies: pool.submit(_timed, weights, few).result() for energies, few in scans.items()}
         peak = pool.submit(peak_mb).result()
     per_mpx = {

@@ -29,6 +29,8 @@ PFA_TARGETS = (0.001, 0.004, 0.01, 0.05)
 #: Edges of the bands: longer side of a threat in pixels of 5 mm, millimetres of steel over it. Behind 220 the beam
 #: leaves a dozen photons: nobody finds anything there.
 SIZES_PX, STEEL_MM = (0, 20, 30, 60, 120, np.inf), (0, 10, 30, 60, 120, 220, np.inf)
+#: Edges of the bands of `edge_contrast`: lost in the load, faint, to be seen, plain.
+EDGE_CONTRASTS = (0, 0.25, 0.5, 1, np.inf)
 #: The issue of the field: a metallic threat of at least this many pixels of 5 mm.
 HEADLINE_PX = 30
 HEADLINE = f"metallic, >= {HEADLINE_PX} px"
@@ -60,7 +62,7 @@ class BenchmarkFigures:
 
 def benchmark_figures(records: Sequence[Record], thresholds: Mapping[str, float], seed: int = 0) -> BenchmarkFigures:
     """The figures of all records. thresholds: class -> alarm score."""
-    parts = {name: part for name, part in _parts(records).items() if part.any()}
+    parts = {name: part for name, part in threat_parts(records).items() if part.any()}
     scores = _scores(records, thresholds, parts)
     on_threat = operating_curve(scores, PFA_TARGETS, seed)
     anywhere = operating_curve(replace(scores, localised=scores.highest), PFA_TARGETS, seed)
@@ -129,13 +131,14 @@ def _on_threat(record: Record) -> NDArray[np.bool_]:
 _Item = Callable[[Record, Record], bool]
 
 
-def _parts(records: Sequence[Record]) -> dict[str, NDArray[np.bool_]]:
+def threat_parts(records: Sequence[Record]) -> dict[str, NDArray[np.bool_]]:
     """Name of a part -> (S,) the scans whose threat belongs to it."""
     tests: dict[str, _Item] = {ALL: _always, HEADLINE: _headline}
     for name in sorted({record["threat"] for record in records if record["threat"]}):
         tests[name] = partial(_has, "threat", name)
     tests |= _bands("px", SIZES_PX, lambda item: float(item["size_mm"]) / PITCH_MM)
     tests |= _bands("mm steel", STEEL_MM, lambda item: float(item["steel_mm"]))
+    tests |= _bands("edge contrast", EDGE_CONTRASTS, _edge_contrast)
     for energies in (1, 2):
         tests[f"energies: {energies}"] = partial(_has, "energies", energies)
     for pitch in sorted({record["pitch_mm"] for record in records}):
@@ -144,6 +147,12 @@ def _parts(records: Sequence[Record]) -> dict[str, NDArray[np.bool_]]:
         name: np.array([any(test(record, item) for item in record["items"]) for record in records], bool)
         for name, test in tests.items()
     }
+
+
+def _edge_contrast(item: Record) -> float:
+    """NaN, which lies in no band, for records of runs that did not tell it."""
+    value = item.get("edge_contrast")
+    return float("nan") if value is None else float(value)
 
 
 def _always(scan: Record, item: Record) -> bool:

@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from training.cargo.benchmark_figures import alarm_odds
 from training.cargo.benchmark_plan import VERSION, BenchmarkScan, plan
 from training.cargo.reading import as_scanned
 from training.simulation.freight import Family, FreightScan, simulate_freight
+from training.worker_processes import worker_processes
 
 Record = dict[str, Any]
 #: Most boxes written down of a scan.
@@ -96,8 +95,7 @@ def _inspected(weights: str, scans: list[BenchmarkScan], workers: int) -> Iterat
         inspector = Inspector(weights, threads=0)
         yield from map(inspector.inspect, scans)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(weights,)) as pool:
+    with worker_processes(workers, _start, weights) as pool:
         yield from pool.map(_inspect, scans, chunksize=4)
 
 
@@ -129,7 +127,7 @@ class Inspector:
 
     def record(self, freight: FreightScan) -> Record:
         """What is in a scan, and what was found."""
-        return {**_truth(freight), **found_in(self._detector, freight)}
+        return {**truth(freight), **found_in(self._detector, freight)}
 
 
 def found_in(detector: Detector, freight: FreightScan) -> Record:
@@ -160,13 +158,15 @@ def _foremost(found: Detections, thresholds: Mapping[str, float]) -> Detections:
     return found[np.argsort(-beyond, kind="stable")[:MOST_BOXES]]
 
 
-def _truth(freight: FreightScan) -> Record:
+def truth(freight: FreightScan) -> Record:
+    """What a scan is and holds; JSON values, boxes in pixels."""
     items = [
         {
             "box": item.box,
             "steel_mm": item.steel_mm,
             "metallic": item.metallic,
             "size_mm": item.size_px * freight.pitch_mm,
+            "edge_contrast": item.edge_contrast,
         }
         for item in freight.objects
     ]

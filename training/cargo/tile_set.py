@@ -10,9 +10,7 @@ threats everywhere, too.
 from __future__ import annotations
 
 import json
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -36,6 +34,7 @@ from training.file_digests import annotations_digest
 from training.simulation.freight import THREATS, Family, FreightScan, simulate_freight
 from training.simulation.freight.threats import NO_CUT_OUTS, CutOuts
 from training.tile_reader import areas
+from training.worker_processes import worker_processes
 
 UInt8 = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
@@ -100,8 +99,7 @@ def write_freight_set(folder: Path, wanted: FreightSet, workers: int = 1) -> Ite
     yield from range(len(jobs) - len(missing))
     make = partial(_make, folder, wanted)
     if workers > 1:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        with worker_processes(workers, cv2.setNumThreads, 1) as pool:
             yield from pool.map(make, missing, chunksize=4)
     else:
         yield from map(make, missing)

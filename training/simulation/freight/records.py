@@ -56,13 +56,15 @@ class FreightObject:
     """A threat. box: around the pixels where it takes away more than 0.3 % of the high beam.
 
     steel_mm: what lies over it in the beam, before and behind, as millimetres of steel at the high energy; the mean
-    over its pixels. metallic: whether its bulk is metal.
+    over its pixels. metallic: whether its bulk is metal. edge_contrast: of its outline over all else in and around its
+    box, other threats too (`edge_contrast.py`); None where it was not computed.
     """
 
     class_name: str
     box: Box
     steel_mm: float
     metallic: bool
+    edge_contrast: float | None = None
 
     @property
     def size_px(self) -> float:

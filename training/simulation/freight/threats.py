@@ -11,7 +11,9 @@ import numpy as np
 
 from training.simulation.freight import threats_for_testing as testing
 from training.simulation.freight import threats_for_training as training
+from training.simulation.freight.acquisition import ACCELERATORS, Float32
 from training.simulation.freight.board import Area, Board, Laid
+from training.simulation.freight.edge_contrast import edge_contrast
 from training.simulation.freight.records import Family, FreightObject
 from training.simulation.freight.shells import Room
 from training.simulation.materials import linear_attenuation
@@ -43,6 +45,8 @@ SOLID = 0.1
 LOADED = 0.3
 #: Where it is looked whether a hidden thing sticks out: its middle and corners, at this share of its half size.
 WITHIN, CORNERS = 0.7, ((0, 0), (-1, -1), (-1, 1), (1, -1), (1, 1))
+#: Pixels around a threat's box over which its edges are compared with those of the load.
+AROUND = 3
 #: Places tried until the whole threat lies within the scan.
 TRIES, HIDEOUTS = 20, 200
 
@@ -234,4 +238,20 @@ def _described(board: Board, name: str, laid: Laid) -> FreightObject:
     behind = board.attenuations[energy][laid.where] - laid.added[energy]
     steel_mm = 10 * float(behind[laid.seen].mean()) / linear_attenuation("steel", energy)
     x1, y1, x2, y2 = (float(edge) for edge in laid.box)
-    return FreightObject(name, (x1, y1, x2, y2), max(round(steel_mm, 2), 0.0), THREATS[name].metallic)
+    return FreightObject(
+        name,
+        (x1, y1, x2, y2),
+        max(round(steel_mm, 2), 0.0),
+        THREATS[name].metallic,
+        round(_edge_contrast(board, laid, behind), 3),
+    )
+
+
+def _edge_contrast(board: Board, laid: Laid, behind: Float32) -> float:
+    """behind: attenuation of all else in the window that the thing was laid in."""
+    energy = max(board.attenuations)
+    rows, columns = laid.where
+    left, top, right, bottom = (laid.box - np.array([columns.start, rows.start] * 2, np.float32)).astype(int)
+    near = slice(max(top - AROUND, 0), bottom + AROUND), slice(max(left - AROUND, 0), right + AROUND)
+    pitch_mm = 10 / board.resolution
+    return edge_contrast(laid.added[energy][near], behind[near], pitch_mm, ACCELERATORS[energy])
