@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.simulation.freight import Family, simulate_freight
+from training.simulation.freight import Family
 from training.simulation.freight.acquisition import ACCELERATORS
+from training.simulation.freight.board import Area, Board
 from training.simulation.freight.edge_contrast import edge_contrast
+from training.simulation.freight.shells import Room
+from training.simulation.freight.threats import hide
 from training.simulation.materials import CARGO_BEAM
 
 Float32 = NDArray[np.float32]
@@ -74,9 +77,14 @@ def test_pitch_makes_no_difference_to_what_is_seen() -> None:
     assert edge_contrast(fine[0], fine[1], 2.5, BEAM) == pytest.approx(coarse, rel=0.1)
 
 
-def test_a_thing_in_the_open_is_plainer_than_in_its_load() -> None:
-    scans = [simulate_freight(seed, Family.TEST, ("handgun",), 1, 10.0) for seed in range(12)]
-    found = {item.edge_contrast: item.steel_mm for scan in scans for item in scan.objects}
-    values = [value for value in found if value is not None]
-    assert len(values) == 12 and min(values) > 0
-    assert max(values) > 4 * min(values)
+def test_a_hidden_thing_says_how_plain_it_is_in_its_load() -> None:
+    """The same pistol at the same place, behind a sheet of steel and behind as much steel in bars."""
+    room = Room(Area(20, -125, 180, -15), 230)
+    even, barred = (Board(Area(0, -140, 200, 0), 5.0, (CARGO_BEAM.high_mev,)) for _ in range(2))
+    even.slab("steel", Area(-10, -300, 400, 100).outline, 2.0)
+    for left in range(0, 200, 8):
+        barred.slab("steel", Area(left, -300, left + 4, 100).outline, 4.0)
+    plain, lost = (hide(board, ("handgun",), Family.TEST, ([], [room]), [1])[0] for board in (even, barred))
+    assert plain.box == lost.box
+    assert plain.edge_contrast is not None and lost.edge_contrast is not None
+    assert plain.edge_contrast > 3 > 0.5 > lost.edge_contrast > 0

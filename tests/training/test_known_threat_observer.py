@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from training.cargo.benchmark_plan import plan
@@ -48,10 +47,9 @@ def test_a_place_at_the_very_edge_is_a_place() -> None:
     assert stands_out(clutter(2), edge(0.2), (160, 270))
 
 
-@pytest.mark.parametrize("threat", ["battery"])
-def test_a_scan_of_the_benchmark(threat: str) -> None:
-    scan = next(scan for scan in plan("small") if scan.threat == threat)
-    record = observe(scan)
-    assert record["number"] == scan.number and len(record["items"]) == 1
-    # Cells of steel and lithium 200 mm wide, in an open load.
-    assert record["stands_out"] is True
+def test_scans_of_the_benchmark() -> None:
+    # A blade behind cartons of cans, and rods of grenades in a sack behind six times as much.
+    knife, grenade = (observe(plan("medium")[number]) for number in (8, 38))
+    assert (knife["threat"], grenade["threat"]) == ("knife", "grenade")
+    assert grenade["items"][0]["steel_mm"] > 5 * knife["items"][0]["steel_mm"]
+    assert not knife["stands_out"] and grenade["stands_out"]

@@ -29,7 +29,7 @@ PFA_TARGETS = (0.001, 0.004, 0.01, 0.05)
 #: Edges of the bands: longer side of a threat in pixels of 5 mm, millimetres of steel over it. Behind 220 the beam
 #: leaves a dozen photons: nobody finds anything there.
 SIZES_PX, STEEL_MM = (0, 20, 30, 60, 120, np.inf), (0, 10, 30, 60, 120, 220, np.inf)
-#: Edges of the bands of `edge_contrast`: lost in the load, faint, to be seen, plain.
+#: Edges of the bands of `edge_contrast`: from 1 on a threat's edges are stronger than those of its load.
 EDGE_CONTRASTS = (0, 0.25, 0.5, 1, np.inf)
 #: The issue of the field: a metallic threat of at least this many pixels of 5 mm.
 HEADLINE_PX = 30

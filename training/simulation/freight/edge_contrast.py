@@ -14,8 +14,8 @@ SMOOTHING_MM = 5.0
 def edge_contrast(added: Float32, behind: Float32, pitch_mm: float, beam: Accelerator) -> float:
     """The root mean square slope of a thing's attenuation, over that of what lies over it and of the noise there.
 
-    added, behind: (h, w) attenuation of the thing and of all else, around its box alone. From about 1 its outline is
-    plain to the eye; from 0.3 down it is lost in the load.
+    added, behind: (h, w) attenuation of the thing and of all else, around its box alone. At 1 the thing's edges are as
+    strong as the load's.
     """
     deviation = SMOOTHING_MM / pitch_mm
     photons = beam.photons * (pitch_mm / REFERENCE_PITCH_MM) ** 2 * np.exp(-(added + behind))
