@@ -1,5 +1,8 @@
 """A wider network grown from a narrow one computes the same, and its copies can part."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -56,9 +59,33 @@ def test_only_a_whole_multiple_of_the_same_network_is_grown() -> None:
         widened(nano, one_and_a_half)
 
 
-def test_a_start_from_a_narrower_checkpoint_says_that_it_grew(tmp_path: object) -> None:
+def test_a_start_from_a_narrower_checkpoint_says_that_it_grew(tmp_path: Path) -> None:
     path = f"{tmp_path}/nano.ckpt"
     state = build("yolox-nano", NAMES).state_dict()
     torch.save({"state_dict": {f"network.{name}": value for name, value in state.items()}}, path)
     assert "grown to 2 times its width" in build("yolox-nano-x2", NAMES).load_pretrained(path)
     assert "grown" not in build("yolox-nano", NAMES).load_pretrained(path)
+
+
+def test_a_network_that_learned_other_classes_is_grown_and_shared_classes_keep_their_rows(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "run.json").write_text(json.dumps({"class_names": ["gun", "knife", "wrench"]}))
+    narrow = shaken(Yolox(YoloxShape(0.33, 0.25, depthwise=True), ("gun", "knife", "wrench")))
+    state = {f"network.{name}": value for name, value in narrow.state_dict().items()}
+    torch.save({"state_dict": state}, run / "checkpoints/last.ckpt")
+    wide = Yolox(YoloxShape(0.33, 0.5, depthwise=True), ("wrench", "bullet"))
+    said = wide.load_pretrained(str(run / "checkpoints/last.ckpt"))
+    assert "its classes wrench" in said and "grown to 2 times its width" in said
+    images = torch.rand(1, 3, 64, 64) * 255
+    with torch.no_grad():
+        before, after = (network.head(network.backbone(images))[0] for network in (narrow, wide.eval()))
+    torch.testing.assert_close(after[..., 0], before[..., 2], atol=1e-4, rtol=1e-4)
+    assert (after[..., 1] - before[..., 1]).abs().min() > 0.1
+
+
+def test_a_network_that_learned_an_unknown_number_of_classes_is_grown_but_for_its_classifier(tmp_path: Path) -> None:
+    path = tmp_path / "coco.pth"
+    torch.save(Yolox(YoloxShape(0.33, 0.25, depthwise=True), tuple(f"c{i}" for i in range(80))).state_dict(), path)
+    said = build("yolox-nano-x2", NAMES).load_pretrained(str(path))
+    assert "6 of another shape" in said and "grown to 2 times its width" in said

@@ -9,7 +9,7 @@ shares give the copies different gradients, so that they part as training goes o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor
@@ -18,36 +18,44 @@ from torch import Tensor
 _CONCENTRATION = 4.0
 
 
-def width_factor(narrow: Mapping[str, Tensor], wide: Mapping[str, Tensor]) -> int | None:
+def width_factor(
+    narrow: Mapping[str, Tensor], wide: Mapping[str, Tensor], row_per_class: Collection[str] = ()
+) -> int | None:
     """The whole number >= 2 by which `wide` has more channels than `narrow`; None if it is no such widening.
 
     Tensors are compared by name; layers at the ends (images in, boxes and scores out) may keep their channels.
+    row_per_class: tensors with one row a class, which may have learned any number of classes.
     """
     factors: set[int] = set()
     for name, tensor in wide.items():
         if name not in narrow or narrow[name].ndim != tensor.ndim:
             return None
-        pairs = zip(tensor.shape, narrow[name].shape, strict=True)
+        pairs = list(zip(tensor.shape, narrow[name].shape, strict=True))[int(name in row_per_class) :]
         factors |= {large // small if large % small == 0 else 0 for large, small in pairs if large != small}
     factor = max(factors, default=0)
     return factor if factors == {factor} and factor >= 2 else None
 
 
-def widened(narrow: Mapping[str, Tensor], wide: Mapping[str, Tensor], seed: int = 0) -> dict[str, Tensor]:
-    """The tensors of `narrow` in the shapes of `wide`, giving the same function.
+def widened(
+    narrow: Mapping[str, Tensor], wide: Mapping[str, Tensor], row_per_class: Collection[str] = (), seed: int = 0
+) -> dict[str, Tensor]:
+    """The tensors of `narrow` in the shapes of `wide`, giving the same function; those in `row_per_class` keep their
+    rows, be they as many as `wide` has or not.
 
     Neighbouring copies keep concatenations in order, so this holds for any network of convolutions, norms,
     concatenations and sums. Raises ValueError when `wide` is no widening of `narrow` (see width_factor).
     """
-    factor = width_factor(narrow, wide)
+    factor = width_factor(narrow, wide, row_per_class)
     if factor is None:
         raise ValueError("not the same network at a whole multiple of its width")
     generator = torch.Generator().manual_seed(seed)
-    return {name: _widen(narrow[name], tensor.shape, factor, generator) for name, tensor in wide.items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in wide.items()}
+    shapes |= {name: (len(narrow[name]), *shapes[name][1:]) for name in row_per_class if name in shapes}
+    return {name: _widen(narrow[name], shape, factor, generator) for name, shape in shapes.items()}
 
 
-def _widen(tensor: Tensor, shape: torch.Size, factor: int, generator: torch.Generator) -> Tensor:
-    if tensor.shape == shape:
+def _widen(tensor: Tensor, shape: tuple[int, ...], factor: int, generator: torch.Generator) -> Tensor:
+    if tuple(tensor.shape) == shape:
         return tensor.clone()
     if shape[0] != tensor.shape[0]:
         tensor = tensor.repeat_interleave(factor, dim=0)

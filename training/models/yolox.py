@@ -248,12 +248,13 @@ class Yolox(GridNetwork):
 
     def load_pretrained(self, start: str) -> str:
         state = read_state(start)
-        factor = width_factor(state, self.state_dict())
+        own = self.state_dict()
+        classifier = {key: value for key, value in own.items() if ".cls_preds." in key}
+        factor = width_factor(state, own, classifier)
         if factor:
-            state = widened(state, self.state_dict())
+            state = widened(state, own, classifier)
         was = class_names_of(start)
         if was and was != self.class_names:
-            classifier = {key: value for key, value in self.state_dict().items() if ".cls_preds." in key}
             state = rows_by_name(state, classifier, was, self.class_names)
         report = load_matching(self, state)
         self._pretrained = report.loaded
