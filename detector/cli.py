@@ -33,7 +33,7 @@ from detector.settings import Policy, load_policy
 from detector.terminal import open_missing_streams, stderr, tell, visible
 from detector.version_option import Version
 from detector.weights import load_weights, read_manifest, read_pinned
-from detector.weights_choice import choose_weights
+from detector.weights_choice import choose_by_sidecars, choose_weights
 
 
 class Exit(IntEnum):
@@ -95,7 +95,9 @@ def scan(
             remedy=f"name files or folders that hold {', '.join(sorted(SCAN_SUFFIXES))}",
         )
     profile = load_profile(scanner) if scanner else None
-    chosen = choose_weights(weights, profile, _ask if sys.stdin.isatty() else None)
+    ask = _ask if sys.stdin.isatty() else None
+    given = weights or profile
+    chosen = choose_weights(weights, profile, ask) if given else choose_by_sidecars([s.path for s in sources], ask)
     detector = Detector(
         chosen, policy=rules, provider=provider, threads=threads, batch=batch, tile=tile, scanner=profile
     )

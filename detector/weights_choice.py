@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from detector.errors import SettingsInvalid
-from detector.scanner_profile import ScannerProfile
+from detector.readers.sidecar import MOST_BYTES, sidecar_of
+from detector.scanner_profile import ScannerProfile, parse_profile
 from detector.weights import load_weights, read_manifest
 
 #: Shipped names to choose from -> the one chosen.
@@ -40,6 +42,26 @@ def choose_weights(asked: str, scanner: ScannerProfile | None, ask: Ask | None) 
             remedy="give --weights, or `weights` in the scanner's profile",
         )
     return ask(known)
+
+
+def choose_by_sidecars(paths: Sequence[Path], ask: Ask | None) -> str:
+    """Name of the weights that the profiles beside raw arrays ask for, where every scan has one and all ask for the
+    same; empty for the default: what does not suit it is referred, scan by scan.
+
+    Raises SettingsInvalid as `choose_weights`, where one and the same choice is left open by all.
+    """
+    beside = [sidecar_of(path) for path in paths]
+    texts = {path.read_bytes() for path in beside if path and path.stat().st_size <= MOST_BYTES}
+    if None in beside or not texts:
+        return ""
+    try:
+        profiles = [parse_profile(text.decode(), "the profile beside a scan") for text in texts]
+    except (SettingsInvalid, UnicodeDecodeError):
+        # The scan beside it is referred, with what is wrong.
+        return ""
+    wanted = {(profile.weights, profile.rendering): profile for profile in profiles}
+    chosen = {choose_weights("", profile, ask) for profile in wanted.values()}
+    return chosen.pop() if len(chosen) == 1 else ""
 
 
 def knowing(rendering: str) -> list[str]:

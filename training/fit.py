@@ -70,8 +70,17 @@ class TrainingData:
 
 
 def read_training_data(folder: Path, recipe: Recipe) -> TrainingData:
-    """Reads train, and val where there is one, without what the recipe leaves out."""
+    """Reads train, and val where there is one, without what the recipe leaves out.
+
+    Where the recipe names no classes, those that no training scan was looked through for are left out, with a warning.
+    """
     train = read_coco(folder, "train", recipe.classes or None)
+    if not recipe.classes and (unlooked := train.never_looked_for()):
+        log.warning(
+            "%s: left out, as no training scan was looked through for them and nothing would teach where they are not",
+            ", ".join(unlooked),
+        )
+        train = read_coco(folder, "train", tuple(name for name in train.class_names if name not in unlooked) or None)
     every = frozenset(scan.name for scan in train.scans)
     has_validation = (folder / "annotations" / "val.json").is_file()
     validation = read_coco(folder, "val", train.class_names) if has_validation else None
@@ -232,6 +241,12 @@ def _require_learnable(data: TrainingData, recipe: Recipe) -> None:
     if unseen:
         raise SettingsInvalid(
             f"the recipe's classes have no box in train: {', '.join(unseen)}", remedy="correct `classes` in the recipe"
+        )
+    if unlooked := data.train.never_looked_for():
+        raise SettingsInvalid(
+            f"no training scan was looked through for {', '.join(unlooked)}: nothing would teach where they are not",
+            remedy="leave them out of `classes` in the recipe, or tell `data prepare` by --taxonomy which labels are "
+            "the whole class",
         )
 
 

@@ -17,9 +17,10 @@ import typer
 
 from detector.cargo.anomalies import LoadComparison, find_anomalies
 from detector.cargo.occupancy import WALL_MM, Occupancy, measure_occupancy
-from detector.cargo.rooms import CELL_MM, Pitch
+from detector.cargo.rooms import CELL_MM, Box, Pitch
 from detector.discovery import ScanSource, named_apart
 from detector.errors import InferenceFailed, RoentgateError, ScanWithoutContent, SettingsInvalid
+from detector.normalisation.dual_energy import material_band
 from detector.normalisation.exposure import Exposure
 from detector.normalisation.standardise import exposures, standardised
 from detector.normalise import UInt8
@@ -163,7 +164,14 @@ def _anomalies(exposure: Exposure, view: Pixels, profile: ScannerProfile, pitch:
     found = find_anomalies(exposure, pitch, profile.beam, profile.opaque_transmission)
     answer: Answer = {
         "homogeneity": None if found.homogeneity is None else round(found.homogeneity, 3),
-        "regions": [{"box_xyxy": region.box_xyxy, "score": region.score} for region in found.regions],
+        "regions": [
+            {
+                "box_xyxy": region.box_xyxy,
+                "score": region.score,
+                "material": _material(exposure, region.box_xyxy, profile),
+            }
+            for region in found.regions
+        ],
     }
     # No list where nothing was compared: an empty one would say that nothing stands out.
     if found.homogeneity is None:
@@ -171,6 +179,14 @@ def _anomalies(exposure: Exposure, view: Pixels, profile: ScannerProfile, pitch:
     elif found.mixed:
         answer |= {"regions": answer["regions"] or None, "note": "the load is mixed: nothing to compare with"}
     return answer, _picture_of_regions(view, found)
+
+
+def _material(exposure: Exposure, box: Box, profile: ScannerProfile) -> str | None:
+    """The band of atomic number that a part of the scan is of; None where one energy cannot tell."""
+    if exposure.low is None:
+        return None
+    left, top, right, bottom = box
+    return material_band(exposure.low[top:bottom, left:right], exposure.high[top:bottom, left:right], profile.curve)
 
 
 def _picture_of_occupancy(view: Pixels, found: Occupancy) -> UInt8:

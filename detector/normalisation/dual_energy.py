@@ -13,7 +13,6 @@ from types import MappingProxyType
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from detector.errors import ProfileMismatch
 from detector.normalisation.air import Float32, attenuation
@@ -44,6 +43,9 @@ FAINT, DENSE = 0.05, 6.0
 #: Correlation of the two energies' pictures, shrunk to a grid, below which they are not of the same view. The grid
 #: averages noise away; the simulated containers and bags have 0.99.
 LEAST_LIKENESS, _GRID = 0.9, 64
+#: Pixels by which one energy's picture may lie beside the other's, in the middle of them: simulated scans of
+#: interlaced energies have half a pixel. Below the response nothing is told: they have .77 and more.
+_MOST_APART, _LEAST_RESPONSE, _MIDDLE = 2.0, 0.3, 1024
 #: Attenuations between which the order of the energies is judged, how many pixels it takes, and by how much the
 #: quotient must differ from 1 before the two pages count as two energies.
 _JUDGED, _LEAST_PIXELS, _LEAST_DIFFERENCE = (0.3, 3.0), 500, 0.01
@@ -59,6 +61,7 @@ def check_order(low: Float32, high: Float32) -> None:
     Every material between air and its K edge attenuates the low energy more. A scan with nothing in it passes.
     """
     _check_alike(low, high)
+    _check_in_place(low, high)
     quotient = _quotient(low, high)
     if quotient is None:
         return
@@ -133,9 +136,28 @@ def atomic_number(low: Float32, high: Float32, curve: Curve, smoothing: float = 
     return np.where(known, np.interp(quotient, quotients, numbers), 0).astype(np.float32)
 
 
-def bands(numbers: Float32) -> NDArray[np.uint8]:
-    """(H, W) uint8 indices into BANDS of effective atomic numbers."""
-    return np.where(numbers > 0, np.digitize(numbers, EDGES) + 1, 0).astype(np.uint8)
+def material_band(low: Float32, high: Float32, curve: Curve) -> str:
+    """The one of BANDS that most of two transmissions (H, W) is of; `none` where most of it tells nothing."""
+    numbers = atomic_number(low, high, curve)
+    found = np.where(numbers > 0, np.digitize(numbers, EDGES) + 1, 0)
+    return BANDS[int(np.bincount(found.ravel(), minlength=len(BANDS)).argmax())]
+
+
+def _check_in_place(low: Float32, high: Float32) -> None:
+    """By phase correlation: edges are at one place at both energies, whatever the material."""
+    top, left = (max(0, (side - _MIDDLE) // 2) for side in high.shape)
+    where = slice(top, top + _MIDDLE), slice(left, left + _MIDDLE)
+    less, more = (attenuation(np.ascontiguousarray(part[where]), 1e-3) for part in (high, low))
+    if min(less.shape) < _GRID or float(less.max()) < FAINT:
+        return
+    window = cv2.createHanningWindow(less.shape[::-1], cv2.CV_32F)
+    (across, down), response = cv2.phaseCorrelate(more, less, window)
+    apart = max(abs(across), abs(down))
+    if response > _LEAST_RESPONSE and apart > _MOST_APART:
+        raise ProfileMismatch(
+            f"the two energies lie {apart:.0f} pixels apart: their quotient would say nothing of the material",
+            remedy="export them aligned, or give the energy that sees further alone: energies = ['high']",
+        )
 
 
 def _smoothed(values: Float32, deviation: float) -> Float32:

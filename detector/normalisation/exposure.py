@@ -24,6 +24,12 @@ _NOISE_ROWS, _LEAST_PAIRS = 200, 100
 #: How far from 1 the averages of air may lie besides their noise.
 _FLAT = 0.01
 
+#: Transmission that is no air, whatever its noise; the part of a scan's length, one in so many, that is its end; and
+#: the moments that are looked at.
+_NO_AIR, _END, _SAMPLED = 0.9, 200, 400
+#: Share of the moments that is all of them but for the noise; and the share of the height that ground may fill.
+_THROUGHOUT, _EDGE = 0.95, 0.2
+
 
 @dataclass(frozen=True)
 class Exposure:
@@ -100,6 +106,23 @@ def border_in_air(transmission: Float32) -> float:
     reach = _FLAT + 3 * float(np.median(steps)) / (0.6745 * 2**0.5) / PART
     means = np.concatenate([cv2.blur(np.ascontiguousarray(side), (PART, PART)).ravel() for side in sides])
     return float((np.abs(means - 1) <= reach).mean())
+
+
+def beyond_the_ends(transmission: Float32) -> float:
+    """Share, 0..1, of the elements (rows) that see no air in the first or in the last moments (columns) of a scan: the
+    object passes the picture's end there.
+
+    Elements at the upper or lower edge that see no air in any moment look at the ground or at the scanner itself.
+    """
+    height, width = len(transmission), transmission.shape[1]
+    moments = max(1, width // _END)
+    darkened = [np.median(part, axis=1) < _NO_AIR for part in (transmission[:, :moments], transmission[:, -moments:])]
+    throughout = (transmission[:, :: max(1, width // _SAMPLED)] < _NO_AIR).mean(axis=1) > _THROUGHOUT
+    fixed = np.zeros(height, np.bool_)
+    edge = int(height * _EDGE)
+    fixed[:edge] = np.logical_and.accumulate(throughout[:edge])
+    fixed[height - edge :] |= np.logical_and.accumulate(throughout[::-1][:edge])[::-1]
+    return max(int((dark & ~fixed).sum()) for dark in darkened) / height
 
 
 def _sides(values: Float32) -> tuple[Float32, Float32, Float32, Float32]:

@@ -9,6 +9,12 @@ from detector.normalisation.saturation import MOST_SATURATED
 
 #: Lines side by side that interpolation can bridge; behind a wider gap a small item disappears.
 WIDEST_GAP = 4
+#: Share of a scan that may hold one level although noise changes that level everywhere else: of whole simulated scans
+#: none does.
+MOST_STILL = 0.001
+#: Share of the detector's elements that may see no air in the scan's first or last moments: of whole simulated scans
+#: 0.6 % do, of those cut within the vehicle 75 %.
+MOST_BEYOND = 0.05
 #: The level of air, of what the profile took for it, outside of which the profile's air is not this scan's.
 AIR_LEVELS = (0.95, 1.05)
 #: Share of a view at one dark level that is not 0, above which that level is suspected to be the one of no beam.
@@ -35,6 +41,8 @@ class Findings:
     #: The level that was taken for air where the profile names neither air columns nor a value.
     guessed_air: float | None = None
     border_in_air: float = 1.0
+    still: float = 0.0
+    beyond: float = 0.0
 
     def doubts(self) -> tuple[str, ...]:
         """Why the scan must not be cleared, each in a line."""
@@ -59,6 +67,14 @@ class Findings:
             found.append(f"{self.plateau:.0%} of the scan lies at one dark level: opaque, or `dark` is missing")
         if self.widest > WIDEST_GAP:
             found.append(f"{self.widest} faulty detector lines lie side by side: what is behind them was not seen")
+        if self.still > MOST_STILL:
+            found.append(
+                f"{self.still:.1%} of the scan holds one level where noise should change it: not measured there"
+            )
+        if self.beyond > MOST_BEYOND:
+            found.append(
+                f"at its end {self.beyond:.0%} of the scan's height is no air: what was scanned goes on beyond"
+            )
         return tuple(found)
 
     def notes(self) -> tuple[str, ...]:

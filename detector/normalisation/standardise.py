@@ -15,11 +15,19 @@ from detector.errors import ProfileMismatch, ScanWithoutContent
 from detector.normalisation import air as air_levels
 from detector.normalisation.air import Float32
 from detector.normalisation.dual_energy import check_curve, check_order, check_two_pages
-from detector.normalisation.exposure import Exposure, border, border_in_air, opaque_limit, opaque_share
+from detector.normalisation.exposure import (
+    Exposure,
+    beyond_the_ends,
+    border,
+    border_in_air,
+    opaque_limit,
+    opaque_share,
+)
 from detector.normalisation.findings import AIR_LEVELS, WIDEST_GAP, Findings
 from detector.normalisation.lines import Flags, faulty_in_air, faulty_throughout, mend, widest_run
 from detector.normalisation.plateau import dark_plateau
 from detector.normalisation.saturation import saturated_share
+from detector.normalisation.still import still_share
 from detector.normalise import UInt8, opaque_part, render, render_exposure
 from detector.scan import Pixels, Scan
 from detector.scanner_profile import Belt, Energy, ScannerProfile, of_energy
@@ -252,7 +260,11 @@ def _transmission(page: Pixels, energy: Energy, profile: ScannerProfile, finding
         findings.saturated = max(findings.saturated, saturated_share(sound, full_scale, meant))
     if profile.air_columns is not None:
         _check_air_rows(transmission, _slice(profile.air_columns, levels.shape[1]), faulty)
-    transmission = _mended(transmission, faulty, findings)
+    transmission, moments = _mended(transmission, faulty, findings)
+    resolution = 1.5 * gain / (air - dark)
+    opaque = max(profile.opaque_transmission, resolution)
+    findings.still = max(findings.still, still_share(levels, transmission, opaque, faulty, moments))
+    findings.beyond = max(findings.beyond, beyond_the_ends(transmission))
     _check_bright(transmission, profile)
     if guessed:
         findings.border_in_air = min(findings.border_in_air, border_in_air(transmission))
@@ -260,7 +272,7 @@ def _transmission(page: Pixels, energy: Energy, profile: ScannerProfile, finding
     step = max(1, int((transmission.size / 200_000) ** 0.5))
     densest = float(np.percentile(transmission[::step, ::step], DENSEST_PERCENT))
     findings.densest = max(findings.densest, densest)
-    return transmission, 1.5 * gain / (air - dark)
+    return transmission, resolution
 
 
 def _check_air_rows(transmission: Float32, columns: slice, faulty: Flags) -> None:
@@ -299,10 +311,11 @@ def _slice(columns: tuple[int, int], length: int) -> slice:
     return slice(first, length if first < 0 and end == 0 else end)
 
 
-def _mended(transmission: Float32, faulty: Flags, findings: Findings) -> Float32:
-    """Faulty elements, then moments that the scanner lost, filled in; counted in `findings`."""
+def _mended(transmission: Float32, faulty: Flags, findings: Findings) -> tuple[Float32, Flags]:
+    """Faulty elements, then moments that the scanner lost, filled in and counted in `findings`; and which moments."""
     elements = mend(transmission, faulty)
-    moments = mend(transmission.swapaxes(0, 1), faulty_throughout(transmission.swapaxes(0, 1)))
+    lost = faulty_throughout(transmission.swapaxes(0, 1))
+    moments = mend(transmission.swapaxes(0, 1), lost)
     height, width = transmission.shape
     if elements.faulty / height + moments.faulty / width > MOST_FAULTY:
         raise ScanWithoutContent(
@@ -312,7 +325,7 @@ def _mended(transmission: Float32, faulty: Flags, findings: Findings) -> Float32
     findings.faulty = max(findings.faulty, elements.faulty)
     findings.lost = max(findings.lost, moments.faulty)
     findings.widest = max(findings.widest, elements.widest, moments.widest)
-    return transmission
+    return transmission, lost
 
 
 def _check_bright(transmission: Float32, profile: ScannerProfile) -> None:

@@ -43,8 +43,9 @@ _FIRST_ELEMENT, _SYNTAX_TAG = 132, (2, 0x10)
 #: Value representations whose length takes four bytes, behind two that are empty.
 _LONG = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 _LINEAR = "export the detector's linear values, without a logarithm, a display curve or a Modality LUT"
-#: Pixel Intensity Relationship: levels that are no linear measure of what came through.
-_NOT_LINEAR = ("LOG", "DISP")
+#: Pixel Intensity Relationship, and Rescale Type, of levels that are a linear measure of what came through: those that
+#: say so, and those that say nothing (US is "unspecified").
+_LINEAR_RELATIONSHIPS, _LINEAR_TYPES = ("", "LIN"), ("", "US")
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 #: Rows that are rescaled at once: in double precision a whole container would take gigabytes.
 _ROWS = 256
@@ -85,9 +86,11 @@ def _inspect(data: bytes) -> tuple[ViewHeader, ...]:
 
 
 def _check_linear(header: FileDataset) -> None:
-    relationship = str(_said(header, "PixelIntensityRelationship")).strip().upper()
-    if relationship in _NOT_LINEAR:
-        raise ScanUnreadable(f"DICOM whose levels are {relationship}, not linear, is not read", remedy=_LINEAR)
+    for keyword, linear in (("PixelIntensityRelationship", _LINEAR_RELATIONSHIPS), ("RescaleType", _LINEAR_TYPES)):
+        value = _said(header, keyword)
+        said = "" if value is None else str(value).strip().upper()
+        if said not in linear:
+            raise ScanUnreadable(f"DICOM whose levels are {said}, not linear, is not read", remedy=_LINEAR)
     if "ModalityLUTSequence" in header:
         raise ScanUnreadable("DICOM with a Modality LUT is not read", remedy=_LINEAR)
 

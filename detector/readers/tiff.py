@@ -17,6 +17,7 @@ from detector.readers import tiff_structure as tags
 from detector.readers.decoding import over_air
 from detector.readers.limits import ViewHeader
 from detector.readers.tiff_compression import UNPACKERS
+from detector.readers.tiff_rest import may_hold_a_page
 from detector.readers.tiff_structure import Directory, read_directories
 from detector.scan import Pixels
 
@@ -85,6 +86,11 @@ def decode(data: bytes) -> tuple[Pixels, ...]:
     # Of one long strip that every row names, each byte would be unpacked as often as there are rows.
     if sum(int(page.byte_counts.sum()) for page in pages) > len(data):
         raise ScanUnreadable("the TIFF is damaged: its strips claim more bytes than the file holds")
+    if may_hold_a_page(data, list(tags.all_directories(data))):
+        raise ScanUnreadable(
+            "the TIFF holds data that none of its pages names: views without a page of their own, or two files joined",
+            remedy="export every view as a page of its own",
+        )
     return tuple(_decode_page(data, page) for page in pages)
 
 

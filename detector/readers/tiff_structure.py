@@ -15,6 +15,10 @@ from detector.errors import ScanUnreadable
 
 #: Field type -> numpy kind and bytes; types that no needed tag uses are left out.
 _FIELD_TYPES = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
+#: Bytes of a value of each field type; of one that is not known nothing is.
+_VALUE_BYTES = np.zeros(2**16, np.int64)
+_VALUE_BYTES[1:14] = (1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4)
+_VALUE_BYTES[16:19] = 8
 #: More pages than any limit allows; a longer chain is nonsense, as are more entries of a page than there are tags.
 _MOST_PAGES, _MOST_ENTRIES = 10_000, 65_535
 #: Values of all tags of one page, and of all pages: four million strips. A count in the header costs no bytes of file,
@@ -44,10 +48,14 @@ Values = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Directory:
-    """The tags of one page. `order` is numpy's sign for the byte order of the file: `<` or `>`."""
+    """The tags of one page. `order` is numpy's sign for the byte order of the file: `<` or `>`.
+
+    spans: (n, 2) first byte and last + 1 of the directory and of what its tags hold elsewhere, needed or not.
+    """
 
     order: str
     tags: dict[int, Values]
+    spans: Values
 
     def one(self, tag: int, default: int | None = None) -> int:
         """A tag's first value. Raises ScanUnreadable when it is missing and there is no default."""
@@ -61,6 +69,16 @@ class Directory:
     def many(self, tag: int) -> Values:
         """All values of a tag, none when it is missing."""
         return self.tags.get(tag, np.zeros(0, np.int64))
+
+    @property
+    def strips(self) -> Values:
+        """(n, 2) first byte and last + 1 of its strips or tiles."""
+        tiled = bool(len(self.many(TILE_OFFSETS)))
+        offsets, sizes = (
+            self.many(tag) for tag in ((TILE_OFFSETS, TILE_BYTES) if tiled else (STRIP_OFFSETS, STRIP_BYTES))
+        )
+        count = min(len(offsets), len(sizes))
+        return np.stack([offsets[:count], offsets[:count] + sizes[:count]], axis=1)
 
     @property
     def is_mask(self) -> bool:
@@ -91,7 +109,7 @@ class _Layout:
 def read_directories(data: bytes) -> tuple[Directory, ...]:
     """The pages that are views, in file order; one that lies below another page is a page like any other, and stands
     behind it. Raises ScanUnreadable when the chain leaves the file or never ends."""
-    pages = [page for page in _all_pages(data) if not page.is_mask]
+    pages = [page for page in all_directories(data) if not page.is_mask]
     sizes = np.array([page.size for page in pages], np.int64).reshape(-1, 2)
     views = tuple(page for page in pages if not page.is_thumbnail(sizes))
     if not views:
@@ -99,13 +117,15 @@ def read_directories(data: bytes) -> tuple[Directory, ...]:
     return views
 
 
-def _all_pages(data: bytes) -> Iterator[Directory]:
+def all_directories(data: bytes) -> Iterator[Directory]:
+    """Of every page, thumbnails and masks among them. Raises ScanUnreadable as `read_directories`."""
     layout, first = _file_header(data)
     # The last is read next: below each page its own ones, then what follows it.
-    waiting, seen, values = [first], set[int](), 0
+    waiting, seen, listed, values = [first], set[int](), set[int](), 0
     while waiting:
         position = waiting.pop()
-        if position == 0:
+        # Pages below another are listed there, and some writers chain them to one another as well.
+        if position == 0 or position in seen & listed:
             continue
         if position in seen:
             raise ScanUnreadable("the TIFF's chain of pages has no end")
@@ -117,6 +137,7 @@ def _all_pages(data: bytes) -> Iterator[Directory]:
         below = directory.many(SUB_DIRECTORIES)
         if len(seen) + len(waiting) + len(below) > _MOST_PAGES:
             raise ScanUnreadable(f"the TIFF has more than {_MOST_PAGES} pages")
+        listed.update(below.tolist())
         waiting += [following, *reversed(below.tolist())]
         yield directory
 
@@ -138,7 +159,23 @@ def _read_directory(data: bytes, position: int, layout: _Layout) -> tuple[Direct
     if start + count * layout.entry + layout.offset > len(data):
         raise ScanUnreadable("the TIFF is cut short: a page's directory reaches past the end")
     tags = dict(_entries(data, _needed_entries(data, start, count, layout), layout))
-    return Directory(layout.order, tags), _offset(data, start + count * layout.entry, layout)
+    end = start + count * layout.entry + layout.offset
+    spans = np.concatenate([[[position, end]], _values_elsewhere(data, start, count, layout)])
+    return Directory(layout.order, tags, spans), _offset(data, end - layout.offset, layout)
+
+
+def _values_elsewhere(data: bytes, start: int, count: int, layout: _Layout) -> Values:
+    """(n, 2) first byte and last + 1 of the values that do not fit into the entries themselves."""
+    number = f"{layout.order}u{layout.offset}"
+    table = np.frombuffer(
+        data, np.dtype([("tag", f"{layout.order}u2"), ("kind", f"{layout.order}u2"), ("n", number), ("at", number)]),
+        count, start,
+    )  # fmt: skip
+    # A count without end wraps round to some other size: what it claims lies outside the file in any case.
+    sizes = _VALUE_BYTES[table["kind"]] * np.minimum(table["n"], len(data)).astype(np.int64)
+    elsewhere = sizes > layout.offset
+    first = np.minimum(table["at"][elsewhere], len(data)).astype(np.int64)
+    return np.stack([first, np.minimum(first + sizes[elsewhere], len(data))], axis=1)
 
 
 def _needed_entries(data: bytes, start: int, count: int, layout: _Layout) -> list[int]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detector.errors import ProfileMismatch
-from detector.normalisation.dual_energy import BANDS, CURVES, atomic_number, bands, check_curve, check_order
+from detector.normalisation.dual_energy import CURVES, atomic_number, check_curve, check_order, material_band
 from detector.normalisation.standardise import exposures
 from detector.scanner_profile import ScannerProfile
 from tests.detector.beer_lambert import high_and_low, scan_of
@@ -41,16 +41,17 @@ def test_a_material_keeps_its_band_at_any_thickness(material: str, name: str) ->
     band, thin, thick = EXPECTED[material]
     numbers = []
     for thickness in thin if name == "keV" else thick:
-        found = atomic_number(*slab(material, BEAMS[name], thickness), CURVES[name])
-        numbers.append(float(found.mean()))
-        assert {BANDS[index] for index in np.unique(bands(found))} == {band}
+        pages = slab(material, BEAMS[name], thickness)
+        numbers.append(float(atomic_number(*pages, CURVES[name]).mean()))
+        assert material_band(*pages, CURVES[name]) == band
     assert max(numbers) - min(numbers) < 0.5
 
 
 def test_too_little_or_too_much_in_the_beam_tells_nothing() -> None:
     for thickness in (0.01, 3000.0):
-        found = atomic_number(*slab("water", CARGO_BEAM, thickness), CURVES["MeV"])
-        assert (found == 0).all() and (bands(found) == BANDS.index("none")).all()
+        pages = slab("water", CARGO_BEAM, thickness)
+        assert (atomic_number(*pages, CURVES["MeV"]) == 0).all()
+        assert material_band(*pages, CURVES["MeV"]) == "none"
 
 
 @pytest.mark.parametrize("name", BEAMS)
@@ -132,3 +133,14 @@ def test_a_simulated_scan_gives_thickness_and_material_back() -> None:
 def test_an_empty_scan_has_no_order() -> None:
     air = np.random.default_rng(0).normal(1, 0.01, (100, 100)).astype(np.float32)
     check_order(air, air[::-1].copy())
+
+
+@pytest.mark.parametrize("seed", [1, 8])
+def test_energies_that_lie_apart_are_noticed_and_interlaced_ones_are_not(seed: int) -> None:
+    freight = simulate_freight(seed, Family.TEST)
+    assert freight.low is not None
+    low, high = (page.astype(np.float32) / AIR_LEVEL for page in (freight.low, freight.high))
+    check_order(low, high)
+    for axis, pixels in ((0, 4), (1, 4), (1, 30)):
+        with pytest.raises(ProfileMismatch, match=f"lie {pixels} pixels apart|lie {pixels - 1} pixels apart"):
+            check_order(np.roll(low, pixels, axis), high)

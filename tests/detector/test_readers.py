@@ -330,6 +330,49 @@ def test_tiff_pages_below_one_another_in_a_loop_end() -> None:
         read_scan(tiff([([*page_tags(image), (330, "I", [8] * 20_000)], strips_of(image, HEIGHT))]), "bag")
 
 
+def directories_of(data: bytes) -> list[int]:
+    """Where the directories of a little-endian classic TIFF stand, in the order of their chain."""
+    found, link = [], 4
+    while at := struct.unpack_from("<I", data, link)[0]:
+        found.append(at)
+        link = at + 2 + 12 * struct.unpack_from("<H", data, at)[0]
+    return found
+
+
+def test_tiff_pages_below_another_may_be_chained_to_one_another_too() -> None:
+    first, small, smaller = noise(), noise()[:19, :23], noise()[:9, :13]
+    below = [([*page_tags(part), (254, "I", [1])], strips_of(part, HEIGHT)) for part in (small, smaller)]
+    listed = ([*page_tags(first), (330, "I", [0, 0])], strips_of(first, HEIGHT))
+    data = bytearray(tiff([listed, *below]))
+    top, *others = directories_of(data)
+    (entry,) = (at for at in range(top + 2, top + 2 + 12 * 10, 12) if struct.unpack_from("<H", data, at)[0] == 330)
+    struct.pack_into("<II", data, struct.unpack_from("<I", data, entry + 8)[0], *others)
+    (seen,) = read_scan(bytes(data), "bag").views
+    assert np.array_equal(seen, first)
+
+
+def test_tiff_views_that_no_page_names_are_not_passed_over() -> None:
+    pages = [(page_tags(image), strips_of(image, HEIGHT)) for image in (noise(), noise())]
+    cut = bytearray(tiff(pages))
+    at = directories_of(cut)[0]
+    struct.pack_into("<I", cut, at + 2 + 12 * struct.unpack_from("<H", cut, at)[0], 0)
+    alone = tiff(pages[:1])
+    stack = tiff([(pages[0][0], [b"".join(part for _, strips in pages for part in strips)])])
+    at = directories_of(stack)[0]
+    (entry,) = (at for at in range(at + 2, at + 2 + 12 * 9, 12) if struct.unpack_from("<H", stack, at)[0] == 279)
+    stack = stack[: entry + 8] + struct.pack("<I", noise().nbytes) + stack[entry + 12 :]
+    for data in (bytes(cut), alone + alone, alone + noise().tobytes(), stack):
+        with pytest.raises(ScanUnreadable, match="none of its pages names"):
+            read_scan(data, "bag")
+
+
+def test_what_a_tiff_holds_besides_may_be_padding_and_private_data() -> None:
+    image = noise()
+    private = ([*page_tags(image), (65_000, "B", list(range(256)) * 20)], strips_of(image, HEIGHT))
+    for data in (tiff([private]), tiff([private]) + bytes(5_000)):
+        assert np.array_equal(view(data), image)
+
+
 @pytest.mark.parametrize("tag", [(254, "I", [1]), (254, "I", [4]), (255, "H", [2])])
 def test_one_tag_does_not_hide_a_view(tag: Tag) -> None:
     first, second = noise(), noise()

@@ -228,6 +228,10 @@ def test_pydicom_sees_no_file_of_another_syntax(monkeypatch: pytest.MonkeyPatch)
     [
         {"PixelIntensityRelationship": "LOG"},
         {"PixelIntensityRelationship": "DISP"},
+        {"PixelIntensityRelationship": "ROOT"},
+        {"PixelIntensityRelationship": ["LIN", "LOG"]},
+        {"RescaleType": "OD"},
+        {"RescaleType": "HU"},
         {"ModalityLUTSequence": [Dataset()]},
     ],
 )
@@ -235,7 +239,7 @@ def test_levels_that_are_not_linear_are_refused(elements: dict[str, object]) -> 
     with pytest.raises(ScanUnreadable, match="is not read") as refused:
         view(dataset(**elements))
     assert "linear" in refused.value.remedy
-    assert np.array_equal(view(dataset(PixelIntensityRelationship="LIN")), IMAGE)
+    assert np.array_equal(view(dataset(PixelIntensityRelationship="LIN", RescaleType="US")), IMAGE)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from detector import weights as weights_module
 from detector.errors import SettingsInvalid
 from detector.scanner_profile import Rendering, ScannerProfile
 from detector.weights import Manifest, ManifestEntry, load_weights, manifest_json
-from detector.weights_choice import Ask, choose_weights, knowing
+from detector.weights_choice import Ask, choose_by_sidecars, choose_weights, knowing
 from tests.conftest import make_spec, probe_onnx
 
 KNOWN: dict[str, tuple[Rendering, ...]] = {
@@ -52,6 +52,26 @@ def test_the_only_weights_that_know_the_pictures_are_taken() -> None:
     assert knowing("cargo material") == ["cargo-a", "cargo-b"]
     assert choose_weights("", profile("cargo"), None) == "cargo-a"
     assert choose_weights("", profile("stored"), None) == "bags"
+
+
+def raw(folder: Path, name: str, text: str | None) -> Path:
+    """A raw array, and the profile beside it."""
+    (folder / f"{name}.npy").touch()
+    if text is not None:
+        (folder / f"{name}.toml").write_text(text)
+    return folder / f"{name}.npy"
+
+
+def test_profiles_beside_raw_arrays_choose_where_all_agree(tmp_path: Path) -> None:
+    grey = raw(tmp_path, "a", 'name = "gate"\nrendering = "cargo"\n')
+    same = raw(tmp_path, "b", 'name = "other gate"\nrendering = "cargo"\n')
+    named = raw(tmp_path, "c", 'name = "gate"\nrendering = "cargo"\nweights = "cargo-b"\n')
+    assert choose_by_sidecars([grey, same], None) == "cargo-a"
+    assert choose_by_sidecars([named], None) == "cargo-b"
+    assert choose_by_sidecars([grey, named], None) == ""
+    assert choose_by_sidecars([grey, raw(tmp_path, "d", None)], None) == ""
+    assert choose_by_sidecars([grey, raw(tmp_path, "e", "no TOML")], None) == ""
+    assert choose_by_sidecars([tmp_path / "bag.png"], None) == ""
 
 
 def test_an_alias_stands_for_the_weights_that_took_its_name_over() -> None:

@@ -158,6 +158,13 @@ def test_padding_at_the_end_is_taken_and_a_second_file_is_not(name: str) -> None
     assert refused(data + b"garbage")
 
 
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("tiff")])
+def test_padding_behind_a_tiff_is_taken_and_a_second_file_is_not(name: str) -> None:
+    data = FILES[name]
+    assert not refused(data + bytes(50_000))
+    assert refused(data + data)
+
+
 def test_random_mutations_raise_nothing_else_and_end_soon() -> None:
     for name, data in FILES.items():
         for _ in range(20):

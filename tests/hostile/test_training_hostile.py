@@ -24,7 +24,7 @@ from tests.hostile.training_runs import (
 )
 from training.cli import app
 from training.datasets.coco_index import CocoIndex, read_coco
-from training.fit import TrainingData, fit
+from training.fit import TrainingData, fit, read_training_data
 from training.models.table import build
 from training.simulation import simulate_dataset
 
@@ -137,6 +137,31 @@ def test_a_class_of_the_recipe_without_a_box_is_refused(data: Path, tmp_path: Pa
     index = read_coco(data, "train", names)
     with pytest.raises(SettingsInvalid, match="no box in train: torpedo"):
         fit(TrainingData("d", index, None), recipe(classes=names), tmp_path / "run")
+
+
+def unlooked_for(data: Path, folder: Path, name: str) -> Path:
+    """A copy whose scans are clean of `name` nowhere, as of a class that all of their sources mark in part."""
+    shutil.copytree(data, folder)
+    path = folder / "annotations" / "train.json"
+    document: Document = json.loads(path.read_bytes())
+    ids = [entry["id"] for entry in document["categories"] if entry["name"] != name]
+    for image in document["images"]:
+        image["annotated_category_ids"] = ids
+    path.write_text(json.dumps(document))
+    return folder
+
+
+def test_a_class_that_nothing_is_clean_of_is_left_out_with_a_warning_or_refused_if_the_recipe_names_it(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    boxes = read_coco(data, "train").boxes_per_class()
+    names = tuple(name for name in boxes if boxes[name])
+    folder = unlooked_for(data, tmp_path / "data", names[0])
+    assert read_training_data(folder, recipe()).train.class_names == tuple(name for name in boxes if name != names[0])
+    assert f"{names[0]}: left out" in caplog.text
+    with pytest.raises(SettingsInvalid, match=f"no training scan was looked through for {names[0]}") as caught:
+        fit(read_training_data(folder, recipe(classes=names)), recipe(classes=names), tmp_path / "run")
+    one_line(caught.value)
 
 
 def test_a_validation_without_boxes_is_refused(data: Path, tmp_path: Path) -> None:

@@ -134,6 +134,31 @@ def test_sets_that_look_for_different_classes(tmp_path: Path) -> None:
         assert not [finding for finding in check(folder) if finding.kind == "mask contradicts box"]
 
 
+def test_what_one_set_alone_marks_in_part_is_the_class_until_another_set_looks_for_all_of_it(tmp_path: Path) -> None:
+    entries = [scan_entry("lighter.png", "Nonmetallic_Lighter"), scan_entry("clean.png", "")]
+    hixray = make_set(tmp_path / "one", entries, labels=("Laptop", "Nonmetallic_Lighter"), source="hixray")
+    alone = run(hixray, tmp_path / "alone", replace(OPTIONS, share=0.0))
+    assert image(tmp_path / "alone", "clean.png")["annotated_category_ids"] == {"laptop", "lighter"}
+    assert image(tmp_path / "alone", "clean.png")["partial_category_ids"] == {"lighter"}
+    (told,) = (finding for finding in alone.findings if finding.kind == "class marked in part")
+    assert told.subject == "lighter" and "hixray marks only Nonmetallic_Lighter" in told.message
+    assert not [finding for finding in check(tmp_path / "alone") if finding.severity is Severity.ERROR]
+    stcray = make_set(tmp_path / "two", [scan_entry("a.png", "Lighter")], ("Lighter",), "stcray", first_seed=50)
+    run(stcray, tmp_path / "other", replace(OPTIONS, share=0.0))
+    merged = merge([tmp_path / "alone", tmp_path / "other"], tmp_path / "both")
+    assert image(tmp_path / "both", "clean.png")["annotated_category_ids"] == {"laptop"}
+    assert image(tmp_path / "both", "clean.png")["partial_category_ids"] == {"lighter"}
+    assert image(tmp_path / "both", "a.png")["annotated_category_ids"] == {"lighter"}
+    assert "class marked in part" not in kinds(merged)
+
+
+def test_negatives_of_a_class_that_is_marked_in_part_are_kept(tmp_path: Path) -> None:
+    entries = [scan_entry("lighter.png", "Nonmetallic_Lighter"), scan_entry("clean.png", "")]
+    hixray = make_set(tmp_path / "one", entries, labels=("Laptop", "Nonmetallic_Lighter"), source="hixray")
+    prepared = run(hixray, tmp_path / "data", replace(OPTIONS, share=0.0, classes=("lighter",)))
+    assert prepared.counts["train"]["scans"] == 2 and prepared.left_out == 0
+
+
 def test_classes_are_chosen_and_ordered(tmp_path: Path) -> None:
     folder = make_set(tmp_path / "set", [scan_entry(f"{number}.png", "knife", split="train") for number in range(3)])
     run(folder, tmp_path / "data", replace(OPTIONS, classes=("knife",), share=0.0))

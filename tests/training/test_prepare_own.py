@@ -148,14 +148,17 @@ def test_a_dangerous_object_of_compass_xp_is_clean_of_nothing(tmp_path: Path) ->
     assert {name: entry["looked_for"] for name, entry in entries(tmp_path / "data").items()} == {"0003.png": {"gun"}}
 
 
-def test_classes_marked_in_part_stay_so_when_folders_are_merged(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("second", "looked_for"), [("hixray", 4), ("ldxray", 0)])
+def test_parts_of_two_sources_make_no_whole_class_when_folders_are_merged(
+    second: str, looked_for: int, tmp_path: Path
+) -> None:
     labels = ("Laptop", "Nonmetallic_Lighter")
-    for number, name in enumerate("ab"):
+    for number, (name, source) in enumerate([("a", "hixray"), ("b", second)]):
         scans = [scan_entry("laptop.png", "Laptop", split="train"), scan_entry("lighter.png", labels[1], split="train")]
-        make_set(tmp_path / name, scans, labels=labels, source="hixray", first_seed=9 * number)
+        make_set(tmp_path / name, scans, labels=labels, source=source, first_seed=9 * number)
         fake(tmp_path / name, tmp_path / f"data_{name}")
     merged = merge([tmp_path / "data_a", tmp_path / "data_b"], tmp_path / "merged")
-    assert merged.counts["train"]["classes"]["lighter"] == {"boxes": 2, "looked_for": 0, "marked_in_part": 4}
+    assert merged.counts["train"]["classes"]["lighter"] == {"boxes": 2, "looked_for": looked_for, "marked_in_part": 4}
 
 
 def test_scans_that_are_drawn_already_stay_so_when_folders_are_merged(tmp_path: Path) -> None:

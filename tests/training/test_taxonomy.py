@@ -85,7 +85,10 @@ def test_a_class_of_several_labels_is_looked_for_only_with_all_of_them() -> None
 def test_a_class_that_is_marked_in_part_is_not_background() -> None:
     labels = mapped("hixray", "Nonmetallic_Lighter", "Laptop")
     assert labels.class_of("Nonmetallic_Lighter") == "lighter"
-    assert labels.coverage(None, ()) == Coverage(frozenset({"laptop"}), frozenset({"lighter"}))
+    coverage = labels.coverage(None, ())
+    assert coverage == Coverage(frozenset({"laptop"}), frozenset({"lighter"}), frozenset({"lighter"}))
+    assert coverage.with_whole({"lighter", "gun"}).looked_for == {"laptop", "lighter"}
+    assert labels.coverage(None, {"Nonmetallic_Lighter"}).part == frozenset()
 
 
 def test_an_item_without_a_box_takes_its_class_from_what_was_looked_for() -> None:

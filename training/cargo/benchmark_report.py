@@ -17,13 +17,18 @@ ANCHOR = (
     "with projected threats, data that are not public (Rogers et al. 2017). Simulated scans are another task: the two "
     "figures stand side by side and do not rank each other."
 )
+#: How parts of one edge contrast are called in the figures.
+CONTRAST = "edge contrast"
 #: Title -> which parts of the threats its table shows.
 TABLES: MappingProxyType[str, Callable[[str], bool]] = MappingProxyType(
     {
         "All threats, and metallic ones of some size": lambda name: name in (ALL, HEADLINE),
-        "By threat": lambda name: not (name in (ALL, HEADLINE) or name.endswith((" px", "mm steel")) or ":" in name),
+        "By threat": lambda name: (
+            not (name in (ALL, HEADLINE) or name.endswith((" px", "mm steel", CONTRAST)) or ":" in name)
+        ),
         "By longer side, in pixels of 5 mm": lambda name: name.endswith(" px") and name != HEADLINE,
         "By what lies over the threat": lambda name: name.endswith("mm steel"),
+        "By the threat's own edges, against those of the load around them": lambda name: name.endswith(CONTRAST),
         "By energies and pixel pitch": lambda name: ":" in name,
     }
 )
@@ -57,10 +62,10 @@ def page(figures: BenchmarkFigures, setup: dict[str, Any]) -> str:
     costs = setup["costs"]
     facts = [("", (str(key), str(value))) for key, value in {**setup, "costs": ""}.items() if value != ""]
     facts += [
-        ("", (f"seconds per megapixel, {name} energies", f"{value:.2f}"))
+        ("", (f"seconds per megapixel of simulated scans, {name} energies", f"{value:.2f}"))
         for name, value in costs["seconds_per_mpx"].items()
     ]
-    facts += [("", ("peak memory, MB", f"{costs['peak_mb']:.0f}"))]
+    facts += [("", ("peak memory on these, MB", f"{costs['peak_mb']:.0f}"))]
     decisions = [
         ("", (title, *(str(found[name]) for name in ("CLEAR", "ALARM", "REFER"))))
         for title, found in (("clean scans", figures.decisions_clean), ("with a threat", figures.decisions_threat))

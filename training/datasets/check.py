@@ -17,6 +17,7 @@ import numpy as np
 from training.datasets.check_source import duplicates
 from training.datasets.findings import Finding, Severity
 from training.datasets.scan_journal import ScanFacts, examine_all
+from training.datasets.source_folder import is_confined
 from training.datasets.statistics import splits_of
 
 #: Pixels by which a box may pass the scan's edge: annotation tools round.
@@ -153,7 +154,9 @@ def _check_boxes(split: str, document: dict[str, Any]) -> Iterator[Finding]:
 def _examined(data: Path, split: str, document: dict[str, Any]) -> list[ScanFacts]:
     own = data / "images" / split
     folder = own if own.is_dir() else data / "images"
-    paths = [folder / str(image["file_name"]) for image in document["images"]]
+    # What leads out of the folder is not looked at: the folder itself, which is no scan, stands in its place.
+    names = (str(image["file_name"]) for image in document["images"])
+    paths = [folder / (name if is_confined(name) else "") for name in names]
     drawn = {path for path, image in zip(paths, document["images"], strict=True) if image.get("drawn")}
     return list(examine_all(paths, drawn=drawn))
 
@@ -161,7 +164,9 @@ def _examined(data: Path, split: str, document: dict[str, Any]) -> list[ScanFact
 def _check_scans(split: str, document: dict[str, Any], facts: list[ScanFacts]) -> Iterator[Finding]:
     for image, seen in zip(document["images"], facts, strict=True):
         subject = f"{split}: {image['file_name']}"
-        if seen.size < 0:
+        if not is_confined(str(image["file_name"])):
+            yield Finding(Severity.ERROR, "path refused", subject, "leads out of the folder of scans")
+        elif seen.size < 0:
             yield Finding(Severity.ERROR, "missing file", subject, "the scan is not there")
         elif seen.error:
             yield Finding(Severity.ERROR, "unreadable scan", subject, seen.error)

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import SettingsInvalid
+from training.datasets.source_folder import is_confined
 
 _CHECK = "run `roentgate-train data check` on the folder, and correct what it names"
 
@@ -75,6 +76,11 @@ class CocoIndex:
         """Number of boxes of each class, ignored ones left out."""
         counts = Counter(int(index) for scan in self.scans for index in scan.class_ids[~scan.ignore])
         return {name: counts[index] for index, name in enumerate(self.class_names)}
+
+    def never_looked_for(self) -> tuple[str, ...]:
+        """Classes that no scan can be clean of, in the order of their ids; all where there is no scan."""
+        looked = np.any([scan.annotated for scan in self.scans], axis=0) | np.zeros(len(self.class_names), bool)
+        return tuple(name for name, found in zip(self.class_names, looked, strict=True) if not found)
 
 
 def scans_digest(index: CocoIndex) -> str:
@@ -176,9 +182,15 @@ def _build(document: dict[str, Any], folder: Path, class_names: tuple[str, ...] 
 def _scan(
     image: dict[str, Any], annotations: list[dict[str, Any]], ids: dict[Any, int | None], num_classes: int, folder: Path
 ) -> AnnotatedScan:
+    if not is_confined(image["file_name"]):
+        raise SettingsInvalid(f"path refused: {image['file_name']!r} leads out of {folder}", remedy=_CHECK)
     path = folder / image["file_name"]
     if not path.is_file():
-        raise SettingsInvalid(f"annotated scan is not there: {path}", remedy="copy the images beside the annotations")
+        raise SettingsInvalid(
+            f"annotated scan is not there: {path}",
+            remedy="copy the images beside the annotations; a public set as its authors give it goes through "
+            "`roentgate-train data prepare` first",
+        )
     kept = [annotation for annotation in annotations if ids[annotation["category_id"]] is not None]
     annotated = np.zeros(num_classes, bool)
     looked_for = (ids[category] for category in image.get("annotated_category_ids", ids))

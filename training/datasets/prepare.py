@@ -35,7 +35,7 @@ from training.datasets.prepared_folder import (
     write_findings,
     write_manifest,
 )
-from training.datasets.records import PathPatterns, Record, RecordMaker
+from training.datasets.records import PathPatterns, Record, RecordMaker, informative, with_whole_classes
 from training.datasets.scan_journal import ScanJournal
 from training.datasets.splits import TEST, TRAIN, VAL, Candidate, SplitPlan, leaks, plan_splits
 from training.datasets.taxonomy import (
@@ -130,7 +130,8 @@ def run(preparation: Preparation, paths: Sequence[Path]) -> Prepared:
         maps = _map_all(intakes, preparation.taxonomy, options, findings)
         makers = [RecordMaker(intake, mapped, patterns) for intake, mapped in zip(intakes, maps, strict=True)]
         with ScanJournal(workplace / "scans.jsonl") as journal:
-            records = [record for maker in makers for record in _records(maker, journal, preparation.progress)]
+            made = [record for maker in makers for record in _records(maker, journal, preparation.progress)]
+        records = informative(with_whole_classes(made, findings), findings)
         findings += [finding for maker in makers for finding in maker.findings]
         findings += _no_bags(records, options)
         records = sorted(_distinct(records, findings), key=lambda record: record.target)
@@ -230,13 +231,13 @@ def _unboxed(intake: Intake) -> set[str]:
 
 
 def _records(maker: RecordMaker, journal: ScanJournal, progress: Progress[Any]) -> list[Record]:
-    """Those of one set that say something of the wanted classes."""
+    """Those of one set whose scans are there and fit their boxes."""
     found = maker.intake.found
     paths = (found.root / scan.path for scan in found.scans)
     drawn = {found.root / scan.path for scan in found.scans if scan.drawn}
     facts = progress(f"reading {maker.intake.prefix}", journal.examine(paths, drawn), len(found.scans))
     made = [maker.make(scan, seen) for scan, (_, seen) in zip(found.scans, facts, strict=True)]
-    return maker.informative([record for record in made if record is not None])
+    return [record for record in made if record is not None]
 
 
 def _distinct(records: Iterable[Record], findings: list[Finding]) -> Iterator[Record]:

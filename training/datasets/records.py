@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -72,6 +73,37 @@ class PathPatterns:
     bag: re.Pattern[str] | None = None
 
 
+def with_whole_classes(records: Sequence[Record], findings: list[Finding]) -> list[Record]:
+    """`records`, each class that one source alone marks, and only in part, being that part here.
+
+    Otherwise no scan would be clean of it: nothing would teach a network where it is not, and nothing could be
+    measured. Two sources that mark different parts do not make a whole.
+    """
+    whole = {name for record in records for name in record.coverage.looked_for}
+    sources: dict[str, set[str]] = {}
+    for record in records:
+        for name in record.coverage.partial - whole:
+            sources.setdefault(name, set()).add(record.source)
+    alone = {name: min(told) for name, told in sources.items() if len(told) == 1}
+    alone = {name: told for name, told in alone.items() if any(name in record.coverage.part for record in records)}
+    for name, source in sorted(alone.items()):
+        labels = {box.source_label for record in records for box in record.boxes if box.class_name == name}
+        message = (
+            f"{source} marks only {', '.join(sorted(labels)) or 'a part'}, and no other set the rest: taken as all"
+        )
+        findings.append(Finding(Severity.WARNING, "class marked in part", name, message))
+    return [replace(record, coverage=record.coverage.with_whole(alone)) for record in records]
+
+
+def informative(records: Sequence[Record], findings: list[Finding]) -> list[Record]:
+    """The records that say something of the wanted classes; one finding for each set counts the others."""
+    silent = Counter(record.prefix for record in records if record.says_nothing)
+    for prefix, count in sorted(silent.items()):
+        message = "none of the classes was looked for in them and they hold no box; left out"
+        findings.append(Finding(Severity.WARNING, "scans without annotation", f"{prefix}: {count} scans", message))
+    return [record for record in records if not record.says_nothing]
+
+
 class RecordMaker:
     """Makes the records of one intake and collects what is wrong with its scans."""
 
@@ -89,8 +121,11 @@ class RecordMaker:
         source = self.intake.source_of(scan)
         coverage = self._labels.coverage(scan.looked_for, scan.present | unboxed, labels)
         if isinstance(scan, PreparedScan):
-            partial = {self._labels.class_of(label) for label in scan.partial} - {""} - coverage.looked_for
-            coverage = replace(coverage, partial=coverage.partial | partial)
+            partial, part = (
+                frozenset(self._labels.class_of(label) for label in labels) - {""} - coverage.looked_for
+                for labels in (scan.partial, scan.part)
+            )
+            coverage = replace(coverage, partial=coverage.partial | partial, part=coverage.part | part)
         return Record(
             target=self.intake.target_of(scan),
             origin=self.intake.found.root / scan.path,
@@ -106,15 +141,6 @@ class RecordMaker:
             bag=_told(self._patterns.bag, scan.path),
             drawn=scan.drawn,
         )
-
-    def informative(self, records: Sequence[Record]) -> list[Record]:
-        """The records that say something of the wanted classes; one finding counts the others."""
-        kept = [record for record in records if not record.says_nothing]
-        if silent := len(records) - len(kept):
-            message = "none of the classes was looked for in them and they hold no box; left out"
-            subject = f"{self.intake.prefix}: {silent} scans"
-            self.findings.append(Finding(Severity.WARNING, "scans without annotation", subject, message))
-        return kept
 
     def _unusable(self, scan: SourceScan, facts: ScanFacts) -> tuple[str, str] | None:
         if not confined(scan.path):

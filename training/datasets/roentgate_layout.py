@@ -3,7 +3,8 @@
     annotations/<split>.json   images/<split>/<file> or images/<file>
 
 Beyond COCO every image says its `source` and `annotated_category_ids`, and may say `group`, `subset`, `scanner` and
-`drawn`; every annotation may say `source_label`. All of it is kept, as is `partial_category_ids`.
+`drawn`; every annotation may say `source_label`. All of it is kept, as is `partial_category_ids`: a class that is in
+both lists was marked in part, by a source that no other one completed.
 """
 
 from __future__ import annotations
@@ -25,10 +26,13 @@ class PreparedScan(SourceScan):
     """A scan of a folder that joins several sets.
 
     source: the set that it came from. partial: labels whose boxes count while a scan without one is not clean of them.
+    part: those of them of which the source marks a part throughout; `data prepare` took it for the whole, as no other
+    set was there to look for the rest, and whoever joins this folder with others must ask that anew.
     """
 
     source: str = ""
     partial: frozenset[str] = frozenset()
+    part: frozenset[str] = frozenset()
 
 
 def _recognise(root: Path) -> bool:
@@ -59,10 +63,15 @@ def _take_own(scan: SourceScan, entry: Entry, names: Names, folder: IndexedFolde
     scan = take_own_keys(scan, entry, names, folder)
     source, partial = entry.get("source"), entry.get("partial_category_ids")
     values = {field.name: getattr(scan, field.name) for field in fields(scan)}
+    in_part = known_labels(partial, names)
+    looked_for = frozenset(names.values()) if scan.looked_for is None else scan.looked_for
+    if in_part & looked_for:
+        values["looked_for"] = looked_for - in_part
     return PreparedScan(
         **values,
         source=source if is_label(source) else "unknown",
-        partial=known_labels(partial, names),
+        partial=in_part,
+        part=in_part & looked_for,
     )
 
 

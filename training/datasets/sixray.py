@@ -153,7 +153,9 @@ def _read_scan(folder: SourceFolder, path: str, listed: _Listed | None, annotati
     size = (found.width, found.height) if found else (0, 0)
     if found:
         # An item that cannot be read or named may be of any class, also of one that has boxes or that no list gives.
-        looked_for = None if len(boxes) == len(found.boxes) and not found.faults else frozenset[str]()
+        # Hammer is boxed in some scans only: a scan without one may hold it.
+        whole = len(boxes) == len(found.boxes) and not found.faults
+        looked_for: frozenset[str] | None = frozenset(LISTED_LABELS if whole else ())
     else:
         looked_for = _looked_for_without_boxes(path, listed is not None, annotation is not None)
     return SourceScan(path, split, boxes, path, *size, looked_for, present - boxed, subset)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -80,10 +80,16 @@ class Taxonomy(BaseModel):
 @dataclass(frozen=True)
 class Coverage:
     """looked_for: classes that a scan is clean of where it has no box of them. partial: classes of which only some are
-    marked: boxes count, their absence means nothing."""
+    marked: boxes count, their absence means nothing. part: those of them of which the source marks a part by
+    definition, and marks that part throughout."""
 
     looked_for: frozenset[str]
     partial: frozenset[str]
+    part: frozenset[str] = frozenset()
+
+    def with_whole(self, names: Collection[str]) -> Coverage:
+        """With the part that the source marks of these classes for the whole of them; `partial` still tells it."""
+        return replace(self, looked_for=self.looked_for | self.part.intersection(names))
 
 
 #: Labels looked for (None for all), present without a box, boxed.
@@ -128,6 +134,7 @@ class LabelMap:
     def _coverage(self, looked: frozenset[str], present: frozenset[str], boxed: frozenset[str]) -> Coverage:
         hidden = self._hidden(present, boxed)
         full: set[str] = set()
+        part: set[str] = set()
         partial = {self.class_of(label) for label in boxed} - {""}
         for name in self.chosen:
             parts = {label for label in self.labels if self.class_of(label) == name}
@@ -136,7 +143,9 @@ class LabelMap:
                 full.add(name)
             elif parts & looked:
                 partial.add(name)
-        return Coverage(frozenset(full), frozenset(partial - full))
+                if not whole and parts <= looked and name not in hidden:
+                    part.add(name)
+        return Coverage(frozenset(full), frozenset(partial - full), frozenset(part))
 
     def _hidden(self, present: frozenset[str], boxed: frozenset[str]) -> frozenset[str]:
         hidden = {self.class_of(label) for label in present}

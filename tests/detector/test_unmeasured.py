@@ -1,0 +1,89 @@
+"""Parts of a scan where nothing was measured, and scans that end within the vehicle: doubted, and nothing else is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.detector.beer_lambert import AIR
+from tests.detector.test_doubts import cargo, counted, doubts
+
+Page = NDArray[np.uint16]
+#: Rows and moments of a detector module that hangs for a while, and of a tile of a file.
+MODULE, TILE = (slice(120, 270), slice(300, 700)), (slice(64, 128), slice(256, 320))
+
+
+def told(page: Page, **profile: object) -> list[str]:
+    return [line for line in doubts(page, air_value=AIR, **profile) if "not measured there" in line]
+
+
+def held(page: Page, where: tuple[slice, slice]) -> Page:
+    """Each element goes on with what it reported first."""
+    changed = page.copy()
+    changed[where] = changed[where[0], where[1].start][:, None]
+    return changed
+
+
+def levelled(page: Page, where: tuple[slice, slice], level: float) -> Page:
+    changed = page.copy()
+    changed[where] = round(level)
+    return changed
+
+
+@pytest.mark.parametrize("where", [MODULE, TILE])
+@pytest.mark.parametrize("level", [3_000, 20_000, AIR])
+@pytest.mark.parametrize("read", [0, 8, 60])
+def test_a_part_at_one_level_is_doubted(where: tuple[slice, slice], level: float, read: float) -> None:
+    assert told(levelled(counted(cargo(), read=read), where, level))
+
+
+def test_a_module_that_hangs_and_a_moment_that_repeats_are_doubted() -> None:
+    page = counted(cargo())
+    assert told(held(page, MODULE))
+    copied = page.copy()
+    copied[100:300, 500:540] = copied[100:300, 500:501]
+    assert told(copied)
+    along = page.copy()
+    along[120:200, 300:700] = along[120, 300:700]
+    assert told(along)
+
+
+def test_most_of_a_scan_at_one_level_is_doubted_as_well() -> None:
+    page = counted(cargo())
+    assert told(levelled(page, (slice(14, 386), slice(100, 770)), 3_000))
+
+
+@pytest.mark.parametrize("read", [0, 8, 60])
+@pytest.mark.parametrize("load", [0.0, 0.3, 2.5, 6.0])
+def test_a_sound_scan_is_not(load: float, read: float) -> None:
+    assert not told(counted(cargo(load=load), read=read))
+
+
+def test_darkness_may_be_even_and_so_may_air_that_is_cut_off_and_a_scan_without_noise() -> None:
+    assert not told(counted(cargo(block=12.0), read=0))
+    assert not [line for line in doubts(counted(cargo(), air=65_535), air_value=65_535) if "not measured" in line]
+    bright = np.minimum(counted(cargo()), round(0.97 * AIR)).astype(np.uint16)
+    assert not told(bright)
+    assert not told(np.rint(AIR * np.exp(-cargo())).astype(np.uint16))
+
+
+def test_levels_coarser_than_the_noise_say_nothing() -> None:
+    """Of 12 bits, of which behind dense cargo one holds many pixels."""
+    page = (counted(cargo(load=4.0), read=0) >> 8).astype(np.uint16)
+    assert not [line for line in doubts(page, air_value=AIR / 256, bits_stored=8) if "not measured" in line]
+
+
+@pytest.mark.parametrize("cut", [slice(300, None), slice(None, 600), slice(300, 700)])
+def test_a_scan_that_ends_within_the_vehicle_is_doubted(cut: slice) -> None:
+    page = np.ascontiguousarray(counted(cargo())[:, cut])
+    assert any("goes on beyond" in line for line in doubts(page, air_value=AIR))
+    turned = np.ascontiguousarray(page.T)
+    assert any("goes on beyond" in line for line in doubts(turned, air_value=AIR, belt="y"))
+
+
+@pytest.mark.parametrize("rows", [slice(0, 20), slice(-60, None)])
+def test_the_ground_under_the_whole_scan_is_no_vehicle(rows: slice) -> None:
+    field = cargo()
+    field[rows] += 0.8
+    assert not doubts(counted(field), air_value=AIR)
