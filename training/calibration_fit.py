@@ -40,6 +40,7 @@ from training.evaluation.thresholds import LEAST_PROBABILITY, MOST_THRESHOLD
 from training.export import write_spec
 from training.known_colours import with_scanners_of
 from training.operating_point import ChosenOperatingPoint, Wanted, choose_operating_point, with_operating_point
+from training.progress import with_progress
 from training.scoring import onnx_file, predict_with
 
 Float64 = NDArray[np.float64]
@@ -93,7 +94,7 @@ def calibrate_weights(
         colours = with_scanners_of(own.colours, index) if own.colours else None
         spec = own.model_copy(update={"calibration": {}, "thresholds": thresholds, "colours": colours})
         write_spec(draft, spec)
-        predictions = predict_with(Detector(draft, policy=Policy(min_score=0.0)), index)
+        predictions = predict_with(Detector(draft, policy=Policy(min_score=0.0)), index, with_progress)
         result = calibrate_predictions(index, predictions, spec, wanted, seed)
         write_spec(draft, result.spec)
         output.parent.mkdir(parents=True, exist_ok=True)

@@ -221,6 +221,7 @@ def project(
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ) -> None:
     """Threat image projection: items of some scans in others, the truth apart, to train people and test networks."""
+    from training.progress import with_progress
     from training.projection_set import ProjectionPlan, write_projection_set
 
     fewest, _, most = items.partition("-")
@@ -228,7 +229,7 @@ def project(
         bounds = (int(fewest), int(most or fewest))
     except ValueError:
         raise SettingsInvalid(f"--items {items}: not of the form 1-3") from None
-    made = write_projection_set(data, output, ProjectionPlan(scans, bounds, seed, split, clutter))
+    made = write_projection_set(data, output, ProjectionPlan(scans, bounds, seed, split, clutter), with_progress)
     typer.echo(f"made {made} of {scans} scans in {output}")
 
 

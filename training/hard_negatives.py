@@ -18,6 +18,7 @@ from detector.errors import InferenceFailed, SettingsInvalid
 from detector.outputs.atomic import write_bytes_whole
 from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
 from training.evaluation.transfer import without_sources
+from training.progress import with_progress
 from training.scoring import detector_for, predict_with
 
 #: A score below this share of its class's alarm score is no false alarm in the making: no station alarms on it.
@@ -49,7 +50,7 @@ def mine(weights: Path | str, data: Path, split: str = "train") -> Mined:
     judged: list[AnnotatedScan] = []
     predictions: list[Detections] = []
     skipped: dict[str, str] = {}
-    for scan in index.scans:
+    for scan in with_progress("looking through", index.scans, len(index)):
         try:
             predictions += predict_with(detector, CocoIndex(index.class_names, (scan,)))
             judged.append(scan)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -64,14 +64,20 @@ class ProjectionPlan:
 Record = dict[str, Any]
 
 
-def write_projection_set(
-    data: Path, output: Path, plan: ProjectionPlan, progress: Callable[[int], None] = lambda done: None
-) -> int:
+#: (title, numbers of scans, how many) -> the numbers.
+Watch = Callable[[str, Iterable[int], int], Iterable[int]]
+
+
+def _unwatched(title: str, items: Iterable[int], total: int) -> Iterable[int]:
+    return items
+
+
+def write_projection_set(data: Path, output: Path, plan: ProjectionPlan, watch: Watch = _unwatched) -> int:
     """Writes the set, or what is missing of it; returns how many scans this call made.
 
-    progress: called with the number of scans done, after each. Backgrounds are the split's scans without a box, or all
-    where there are none. Raises SettingsInvalid when `output` holds a set of another plan or of other annotations, or
-    nothing can be projected.
+    watch: passes the numbers of the scans on and tells how far it has come. Backgrounds are the split's scans without
+    a box, or all where there are none. Raises SettingsInvalid when `output` holds a set of another plan or of other
+    annotations, or nothing can be projected.
     """
     index = read_coco(data, plan.split)
     if any(scan.drawn for scan in index.scans):
@@ -87,7 +93,7 @@ def write_projection_set(
     write_bytes_whole(journal, "".join(json.dumps(record) + "\n" for record in done.values()).encode())
     maker = _Maker(index, plan)
     made = 0
-    for number in range(plan.scans):
+    for number in watch("projecting", range(plan.scans), plan.scans):
         name = f"projected_{number:05d}.png"
         path = output / "images" / plan.split / name
         if name not in done or not path.is_file():
@@ -96,7 +102,6 @@ def write_projection_set(
             with journal.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(done[name]) + "\n")
             made += 1
-        progress(number + 1)
     records = [done[f"projected_{number:05d}.png"] for number in range(plan.scans)]
     document = json.dumps(_document(index, records), indent=1) + "\n"
     write_bytes_whole(output / "annotations" / f"{plan.split}.json", document.encode())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from detector.outputs.atomic import write_bytes_whole
 from detector.weights import MANIFEST, Manifest, ManifestEntry, Weights, manifest_json, read_manifest, read_spec
 from detector.weights_spec import Flips, WeightsSpec
 from training.cargo import card as cargo_card
+from training.evaluation.metrics_file import read_metrics, understood
 from training.quantisation_gate import require_passed
 from training.trainable import write_trainable
 
@@ -56,15 +56,18 @@ def publish(
     spec, digest = read_spec(name, data), hashlib.sha256(data).hexdigest()
     metrics = _metrics_of(evaluation, digest)
     _require_publishable(spec, metrics, file, evaluation)
+    with understood(evaluation):
+        headline = cargo_card.headline(metrics) if _of_cargo(metrics) else _headline(metrics)
     entry = ManifestEntry(
         file=f"{name}.onnx",
         sha256=digest,
         size=len(data),
-        metrics=cargo_card.headline(metrics) if _of_cargo(metrics) else _headline(metrics),
+        metrics=headline,
         data=tuple(f"{source.name}: {source.scans} scans; {source.terms}" for source in spec.training_data),
         terms=spec.terms,
     )
-    text = (cargo_card.card if _of_cargo(metrics) else card)(name, spec, entry, metrics)
+    with understood(evaluation):
+        text = (cargo_card.card if _of_cargo(metrics) else card)(name, spec, entry, metrics)
     # Read before anything is written: a manifest that is broken must not be found out with half of it there.
     known = read_manifest(folder) if (folder / MANIFEST).is_file() else None
     page = _with_card(_page(folder / "README.md"), name, text)
@@ -116,11 +119,9 @@ def _require_names(name: str, alias: str) -> None:
 
 
 def _metrics_of(path: Path, digest: str) -> dict[str, Any]:
-    try:
-        metrics: dict[str, Any] = json.loads(path.read_bytes())
+    metrics = read_metrics(path)
+    with understood(path):
         measured = str(metrics["setup"]["weights_sha256"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SettingsInvalid(f"{path}: no evaluation: {error}", remedy="run roentgate-train evaluate first") from None
     if measured != digest:
         raise SettingsInvalid(
             f"{path} measured {measured[:12]}..., this file is {digest[:12]}...", remedy="evaluate this very file"

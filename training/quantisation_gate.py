@@ -24,8 +24,9 @@ from detector.weights import Weights, load_weights
 from training.datasets.coco_index import CocoIndex
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
+from training.progress import with_progress
 from training.quantise import calibration_squares
-from training.scoring import predict_onnx
+from training.scoring import detector_for, predict_with
 
 UInt8 = NDArray[np.uint8]
 
@@ -122,7 +123,7 @@ def measure_accuracy(original: Path, quantised: Path, index: CocoIndex) -> Accur
 
 
 def _ap50(path: Path, index: CocoIndex) -> tuple[float, int]:
-    table = average_precision(index, align(index, predict_onnx(index, path)))
+    table = average_precision(index, align(index, predict_with(detector_for(path), index, with_progress)))
     mean = table.mean_of_frequent if table.frequent else table.mean
     return mean.AP50 or 0.0, mean.n
 

@@ -27,8 +27,9 @@ from training.known_colours import known_colours
 from training.models.flip_average import averaged
 from training.operating_point import with_operating_point
 from training.parity import LEAST_SCANS, Parity, require_parity
+from training.progress import with_progress
 from training.recipe import Recipe
-from training.scoring import predict_onnx
+from training.scoring import detector_for, predict_with
 from training.simulation import simulate_luggage
 from training.tile_reader import all_coloured, read_tile
 
@@ -143,7 +144,7 @@ def _squares(validation: CocoIndex | None, look: Look) -> Iterator[UInt8]:
 
 
 def _with_operating_point(spec: WeightsSpec, draft: Path, validation: CocoIndex, pfa: float) -> WeightsSpec:
-    predictions = predict_onnx(validation, draft)
+    predictions = predict_with(detector_for(draft), validation, with_progress)
     chosen = choose_thresholds(validation, predictions, pfa)
     mean = average_precision(validation, align(validation, predictions)).mean
     # Without a box there is nothing to measure: 0 would be a figure.

@@ -115,6 +115,11 @@ def test_an_unknown_layout_is_told_what_the_nearest_one_lacks(tmp_path: Path) ->
     (tmp_path / "set.rar").write_bytes(b"Rar!")
     with pytest.raises(SettingsInvalid, match="no archive that is read"):
         recognise(tmp_path / "set.rar", ADAPTERS)
+    (tmp_path / "published").mkdir()
+    (tmp_path / "published" / "STCray_TrainSet.rar").write_bytes(b"Rar!")
+    with pytest.raises(SettingsInvalid, match="no layout fits") as refused:
+        recognise(tmp_path / "published", ADAPTERS)
+    assert "unpack its .rar files" in refused.value.remedy
     with pytest.raises(SettingsInvalid, match="no folder"):
         recognise(tmp_path / "nowhere", ADAPTERS)
 

@@ -17,7 +17,6 @@ from training.datasets.coco_index import read_coco
 from training.evaluation.transfer import (
     Transfer,
     scanners_of,
-    split_only,
     split_without,
     transfer_markdown,
     transfer_table,
@@ -45,7 +44,7 @@ def test_a_source_or_a_scanner_is_left_out() -> None:
     one, two = (replace(scan_of(source="set"), scanner=f"set/{number}") for number in (1, 2))
     index = index_of(one, two, scan_of(source="other"))
     assert split_without(index, "set/1").scans == index.scans[1:]
-    assert split_without(index, "set").scans == index.scans[2:] and split_only(index, "set/2").scans == (two,)
+    assert split_without(index, "set").scans == index.scans[2:]
     with pytest.raises(SettingsInvalid, match="no scan of sett"):
         split_without(index, "sett")
     with pytest.raises(SettingsInvalid, match="every scan is of set"):
@@ -145,3 +144,23 @@ def test_weights_that_never_had_a_source_are_not_trained_on_it(source: str, tmp_
     silent = told_metrics(tmp_path / "silent.json", (), ())
     with pytest.raises(SettingsInvalid, match="name no training scans; own must be among that"):
         transfer_table([Transfer(source, without, silent)])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{}",
+        '{"setup": null}',
+        '{"setup": {}, "sources": []}',
+        '{"setup": {}, "sources": {"set": {"scans": 3}}}',
+        "{",
+    ],
+)
+def test_what_is_no_evaluation_is_one_line(text: str, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.json"
+    broken.write_text(text)
+    sound = written_metrics(tmp_path / "sound.json", 0.5, [0.4, 0.6])
+    with pytest.raises(SettingsInvalid) as caught:
+        transfer_table([Transfer("set", broken, sound)])
+    assert str(broken) in str(caught.value) and "\n" not in str(caught.value)

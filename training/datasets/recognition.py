@@ -16,6 +16,8 @@ from training.datasets.splits import TEST, TRAIN, VAL
 #: Archives often hold one folder in another.
 _DEEPEST = 3
 _LISTED = 20_000
+#: Archives that some sets are published in and that nothing here unpacks.
+_NOT_UNPACKED = (".rar", ".7z")
 
 #: What each layout is known by; patterns below the root. Only for messages: the adapters decide.
 SIGNATURES: dict[str, tuple[str, ...]] = {
@@ -77,7 +79,9 @@ def recognise(path: Path, adapters: Mapping[str, Adapter] = ADAPTERS) -> Recogni
         if len(inside) != 1 or not inside[0].is_dir():
             break
         root = inside[0]
-    raise SettingsInvalid(f"{path}: no layout fits; {_contents(path)}", remedy=_nearest(root, adapters))
+    packed = sorted({file.suffix for file in root.iterdir() if file.suffix.casefold() in _NOT_UNPACKED})
+    remedy = f"unpack its {' and '.join(packed)} files yourself, then name the folder" if packed else ""
+    raise SettingsInvalid(f"{path}: no layout fits; {_contents(path)}", remedy=remedy or _nearest(root, adapters))
 
 
 def _contents(path: Path) -> str:

@@ -10,7 +10,6 @@ that source. Their ratio says how much of the in-domain figure survives.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, log, sqrt
@@ -21,6 +20,7 @@ from detector.errors import SettingsInvalid
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
 from training.evaluation.breakdown import scanner_of
 from training.evaluation.intervals import Interval
+from training.evaluation.metrics_file import read_metrics, understood
 
 #: Half the width of a 95 % interval in standard errors of the normal distribution.
 _Z = 1.959963984540054
@@ -85,14 +85,6 @@ def not_of(index: CocoIndex, sources: Collection[str]) -> CocoIndex:
     return replace(index, scans=tuple(scan for scan in index.scans if not any(is_of(scan, one) for one in sources)))
 
 
-def split_only(index: CocoIndex, source: str) -> CocoIndex:
-    """The scans of `source` alone, to test on. Raises SettingsInvalid when there are none."""
-    kept = tuple(scan for scan in index.scans if is_of(scan, source))
-    if not kept:
-        raise SettingsInvalid(f"no scan of {source}", remedy="name a source or a scanner of the split")
-    return replace(index, scans=kept)
-
-
 def scanners_of(index: CocoIndex) -> dict[str, tuple[str, ...]]:
     """Source -> its scanners, by name; the source itself where a scan's scanner is not known."""
     pairs = {(scan.source, scanner_of(scan)) for scan in index.scans}
@@ -136,7 +128,7 @@ def _row(transfer: Transfer) -> TransferRow:
 def _require_left_out(transfer: Transfer) -> None:
     """The row says `never seen` and `trained on it`: each file must bear that out."""
     for path, expected in ((transfer.without, True), (transfer.within, False)):
-        setup = json.loads(path.read_bytes()).get("setup", {})
+        setup = read_metrics(path)["setup"]
         left_out = setup.get("left_out", ())
         if _left_out(transfer.source, setup, whole=expected) is not expected:
             said = f"left out {', '.join(left_out)}" if left_out else "left nothing out"
@@ -194,16 +186,15 @@ def _ratio_interval(without: Measured, within: Measured) -> Interval | None:
 
 
 def _measured(path: Path, source: str) -> Measured:
-    try:
-        metrics: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise SettingsInvalid(f"{path}: no evaluation: {error}", remedy="run roentgate-train evaluate first") from None
-    for way in ("scanners", "sources"):
-        part = metrics.get(way, {}).get(source)
-        if part and part["AP50"] is not None:
-            interval = part["AP50_interval"]
-            return Measured(part["scans"], part["n"], part["AP50"], (interval[0], interval[1]) if interval else None)
-    known = ", ".join(sorted({*metrics.get("sources", {}), *metrics.get("scanners", {})}))
+    metrics = read_metrics(path)
+    with understood(path):
+        for way in ("scanners", "sources"):
+            part = metrics.get(way, {}).get(source)
+            if part and part["AP50"] is not None:
+                interval = part["AP50_interval"]
+                between = (float(interval[0]), float(interval[1])) if interval else None
+                return Measured(int(part["scans"]), int(part["n"]), float(part["AP50"]), between)
+        known = ", ".join(sorted({*metrics.get("sources", {}), *metrics.get("scanners", {})}))
     raise SettingsInvalid(f"{path} has no boxes of {source}", remedy=f"it was tested on: {known}")
 
 
