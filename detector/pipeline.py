@@ -38,7 +38,17 @@ from detector.network import Network, Provider
 from detector.normalisation.standardise import WINDOWED, StandardScan, standardised
 from detector.normalise import doubt, is_grey
 from detector.palette import Palette, unknown_share
-from detector.policy import colours_doubt, decide, decisive, listed, opaque_doubt, opaque_note, refer, with_findings
+from detector.policy import (
+    colours_doubt,
+    decide,
+    decisive,
+    listed,
+    opaque_doubt,
+    opaque_note,
+    opaque_square_doubt,
+    refer,
+    with_findings,
+)
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
 from detector.scan import Scan
@@ -204,6 +214,7 @@ class Detector:
         trained = "" if seen.rendering in self.spec.renderings else self._untrained(seen.rendering)
         doubts = (
             opaque,
+            opaque_square_doubt(seen.opaque_mm, self.policy.refer_opaque_mm),
             self.spec.never_clear,
             "" if self.spec.chosen_on else UNCHOSEN,
             trained,

@@ -62,6 +62,15 @@ def opaque_doubt(share: float, allowed: float) -> str:
     return f"opaque: {share:.0%} of the cargo area, the policy allows {allowed:.0%}" if share > allowed else ""
 
 
+def opaque_square_doubt(side_mm: float, allowed_mm: float) -> str:
+    """Why a scan with an opaque square of this side is not cleared; nothing where the policy allows it."""
+    if side_mm < allowed_mm:
+        return ""
+    return (
+        f"opaque: nothing is seen behind a square of {side_mm:.0f} mm, the policy allows less than {allowed_mm:.0f} mm"
+    )
+
+
 def colours_doubt(share: float, allowed: float) -> str:
     """Why a scan with this share of its cargo in colours that the weights never saw is not cleared; or nothing."""
     if share <= allowed:

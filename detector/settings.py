@@ -2,6 +2,7 @@
 
 min_score = 0.10           # detections below are not listed, unless they made the decision
 refer_opaque_share = 0.10  # more of the cargo than this behind which nothing can be seen: a person must look
+refer_opaque_mm = 1000.0   # a square of this side, in mm, behind which nothing can be seen: a person must look
 refer_unknown_colours_share = 0.02  # more of the cargo than this in colours that the weights never saw
 
 [alarm]
@@ -66,6 +67,9 @@ class Policy(BaseModel):
     #: Share of what is not air that may be opaque in a scan which is cleared. Of 4,557 real luggage scans the
     #: most opaque has 0.07.
     refer_opaque_share: Floor = 0.1
+    #: Side in millimetres of the largest opaque square in a scan which is cleared, where the profile gives a pixel
+    #: pitch: a tenth of a container's load is a place of two square metres. An engine block has 500 to 700.
+    refer_opaque_mm: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1000.0
     #: Share of the cargo that may have colours of no scanner that the weights know; None takes the weights' own.
     refer_unknown_colours_share: Floor | None = None
 

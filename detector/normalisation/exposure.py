@@ -24,6 +24,8 @@ _NOISE_ROWS, _LEAST_PAIRS = 200, 100
 #: How far from 1 the averages of air may lie besides their noise.
 _FLAT = 0.01
 
+#: Side in millimetres of the cells that opaque squares are made of.
+_CELL_MM = 25.0
 #: Transmission that is no air, whatever its noise; the part of a scan's length, one in so many, that is its end; and
 #: the moments that are looked at.
 _NO_AIR, _END, _SAMPLED = 0.9, 200, 400
@@ -65,6 +67,16 @@ def opaque_share(exposure: Exposure, limit: float, air: float = 1.0) -> float:
         opaque += int(cv2.countNonZero(whole))
         cargo += int((band < AIR_FROM * air).sum())
     return min(1.0, opaque / cargo) if cargo else 0.0
+
+
+def opaque_square_mm(exposure: Exposure, limit: float, pitch_mm: tuple[float, float]) -> float:
+    """Side of the largest square behind which nothing can be seen, to _CELL_MM. pitch_mm: of a pixel, x and y."""
+    height, width = exposure.high.shape
+    cells = tuple(max(1, round(side * pitch / _CELL_MM)) for side, pitch in zip((width, height), pitch_mm, strict=True))
+    dark = cv2.resize(exposure.high, cells, interpolation=cv2.INTER_AREA) < limit
+    # The chessboard distance to the nearest cell that is seen through; outside the picture nothing is opaque.
+    distance = cv2.distanceTransform(np.pad(dark, 1).astype(np.uint8), cv2.DIST_C, 3)
+    return float(max(0.0, 2 * float(distance.max()) - 1) * _CELL_MM)
 
 
 def _reach(exposure: Exposure) -> float:

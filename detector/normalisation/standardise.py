@@ -22,6 +22,7 @@ from detector.normalisation.exposure import (
     border_in_air,
     opaque_limit,
     opaque_share,
+    opaque_square_mm,
 )
 from detector.normalisation.findings import AIR_LEVELS, WIDEST_GAP, Findings
 from detector.normalisation.lines import Flags, faulty_in_air, faulty_throughout, mend, widest_run
@@ -50,7 +51,8 @@ class StandardScan:
     """scan: for people, its views 8-bit grey where there was transmission. images: each view (H, W, 3) uint8 RGB as the
     network takes it, but for `along_belt`. belt: the axis along which the object moved, as far as that is known.
     rendering: how, as in the profile, or WINDOWED. opaque: largest share, 0..1, of a view's cargo
-    that nothing is seen behind, by the detector or by the network.
+    that nothing is seen behind, by the detector or by the network. opaque_mm: side of the largest square of that kind
+    in any view; 0 where no pixel pitch is known.
 
     doubts: why it must not be cleared. notes: what was measured or mended, for people.
     """
@@ -62,6 +64,7 @@ class StandardScan:
     doubts: tuple[str, ...]
     notes: tuple[str, ...]
     belt: Belt = "x"
+    opaque_mm: float = 0.0
 
 
 def standardised(scan: Scan, profile: ScannerProfile | None) -> StandardScan:
@@ -74,7 +77,7 @@ def standardised(scan: Scan, profile: ScannerProfile | None) -> StandardScan:
         starved = tuple(dict.fromkeys(filter(None, map(_starved, scan.views))))
         rendering = WINDOWED if any(view.dtype.itemsize > 1 for view in scan.views) else "stored"
         return StandardScan(scan, images, rendering, max(map(opaque_part, images)), starved, ())
-    findings, opaque = Findings(), 0.0
+    findings, opaque, square = Findings(), 0.0, 0.0
     drawn, shown = [], []
     for pages in split_views(scan.views, profile):
         exposure = _exposure(pages, profile, findings)
@@ -82,13 +85,14 @@ def standardised(scan: Scan, profile: ScannerProfile | None) -> StandardScan:
         image = render_exposure(exposure, profile.rendering, profile.curve)
         # What the network is given may be black where the detector still saw something.
         opaque = max(opaque, _opaque(exposure, profile), opaque_part(image))
+        square = max(square, _opaque_square(exposure, profile))
         drawn.append(np.ascontiguousarray(_turned(image, profile)))
         # False colours are for the network alone.
         grey = image if profile.rendering in _GREY_RENDERINGS else render_exposure(exposure, "display", profile.curve)
         shown.append(np.ascontiguousarray(_turned(grey[:, :, 0], profile)))
     seen = replace(scan, views=tuple(shown))
     return StandardScan(
-        seen, tuple(drawn), profile.rendering, opaque, findings.doubts(), findings.notes(), profile.belt
+        seen, tuple(drawn), profile.rendering, opaque, findings.doubts(), findings.notes(), profile.belt, square
     )
 
 
@@ -111,6 +115,14 @@ def _look_for_plateau(exposure: Exposure, profile: ScannerProfile, findings: Fin
 def _opaque(exposure: Exposure, profile: ScannerProfile) -> float:
     limit = opaque_limit(exposure, profile.opaque_transmission)
     return opaque_share(exposure, limit, air_levels.level_of_air(exposure.high))
+
+
+def _opaque_square(exposure: Exposure, profile: ScannerProfile) -> float:
+    if profile.pixel_pitch_mm is None:
+        return 0.0
+    across, down = profile.pixel_pitch_mm
+    along = (across, down) if profile.belt == "x" else (down, across)
+    return opaque_square_mm(exposure, opaque_limit(exposure, profile.opaque_transmission), along)
 
 
 def exposures(scan: Scan, profile: ScannerProfile) -> list[Exposure]:

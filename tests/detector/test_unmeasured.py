@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.detector.beer_lambert import AIR
+from detector.normalisation.exposure import Exposure, opaque_square_mm
+from detector.normalisation.standardise import standardised
+from detector.policy import opaque_square_doubt
+from detector.scanner_profile import ScannerProfile
+from tests.detector.beer_lambert import AIR, scan_of
 from tests.detector.test_doubts import cargo, counted, doubts
 
 Page = NDArray[np.uint16]
@@ -87,3 +91,29 @@ def test_the_ground_under_the_whole_scan_is_no_vehicle(rows: slice) -> None:
     field = cargo()
     field[rows] += 0.8
     assert not doubts(counted(field), air_value=AIR)
+
+
+def test_the_largest_opaque_square_is_measured_in_millimetres() -> None:
+    transmission = np.full((400, 1000), 0.4, np.float32)
+    transmission[100:300, 200:700] = 0.0
+    exposure = Exposure(transmission)
+    assert opaque_square_mm(exposure, 0.002, (5.0, 5.0)) == pytest.approx(1000, abs=50)
+    assert opaque_square_mm(exposure, 0.002, (1.0, 5.0)) == pytest.approx(500, abs=50)
+    transmission[:, 200:700] = 0.0
+    assert opaque_square_mm(exposure, 0.002, (5.0, 5.0)) == pytest.approx(2000, abs=50)
+    transmission[:, 210:700:40] = 0.4
+    assert opaque_square_mm(exposure, 0.002, (5.0, 5.0)) < 250
+    assert opaque_square_mm(Exposure(np.ones((40, 40), np.float32)), 0.002, (5.0, 5.0)) == 0
+
+
+@pytest.mark.parametrize("belt", ["x", "y"])
+def test_an_opaque_square_is_told_where_the_pitch_is_known(belt: str) -> None:
+    page = counted(cargo(block=12.0), read=0)
+    page = page if belt == "x" else np.ascontiguousarray(page.T)
+    pitch = [5.0, 10.0] if belt == "x" else [10.0, 5.0]
+    told = {"name": "gate", "bits_stored": 16, "air_value": AIR, "belt": belt}
+    known = standardised(scan_of(page), ScannerProfile.model_validate(told | {"pixel_pitch_mm": pitch}))
+    assert known.opaque_mm == pytest.approx(600, abs=50)
+    assert standardised(scan_of(page), ScannerProfile.model_validate(told)).opaque_mm == 0
+    assert opaque_square_doubt(known.opaque_mm, 500).startswith("opaque: nothing is seen behind a square of")
+    assert opaque_square_doubt(known.opaque_mm, 1000) == ""

@@ -7,6 +7,7 @@ from typing import Any
 from detector.weights import ManifestEntry
 from detector.weights_spec import WeightsSpec
 from training.cargo.benchmark_figures import ALL, HEADLINE
+from training.cargo.benchmark_report import ANCHOR
 from training.evaluation.intervals import clopper_pearson
 
 #: What the set-up says of scans that are simulated throughout.
@@ -46,6 +47,8 @@ def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, 
         f"{metrics['clean_scans']} clean scans, {metrics['threat_scans']} with one threat, {_of(setup)}. Alarm "
         "anywhere in the scan, then on the threat (IoU at least .5); brackets hold 95 % intervals.",
         _table(metrics),
+        _untold(metrics),
+        ANCHOR,
         f"Seconds a megapixel on {setup['cores']} cores, by energies: {seconds}; at most {costs['peak_mb']:.0f} MB.",
         _LIMITS,
     ]
@@ -98,6 +101,12 @@ def _table(metrics: dict[str, Any]) -> str:
         cells = [" / ".join(_rate(point["by"][name][place]) for place in ("scan", "localised")) for point in points]
         rows.append(f"| {name} | {points[0]['by'][name]['scan']['total']} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
+
+
+def _untold(metrics: dict[str, Any]) -> str:
+    """The false-alarm rates that the clean scans are too few for, and why."""
+    untold = [point for point in metrics["pd_at_pfa"] if not point["by"]]
+    return "; ".join(f"Pfa <= {point['pfa_target']:.1%}: {point['reason']}" for point in untold)
 
 
 def _head(point: dict[str, Any]) -> str:
