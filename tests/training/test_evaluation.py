@@ -408,3 +408,27 @@ def test_evaluate_refuses_what_it_cannot_judge() -> None:
         evaluate(index, found, {"gun": 0.5})
     with pytest.raises(SettingsInvalid, match="no scans"):
         evaluate(index_of(), [], dict.fromkeys(NAMES, 0.5))
+
+
+def test_a_class_that_nobody_looked_for_in_clean_scans_spares_them_all_the_same() -> None:
+    """Its own source has 40 scans without it; on the clean scans of another the network fires at will."""
+    both = ("knife", "lighter")
+    scans = [scan_of(("knife", ELSEWHERE), annotated=both) for _ in range(40)]
+    scans += [scan_of(("lighter", BOX), ("knife", ELSEWHERE), annotated=both) for _ in range(20)]
+    found = [found_of(("lighter", 0.06, BOX)) for _ in range(40)] + [found_of(("lighter", 0.9, BOX)) for _ in range(20)]
+    clean = [scan_of(annotated=("gun",)) for _ in range(40)]
+    loud = [found_of(("lighter", 0.3 + 0.01 * row, BOX)) for row in range(40)]
+    alone = choose_thresholds(index_of(*scans), found, pfa=0.05)
+    assert alone.thresholds["lighter"] < 0.2 and "unlooked" not in alone.operating_point
+    chosen = choose_thresholds(index_of(*scans, *clean), found + loud, pfa=0.05)
+    assert 0.67 < chosen.thresholds["lighter"] <= 0.69
+    assert "and 2 of 40 clean ones, unlooked for them" in chosen.operating_point
+
+
+def test_a_class_of_few_boxes_is_chosen_by_its_false_alarms() -> None:
+    both = ("knife", "lighter")
+    scans = [scan_of(("knife", ELSEWHERE), annotated=both) for _ in range(40)]
+    scans += [scan_of(("lighter", BOX), ("knife", ELSEWHERE), annotated=both) for _ in range(3)]
+    found = [found_of(("lighter", 0.01 * row + 0.1, BOX)) for row in range(40)] + [found_of()] * 3
+    chosen = choose_thresholds(index_of(*scans), found, pfa=0.1)
+    assert sum(0.01 * row + 0.1 >= chosen.thresholds["lighter"] for row in range(40)) == 4

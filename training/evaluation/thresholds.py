@@ -4,8 +4,10 @@ For a Pfa, classes that were looked for in the same scans share one budget of fa
 are tried, from the same score for every class to the same share of false alarms for every class; each is scaled until
 it just meets the budget, and the one that finds most items stays. The first budget is that of the truly clean scans.
 Classes without such scans have budgets of their own, on scans that hold other things: there an alarm is false when its
-class is not in the scan. Where too few such scans are to allow a single false alarm, classes take the lowest score at
-which none of them alarms; where there are hardly any, the score with the best F1.
+class is not in the scan. They keep the same share on the clean scans too, although nobody looked for them there: these
+are the station's ordinary traffic, and a network that was never told what its other sources do not hold fires there.
+Where too few such scans are to allow a single false alarm, classes take the lowest score at which none of them alarms;
+where there are hardly any, the score with the best F1.
 
 For a Pd, each class takes the highest score at which so many of the scans that hold it have a box of it on the item.
 
@@ -63,12 +65,14 @@ Float64 = NDArray[np.float64]
 class Budget:
     """Classes that share a number of false alarms. rows: scans where all of them were looked for, as positions.
 
-    clean: the scans hold none of the classes; otherwise an alarm counts only where its class is absent.
+    clean: the scans hold none of the classes; otherwise an alarm counts only where its class is absent. unlooked: clean
+    scans that were not looked through for these classes, where each alarm counts as false.
     """
 
     class_ids: tuple[int, ...]
     rows: tuple[int, ...]
     clean: bool
+    unlooked: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,9 +107,14 @@ def choose_thresholds(
     words: list[str] = []
     for budget in budgets:
         bounds, scores = limits_of[list(budget.class_ids)], false_scores(index, aligned, budget)
-        limits = _within(scores, _class_hits(index, matches, budget), pfa, bounds)
+        hits, beside = _class_hits(index, matches, budget), _unlooked_scores(index, aligned, budget)
+        limits = _within_both(scores, beside, hits, Allowed(pfa, least, reach), bounds)
         chosen |= {index.class_names[c]: float(value) for c, value in zip(budget.class_ids, limits, strict=True)}
         words.append(_budget_words(index, budget, pfa, alarms=int((scores >= limits).any(axis=1).sum())))
+        if len(beside):
+            words[-1] += (
+                f", and {int((beside >= limits).any(axis=1).sum())} of {len(beside)} clean ones, unlooked for them"
+            )
     rest = [name for name, found in matches.items() if name not in chosen and found.boxes >= LEAST_BOXES]
     chosen |= {name: _best_f1(matches[name], limits_of[index.class_names.index(name)]) for name in rest}
     if rest:
@@ -178,26 +187,34 @@ def _completed(index: CocoIndex, chosen: ChosenThresholds, limits_of: Float64) -
 
 
 def _budgets(index: CocoIndex) -> Iterator[Budget]:
-    """The clean scans' budget, then one for each largest set of further classes that were looked for together."""
-    judged = classes_with_clean_scans(index)
+    """The clean scans' budget, then one for each largest set of further classes that were looked for together.
+
+    False alarms need no boxes: those with too few boxes to be measured share a budget, apart from the others, whose
+    thresholds they must not decide.
+    """
+    judged, ordinary = classes_with_clean_scans(index), tuple[int, ...]()
     if judged:
         rows = tuple(row for row, scan in enumerate(index.scans) if is_clean(scan, judged))
         yield Budget(judged, rows, clean=True)
+        ordinary = tuple(row for row in rows if not len(index.scans[row].class_ids))
     annotated = np.array([scan.annotated for scan in index.scans], bool).reshape(len(index), -1)
     absent = annotated & ~np.array([np.isin(range(annotated.shape[1]), scan.class_ids) for scan in index.scans])
     boxes = list(index.boxes_per_class().values())
-    rest = [
+    further = [
         class_id
         for class_id in range(annotated.shape[1])
-        if class_id not in judged and boxes[class_id] >= LEAST_BOXES and absent[:, class_id].sum() >= _LEAST_ABSENT
+        if class_id not in judged and absent[:, class_id].sum() >= _LEAST_ABSENT
     ]
-    while rest:
-        masks = np.unique(annotated[:, rest], axis=0)
-        pairs = [int((annotated[:, rest] | ~mask).all(axis=1).sum() * mask.sum()) for mask in masks]
-        together = np.array(rest)[masks[int(np.argmax(pairs))]].tolist()
-        looked_for = annotated[:, together].all(axis=1) & absent[:, together].any(axis=1)
-        yield Budget(tuple(together), tuple(np.flatnonzero(looked_for).tolist()), clean=False)
-        rest = [class_id for class_id in rest if class_id not in together]
+    for frequent in (True, False):
+        rest = [class_id for class_id in further if (boxes[class_id] >= LEAST_BOXES) is frequent]
+        while rest:
+            masks = np.unique(annotated[:, rest], axis=0)
+            pairs = [int((annotated[:, rest] | ~mask).all(axis=1).sum() * mask.sum()) for mask in masks]
+            together = np.array(rest)[masks[int(np.argmax(pairs))]].tolist()
+            looked_for = annotated[:, together].all(axis=1) & absent[:, together].any(axis=1)
+            unlooked = tuple(row for row in ordinary if not annotated[row, together].any())
+            yield Budget(tuple(together), tuple(np.flatnonzero(looked_for).tolist()), clean=False, unlooked=unlooked)
+            rest = [class_id for class_id in rest if class_id not in together]
 
 
 def false_scores(index: CocoIndex, aligned: Sequence[Detections], budget: Budget) -> NDArray[np.float64]:
@@ -212,6 +229,10 @@ def false_scores(index: CocoIndex, aligned: Sequence[Detections], budget: Budget
         ],
         np.float64,
     ).reshape(len(budget.rows), len(budget.class_ids))
+
+
+def _unlooked_scores(index: CocoIndex, aligned: Sequence[Detections], budget: Budget) -> Float64:
+    return false_scores(index, aligned, replace(budget, rows=budget.unlooked))
 
 
 @dataclass(frozen=True)
@@ -231,15 +252,18 @@ def redrawn_limits(
     draws: (B, S) over all scans of the index.
     """
     bounds = _limits(index, allowed.least, allowed.reach)[list(budget.class_ids)]
-    scores = false_scores(index, aligned, budget)
+    scores, beside = false_scores(index, aligned, budget), _unlooked_scores(index, aligned, budget)
     names = [index.class_names[class_id] for class_id in budget.class_ids]
     hits = _class_hits(
         index, {name: match_class(index, aligned, index.class_names.index(name)) for name in names}, budget
     )
     limits = np.full((len(draws), len(names)), np.nan)
-    for number, drawn in enumerate(draws[:, list(budget.rows)]):
+    for number, (drawn, also) in enumerate(
+        zip(draws[:, list(budget.rows)], draws[:, list(budget.unlooked)], strict=True)
+    ):
         if drawn.any():
-            limits[number] = _within(np.repeat(scores, drawn, axis=0), hits, allowed.pfa, bounds)
+            redrawn = np.repeat(scores, drawn, axis=0), np.repeat(beside, also, axis=0)
+            limits[number] = _within_both(*redrawn, hits, allowed, bounds)
     return dict(zip(names, limits.T, strict=True))
 
 
@@ -254,6 +278,14 @@ class _ClassHits:
 def _class_hits(index: CocoIndex, matches: Mapping[str, ClassMatches], budget: Budget) -> list[_ClassHits]:
     found = [matches[index.class_names[class_id]] for class_id in budget.class_ids]
     return [_ClassHits(one.scores[one.hits], one.boxes) for one in found]
+
+
+def _within_both(
+    scores: Float64, beside: Float64, hits: Sequence[_ClassHits], allowed: Allowed, bounds: Float64
+) -> Float64:
+    """Thresholds (C,) that keep the share of false alarms in a budget's scans and in the clean ones beside them."""
+    limits = _within(scores, hits, allowed.pfa, bounds)
+    return np.maximum(limits, _within(beside, hits, allowed.pfa, bounds)) if len(beside) else limits
 
 
 def _within(scores: Float64, hits: Sequence[_ClassHits], pfa: float, bounds: Float64) -> Float64:
