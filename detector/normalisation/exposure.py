@@ -70,13 +70,15 @@ def opaque_share(exposure: Exposure, limit: float, air: float = 1.0) -> float:
 
 
 def opaque_square_mm(exposure: Exposure, limit: float, pitch_mm: tuple[float, float]) -> float:
-    """Side of the largest square behind which nothing can be seen, to _CELL_MM. pitch_mm: of a pixel, x and y."""
-    height, width = exposure.high.shape
-    cells = tuple(max(1, round(side * pitch / _CELL_MM)) for side, pitch in zip((width, height), pitch_mm, strict=True))
-    dark = cv2.resize(exposure.high, cells, interpolation=cv2.INTER_AREA) < limit
+    """Side of the largest square behind which nothing can be seen, to a cell. pitch_mm: of a pixel, x and y."""
+    sides = exposure.high.shape[::-1]
+    # No smaller than a pixel, however wrong the pitch.
+    cells = [max(1, min(side, round(side * pitch / _CELL_MM))) for side, pitch in zip(sides, pitch_mm, strict=True)]
+    dark = cv2.resize(exposure.high, (cells[0], cells[1]), interpolation=cv2.INTER_AREA) < limit
     # The chessboard distance to the nearest cell that is seen through; outside the picture nothing is opaque.
     distance = cv2.distanceTransform(np.pad(dark, 1).astype(np.uint8), cv2.DIST_C, 3)
-    return float(max(0.0, 2 * float(distance.max()) - 1) * _CELL_MM)
+    cell_mm = min(side * pitch / count for side, pitch, count in zip(sides, pitch_mm, cells, strict=True))
+    return float(max(0.0, 2 * float(distance.max()) - 1) * cell_mm)
 
 
 def _reach(exposure: Exposure) -> float:

@@ -108,7 +108,8 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not(weights: str, tmp_path:
     assert metrics["setup"]["weights_sha256"] == load_weights(weights).sha256
     assert metrics["setup"]["costs"]["peak_mb"] > 10
     with pytest.raises(SettingsInvalid, match="another run"):
-        benchmark(str(probe_onnx(tmp_path / "other.onnx", make_spec())), "small", tmp_path / "cut", 1, unwatched)
+        other = probe_onnx(tmp_path / "other.onnx", make_spec(renderings=("cargo",)))
+        benchmark(str(other), "small", tmp_path / "cut", 1, unwatched)
 
 
 def test_pd_is_counted_at_the_threshold_that_the_clean_scans_give() -> None:
@@ -418,3 +419,10 @@ def test_time_and_memory_are_told_of_every_area(weights: str) -> None:
     assert (small.width, large.height) == (300, 400)
     assert 0 < small.seconds < 60
     assert 10 < small.peak_mb < 4000
+
+
+def test_weights_that_know_no_freight_are_refused(tmp_path: Path) -> None:
+    weights = probe_onnx(tmp_path / "probe.onnx", make_spec(renderings=("stored",)))
+    with pytest.raises(SettingsInvalid, match="simulated freight is drawn as 'cargo'"):
+        benchmark(str(weights), "small", tmp_path / "out", 1, lambda title, records, total: iter(records))
+    assert not (tmp_path / "out").exists()

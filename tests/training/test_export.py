@@ -59,7 +59,10 @@ def test_validation_scans_without_a_box_give_no_figure(tmp_path: Path, monkeypat
     nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, bool)
     scan = AnnotatedScan(tmp_path / "s.png", 64, 64, "bench", *nothing, np.ones(2, bool))
     index = CocoIndex(("gun", "knife"), (scan,) * 3)
-    monkeypatch.setattr(release, "predict_onnx", lambda validation, draft: [Detections.empty(index.class_names)] * 3)
+    monkeypatch.setattr(release, "detector_for", lambda draft: draft)
+    monkeypatch.setattr(
+        release, "predict_with", lambda detector, validation, watch: [Detections.empty(index.class_names)] * 3
+    )
     assert release._with_operating_point(make_spec(), tmp_path / "draft.onnx", index, 0.05).metrics == {}
 
 

@@ -30,7 +30,16 @@ Watch = Callable[[str, Iterable[Record], int], Iterator[Record]]
 
 
 def benchmark(weights: str, size: str, output: Path, workers: int, watch: Watch) -> BenchmarkFigures:
-    """Runs what is missing, measures costs, writes the figures. Raises as `run_benchmark`."""
+    """Runs what is missing, measures costs, writes the figures.
+
+    Raises as `run_benchmark`, and SettingsInvalid for weights that know no freight: their figures would say nothing.
+    """
+    known = load_weights(weights).spec.renderings
+    if "cargo" not in known:
+        raise SettingsInvalid(
+            f"{weights} knows scans drawn as {', '.join(known)}, and simulated freight is drawn as 'cargo'",
+            remedy="give weights that were trained on it, as cargo-n, or clean scans of your own by --backgrounds",
+        )
     records = list(watch("cargo benchmark", run_benchmark(weights, size, output, workers), SIZES[size]))
     return _written(weights, records, (size, SIMULATED), output)
 

@@ -5,25 +5,14 @@
 
 from __future__ import annotations
 
-from detector.errors import SettingsInvalid
 from detector.scan import Scan
 from detector.scanner_profile import Rendering
 from training.simulation.freight import AIR_LEVEL, FreightScan
 
 
 def rendering_of(energies: int, known: tuple[Rendering, ...]) -> Rendering:
-    """How scans of so many energies are drawn for a network that knows these renderings.
-
-    Raises SettingsInvalid for a network that knows none of them: its figures would say nothing.
-    """
-    wanted: tuple[Rendering, ...] = ("cargo material", "cargo") if energies == 2 else ("cargo",)
-    found = next((rendering for rendering in wanted if rendering in known), None)
-    if found is None:
-        raise SettingsInvalid(
-            f"the weights know scans drawn as {', '.join(known)}; simulated freight is drawn as {' or '.join(wanted)}",
-            remedy="give weights that were trained on cargo, as cargo-n",
-        )
-    return found
+    """How scans of so many energies are drawn for a network that knows these renderings."""
+    return "cargo material" if energies == 2 and "cargo material" in known else "cargo"
 
 
 def profile_text(energies: int, pitch_mm: float, rendering: Rendering) -> str:
