@@ -107,8 +107,8 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not(weights: str, tmp_path:
     metrics = json.loads((tmp_path / "cut" / "metrics.json").read_text())
     assert metrics["setup"]["weights_sha256"] == load_weights(weights).sha256
     assert metrics["setup"]["costs"]["peak_mb"] > 10
+    other = probe_onnx(tmp_path / "other.onnx", make_spec(renderings=("cargo",)))
     with pytest.raises(SettingsInvalid, match="another run"):
-        other = probe_onnx(tmp_path / "other.onnx", make_spec(renderings=("cargo",)))
         benchmark(str(other), "small", tmp_path / "cut", 1, unwatched)
 
 
