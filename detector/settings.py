@@ -68,7 +68,7 @@ class Policy(BaseModel):
     #: most opaque has 0.07.
     refer_opaque_share: Floor = 0.1
     #: Side in millimetres of the largest opaque square in a scan which is cleared, where the profile gives a pixel
-    #: pitch: a tenth of a container's load is a place of two square metres. An engine block has 500 to 700.
+    #: pitch: a small share of a long vehicle is a large place.
     refer_opaque_mm: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1000.0
     #: Share of the cargo that may have colours of no scanner that the weights know; None takes the weights' own.
     refer_unknown_colours_share: Floor | None = None

@@ -86,7 +86,8 @@ def decode(data: bytes) -> tuple[Pixels, ...]:
     # Of one long strip that every row names, each byte would be unpacked as often as there are rows.
     if sum(int(page.byte_counts.sum()) for page in pages) > len(data):
         raise ScanUnreadable("the TIFF is damaged: its strips claim more bytes than the file holds")
-    if may_hold_a_page(data, list(tags.all_directories(data))):
+    smallest = min(int(page.byte_counts.sum()) for page in pages)
+    if may_hold_a_page(data, list(tags.all_directories(data)), smallest):
         raise ScanUnreadable(
             "the TIFF holds data that none of its pages names: views without a page of their own, or two files joined",
             remedy="export every view as a page of its own",

@@ -12,17 +12,19 @@ import numpy as np
 
 from detector.readers.tiff_structure import Directory, Values
 
-#: Bytes that may lie anywhere, for alignment and for what tags of a maker point at; and the part of the smallest page's
+#: Bytes that may lie anywhere, for alignment and for what tags of a maker point at; and the part of the smallest view's
 #: bytes from which they may be a page, which need not compress alike.
 _SPARE, _PART = 512, 4
 #: Bytes of a gap that is worth a look.
 _GAP = 256
 
 
-def may_hold_a_page(data: bytes, pages: Sequence[Directory]) -> bool:
-    """Whether as many bytes as may be a page, not all zero, belong to nothing that a directory names."""
-    sizes = [int((page.strips[:, 1] - page.strips[:, 0]).sum()) for page in pages]
-    least = max(_SPARE, min(sizes, default=0) // _PART)
+def may_hold_a_page(data: bytes, pages: Sequence[Directory], smallest: int) -> bool:
+    """Whether as many bytes as may be a page, not all zero, belong to nothing that a directory names.
+
+    pages: all, thumbnails too. smallest: bytes of the smallest view.
+    """
+    least = max(_SPARE, smallest // _PART)
     unread = 0
     for start, end in _gaps(len(data), pages).tolist():
         unread += len(data[start:end].strip(b"\0"))

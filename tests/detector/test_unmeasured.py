@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from detector.normalisation.exposure import Exposure, opaque_square_mm
+from detector.normalisation.exposure import Exposure, beyond_the_ends, opaque_square_mm
+from detector.normalisation.findings import MOST_BEYOND
 from detector.normalisation.standardise import standardised
+from detector.normalisation.still import still_share
 from detector.policy import opaque_square_doubt
 from detector.scanner_profile import ScannerProfile
 from tests.detector.beer_lambert import AIR, scan_of
 from tests.detector.test_doubts import cargo, counted, doubts
+from training.simulation.freight import AIR_LEVEL, Family, simulate_freight
 
 Page = NDArray[np.uint16]
 #: Rows and moments of a detector module that hangs for a while, and of a tile of a file.
@@ -117,3 +120,13 @@ def test_an_opaque_square_is_told_where_the_pitch_is_known(belt: str) -> None:
     assert standardised(scan_of(page), ScannerProfile.model_validate(told)).opaque_mm == 0
     assert opaque_square_doubt(known.opaque_mm, 500).startswith("opaque: nothing is seen behind a square of")
     assert opaque_square_doubt(known.opaque_mm, 1000) == ""
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_simulated_freight_is_whole_and_measured_throughout_and_its_half_is_not(seed: int) -> None:
+    freight = simulate_freight(seed, Family.TEST if seed % 2 else Family.TRAIN)
+    transmission = freight.high.astype(np.float32) / AIR_LEVEL
+    height, width = transmission.shape
+    assert beyond_the_ends(transmission) < MOST_BEYOND / 2
+    assert still_share(freight.high, transmission, 0.002, np.zeros(height, bool), np.zeros(width, bool)) == 0
+    assert beyond_the_ends(transmission[:, : width // 2]) > MOST_BEYOND
