@@ -23,6 +23,7 @@ from tests.hostile.training_runs import (
     train_on,
 )
 from training.cli import app
+from training.datasets.check import check
 from training.datasets.coco_index import CocoIndex, read_coco
 from training.fit import TrainingData, fit, read_training_data
 from training.models.table import build
@@ -137,6 +138,20 @@ def test_a_class_of_the_recipe_without_a_box_is_refused(data: Path, tmp_path: Pa
     index = read_coco(data, "train", names)
     with pytest.raises(SettingsInvalid, match="no box in train: torpedo"):
         fit(TrainingData("d", index, None), recipe(classes=names), tmp_path / "run")
+
+
+@pytest.mark.parametrize("path", ["../../outside.png", "/etc/hostname", "C:/outside.png"])
+def test_a_scan_outside_the_folder_is_neither_read_nor_looked_at(path: str, data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "a" / "data")
+    annotations = tmp_path / "a" / "data" / "annotations" / "train.json"
+    document: Document = json.loads(annotations.read_bytes())
+    (tmp_path / "a" / "outside.png").write_bytes(b"no scan")
+    document["images"][0]["file_name"] = path
+    annotations.write_text(json.dumps(document))
+    with pytest.raises(SettingsInvalid, match="path refused") as caught:
+        read_coco(tmp_path / "a" / "data", "train")
+    one_line(caught.value)
+    assert "path refused" in {finding.kind for finding in check(tmp_path / "a" / "data")}
 
 
 def unlooked_for(data: Path, folder: Path, name: str) -> Path:
