@@ -43,6 +43,7 @@ _FIRST_ELEMENT, _SYNTAX_TAG = 132, (2, 0x10)
 #: Value representations whose length takes four bytes, behind two that are empty.
 _LONG = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 _LINEAR = "export the detector's linear values, without a logarithm, a display curve or a Modality LUT"
+_WHOLE = "export the rectangle that was measured, without padding"
 #: Pixel Intensity Relationship, and Rescale Type, of levels that are a linear measure of what came through: those that
 #: say so, and those that say nothing (US is "unspecified").
 _LINEAR_RELATIONSHIPS, _LINEAR_TYPES = ("", "LIN"), ("", "US")
@@ -277,9 +278,22 @@ def _levels(words: NDArray[Any], dataset: FileDataset, air_is_dark: bool, rescal
     low, high = (-(1 << (stored - 1)), (1 << (stored - 1)) - 1) if signed else (0, (1 << stored) - 1)
     if signed:
         values = np.where(values > high, values - (1 << stored), values)
+    _check_measured(values, dataset)
     if air_is_dark:
         values = low + high - values
     return _rescaled(values, (low, high), *rescale)
+
+
+def _check_measured(values: NDArray[Any], dataset: FileDataset) -> None:
+    """Raise ScanUnreadable for padding (part 3 of the standard, C.7.5.1.1.2): pixels that nobody measured may stand at
+    any level, that of air too."""
+    value, limit = (_said(dataset, keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit"))
+    if value is None:
+        return
+    low, high = sorted((int(value), int(value if limit is None else limit)))
+    padded = float(np.count_nonzero((values >= low) & (values <= high))) / values.size
+    if padded:
+        raise ScanUnreadable(f"DICOM with padding ({padded:.2%} of a view was not measured) is not read", remedy=_WHOLE)
 
 
 def _air_is_dark(dataset: FileDataset) -> bool:

@@ -262,6 +262,21 @@ def test_headers_that_do_not_hold_together(elements: dict[str, object]) -> None:
     assert refused.value.remedy
 
 
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
+@pytest.mark.parametrize("sign", [0, 1])
+def test_padding_is_not_taken_for_air(syntax: str, sign: int) -> None:
+    image = np.clip(IMAGE, 100, 2000)
+    signed = {"PixelRepresentation": sign}
+    said = dataset(image, syntax, PixelPaddingValue=-5 if sign else 4095, **signed)
+    assert np.array_equal(view(said), view(dataset(image, syntax, **signed))), "padding that no pixel has"
+    image[30:, 40:] = 4091
+    with pytest.raises(ScanUnreadable, match=r"padding \(4\.37% of a view"):
+        view(dataset(image, syntax, PixelPaddingValue=-5 if sign else 4091, **signed))
+    limits = {"PixelPaddingValue": -4 if sign else 4095, "PixelPaddingRangeLimit": -10 if sign else 4090}
+    with pytest.raises(ScanUnreadable, match=r"padding \(4\.37% of a view"):
+        view(dataset(image, syntax, **limits, **signed))
+
+
 def group(keyword: str, value: object) -> Dataset:
     """A functional group of frames in which one part says one thing."""
     part, made = Dataset(), Dataset()
