@@ -30,11 +30,12 @@ from training.evaluation.average_precision import PrecisionTable, average_precis
 from training.evaluation.transfer import is_of
 from training.export import export_network, load_checkpoint, unchosen_spec
 from training.file_digests import annotations_digest
-from training.fit import TrainingData, fit, read_training_data
+from training.fit import fit
 from training.recipe import Recipe, resolve_recipe
 from training.scoring import predict_onnx
 from training.screening import Factor, screening_settings, screening_table
 from training.tile_reader import rendered
+from training.training_data import TrainingData, read_training_data
 
 #: Classes with fewer training boxes than this count as rare.
 RARE_BOXES = 200

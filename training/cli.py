@@ -49,8 +49,9 @@ def fit(
 
     # Before torch is imported, which takes a quarter of a minute: a misspelt key is answered at once.
     resolved = resolve_recipe(recipe, [*(changes or []), *([f"seed={seed}"] if seed is not None else [])])
-    from training.fit import fit, read_training_data
+    from training.fit import fit
     from training.overfit import overfit_check
+    from training.training_data import read_training_data
 
     splits = read_training_data(data, resolved)
     if overfit:

@@ -8,48 +8,39 @@ from __future__ import annotations
 
 import json
 import logging
-import warnings
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, WeightAveraging
-from lightning.pytorch.loggers import TensorBoardLogger
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from detector.errors import RoentgateError, ScanUnreadable, SettingsInvalid
+from detector.errors import RoentgateError
 from detector.outputs.atomic import text_written_whole
 from detector.terminal import stderr
 from training.batch_memory import batch_too_large
-from training.checkpoints import NO_ROOM, Begun, NotSaved, WholeCheckpoints, begun, holds_run
-from training.datasets.coco_index import CocoIndex, read_coco, share_of, with_most_bags
-from training.evaluation.transfer import split_without, without_sources
+from training.checkpoints import NO_ROOM, Begun, NotSaved, begun
+from training.datasets.coco_index import CocoIndex
 from training.export import Run, read_run
 from training.file_digests import annotations_digest, file_digest
-from training.metrics_log import JsonLinesLogger
+from training.fit_checks import (
+    fault_of_a_scan,
+    require_learnable,
+    require_readable,
+    require_same,
+    require_startable,
+    require_suited,
+    to_check,
+)
 from training.models.interface import DetectionNetwork
 from training.models.table import build
 from training.module import DetectionModule
-from training.progress import with_lines
 from training.recipe import Recipe
-from training.step_progress import StepProgress
-from training.tile_reader import rendered
 from training.trainable import provenance, require_unseen, start_file
+from training.trainer import trainer_of
+from training.training_data import TrainingData
 from training.training_stream import Batch, ResumingBatches, Sample, TrainingStream, collate
-
-#: Steps between logged losses.
-LOG_EVERY = 20
-
-#: The figure that the best checkpoint is best in.
-JUDGED_BY = "val/AP50_of_frequent"
-#: Time between checkpoints, besides those after each validation.
-SAVE_EVERY = timedelta(minutes=5)
 
 log = logging.getLogger(__name__)
 
@@ -58,39 +49,6 @@ class ReaderKilled(RoentgateError):
     """A worker process of the loader is gone, most often for want of memory."""
 
     default_remedy = "go on with --resume and fewer workers, as --set workers=1, or 0 to read in the process itself"
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """The folder as it was named, its training split, and its validation split (None trains without validation)."""
-
-    folder: str
-    train: CocoIndex
-    validation: CocoIndex | None
-
-
-def read_training_data(folder: Path, recipe: Recipe) -> TrainingData:
-    """Reads train, and val where there is one, without what the recipe leaves out.
-
-    Where the recipe names no classes, those that no training scan was looked through for are left out, with a warning.
-    """
-    train = read_coco(folder, "train", recipe.classes or None)
-    if not recipe.classes and (unlooked := train.never_looked_for()):
-        log.warning(
-            "%s: left out, as no training scan was looked through for them and nothing would teach where they are not",
-            ", ".join(unlooked),
-        )
-        train = read_coco(folder, "train", tuple(name for name in train.class_names if name not in unlooked) or None)
-    every = frozenset(scan.name for scan in train.scans)
-    has_validation = (folder / "annotations" / "val.json").is_file()
-    validation = read_coco(folder, "val", train.class_names) if has_validation else None
-    for source in recipe.leave_out:
-        train = split_without(train, source)
-    train = with_most_bags(share_of(train, recipe.train_share), recipe.most_bags)
-    train = replace(train, kept_out=every - {scan.name for scan in train.scans})
-    if validation:
-        validation = without_sources(validation, recipe.leave_out)
-    return TrainingData(str(folder), train, validation)
 
 
 def fit(data: TrainingData, recipe: Recipe, run: Path, *, resume: bool = False) -> str:
@@ -102,10 +60,10 @@ def fit(data: TrainingData, recipe: Recipe, run: Path, *, resume: bool = False) 
     ScanUnreadable for a scan that cannot be read, before the first step if it is of validation; NotSaved, ReaderKilled,
     BatchTooLarge and Diverged. None of them costs a checkpoint saved before.
     """
-    _require_startable(run, resume)
-    _require_learnable(data, recipe)
+    require_startable(run, resume)
+    require_learnable(data, recipe)
     if resume:
-        _require_same(read_run(run), recipe, data)
+        require_same(read_run(run), recipe, data)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     network = build(recipe.model, data.train.class_names)
     require_suited(network, recipe)
@@ -144,7 +102,7 @@ def _started(network: DetectionNetwork, recipe: Recipe, before: Run | None) -> t
 
 def _train(module: DetectionModule, data: TrainingData, run: Path, point: Begun | None) -> None:
     recipe = module.recipe
-    trainer = _trainer(recipe, run, point.step if point else 0, validates=data.validation is not None)
+    trainer = trainer_of(recipe, run, point.step if point else 0, validates=data.validation is not None)
     stream = _FaultsAsSamples(TrainingStream(data.train, recipe), data.folder)
     batches = ResumingBatches(recipe.steps, recipe.batch_size, lambda: trainer.global_step)
     try:
@@ -178,7 +136,7 @@ class _FaultsAsSamples(Dataset[Sample | RoentgateError]):
 
     def __init__(self, stream: TrainingStream, folder: str) -> None:
         self._stream = stream
-        self._remedy = f"{_check(folder)}, go on with --resume"
+        self._remedy = f"{to_check(folder)}, go on with --resume"
 
     def __len__(self) -> int:
         return len(self._stream)
@@ -187,17 +145,7 @@ class _FaultsAsSamples(Dataset[Sample | RoentgateError]):
         try:
             return self._stream[position]
         except (RoentgateError, OSError) as error:
-            return _fault(error, self._remedy)
-
-
-def _fault(error: RoentgateError | OSError, remedy: str) -> RoentgateError:
-    if isinstance(error, OSError):
-        return ScanUnreadable(f"{error.filename}: {error.strerror}", remedy=remedy)
-    return type(error)(error.what, remedy=remedy)
-
-
-def _check(folder: str) -> str:
-    return f"run `roentgate-train data check {folder}`, correct what it names"
+            return fault_of_a_scan(error, self._remedy)
 
 
 def _collate(samples: list[Sample | RoentgateError]) -> Batch | RoentgateError:
@@ -220,82 +168,6 @@ def _loader(stream: _FaultsAsSamples, batches: ResumingBatches, recipe: Recipe) 
     )
 
 
-def _require_startable(run: Path, resume: bool) -> None:
-    holds = holds_run(run / "checkpoints")
-    if resume and not holds:
-        raise SettingsInvalid(f"nothing to resume: no checkpoint in {run}", remedy="leave --resume out to begin")
-    if not resume and holds:
-        raise SettingsInvalid(f"{run} already holds a run", remedy="add --resume to go on, or choose another folder")
-
-
-def _require_learnable(data: TrainingData, recipe: Recipe) -> None:
-    """One scan and one class are enough to learn from; none is not."""
-    for split, index in {"train": data.train, "val": data.validation}.items():
-        if index is not None and not any(index.boxes_per_class().values()):
-            raise SettingsInvalid(
-                f"{data.folder}: {len(index)} scans and no box of any class in {split}",
-                remedy="annotate some" + (", or remove val.json to train without validation" if split == "val" else ""),
-            )
-    counts = data.train.boxes_per_class()
-    unseen = [name for name in recipe.classes if not counts[name]]
-    if unseen:
-        raise SettingsInvalid(
-            f"the recipe's classes have no box in train: {', '.join(unseen)}", remedy="correct `classes` in the recipe"
-        )
-    if unlooked := data.train.never_looked_for():
-        raise SettingsInvalid(
-            f"no training scan was looked through for {', '.join(unlooked)}: nothing would teach where they are not",
-            remedy="leave them out of `classes` in the recipe, or tell `data prepare` by --taxonomy which labels are "
-            "the whole class",
-        )
-
-
-def require_suited(network: DetectionNetwork, recipe: Recipe) -> None:
-    """Raises SettingsInvalid when a size of the recipe is no multiple of the network's stride."""
-    sizes = {"input_size": (recipe.input_size,), "multi_scale": recipe.multi_scale}
-    for key, size in ((key, size) for key, values in sizes.items() for size in values):
-        if size < network.stride or size % network.stride:
-            below = size // network.stride * network.stride
-            nearest = f"{below} or {below + network.stride}" if below else f"{network.stride}"
-            raise SettingsInvalid(
-                f"{key}: {size} is no multiple of {network.stride}, as {recipe.model} needs it",
-                remedy=f"give {nearest} in its place",
-            )
-
-
-def require_readable(validation: CocoIndex, folder: str) -> None:
-    """Raises ScanUnreadable now rather than at the first validation, which may be hours away."""
-    for scan in with_lines("reading the validation scans", validation.scans, len(validation)):
-        try:
-            rendered(scan)
-        except (RoentgateError, OSError) as error:
-            raise _fault(error, f"{_check(folder)}, begin again") from error
-
-
-def _require_same(before: Run, now: Recipe, data: TrainingData) -> None:
-    """Only what does not change the result may differ between the parts of one run."""
-    class_names, folder = data.train.class_names, data.folder
-    old, new = before.recipe.model_dump(), now.model_dump()
-    changed = [name for name in new if new[name] != old[name] and name not in ("workers",)]
-    if changed:
-        raise SettingsInvalid(
-            f"the run was begun with another {', '.join(changed)}",
-            remedy="resume with the recipe and --set of its start",
-        )
-    if before.class_names != class_names:
-        raise SettingsInvalid(
-            f"the run knows the classes {', '.join(before.class_names)}; the data has {', '.join(class_names)}",
-            remedy="resume with the data of its start",
-        )
-    files = {before.emphasis: Path(now.emphasis), before.annotations: Path(folder) / "annotations" / "train.json"}
-    for digest, path in files.items():
-        if digest and digest != file_digest(path):
-            raise SettingsInvalid(
-                f"{path} is not what it was when the run began: scans would come in another order",
-                remedy="restore the file, or begin in another folder",
-            )
-
-
 def _scans_by_source(index: CocoIndex) -> dict[str, int]:
     """How many scans of each; several pictures may have been drawn of one."""
     scans = {(scan.source, scan.group if scan.drawn else str(scan.path)) for scan in index.scans}
@@ -316,96 +188,3 @@ def _write_run(run: Path, recipe: Recipe, data: TrainingData, start: str, pretra
     }
     with text_written_whole(run / "run.json") as file:
         file.write(json.dumps(described, indent=2) + "\n")
-
-
-def growing_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """Exponential average of weights whose memory grows with the steps to `decay`: after n of them (1 + n) / (10 + n).
-
-    With a memory of a thousand steps from the start, short runs would be judged on the weights that they began with.
-    """
-
-    def average(averaged: Tensor, current: Tensor, number: Tensor) -> Tensor:
-        share = torch.clamp((1 + number) / (10 + number), max=decay)
-        return averaged * share + current * (1 - share)
-
-    return average
-
-
-#: Beginnings of what Lightning warns of in vain: the order of scans is a function of the step, so that it does go on
-#: (ResumingBatches); and who trains without validation scans knows it.
-_NOT_SO = ("You're resuming from a checkpoint", "You defined a `validation_step` but")
-
-
-def _no_advice(record: logging.LogRecord) -> bool:
-    """Lightning recommends its makers' services at every start."""
-    return "Tip: " not in record.getMessage()
-
-
-def _trainer(recipe: Recipe, run: Path, step: int, *, validates: bool) -> lightning.Trainer:
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_no_advice)
-    for message in _NOT_SO:
-        warnings.filterwarnings("ignore", message=message)
-    return lightning.Trainer(
-        max_steps=_max_steps(recipe),
-        accelerator="auto",
-        devices=1,
-        precision=_precision(recipe),
-        gradient_clip_val=recipe.gradient_clip,
-        logger=[JsonLinesLogger(run, step), TensorBoardLogger(run, name="", version="tensorboard")],
-        callbacks=[
-            WeightAveraging(avg_fn=growing_average(recipe.ema_decay)),
-            LearningRateMonitor("step"),
-            StepProgress(),
-            *_checkpoints(recipe, run, validates=validates),
-        ],
-        # By step, not by epoch: an epoch means nothing to a balanced, endless order of scans.
-        val_check_interval=recipe.validation_interval if validates else None,
-        check_val_every_n_epoch=None,
-        log_every_n_steps=LOG_EVERY,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        plugins=[WholeCheckpoints()],
-        enable_model_summary=False,
-    )
-
-
-def _max_steps(recipe: Recipe) -> int:
-    return recipe.steps
-
-
-def _checkpoints(recipe: Recipe, run: Path, *, validates: bool) -> list[Callback]:
-    folder = run / "checkpoints"
-    every = recipe.validation_interval
-    # By the clock as well: what is lost to a kill is minutes, however far validations lie apart.
-    timed = ModelCheckpoint(folder, filename="last", train_time_interval=SAVE_EVERY, enable_version_counter=False)
-    if not validates:
-        regular = ModelCheckpoint(folder, filename="last", every_n_train_steps=every, enable_version_counter=False)
-        return [timed, regular]
-    best = _BestInPlace(folder, monitor=JUDGED_BY, mode="max", filename="best", enable_version_counter=False)
-    # Saved after the validation and after `best`, so that a resumed run remembers what the best one scored.
-    last = ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=False, enable_version_counter=False)
-    return [timed, best, last]
-
-
-class _BestInPlace(ModelCheckpoint):
-    """Remembers the best score of a run whose folder was moved; Lightning forgets it and takes the next network."""
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """What was saved, with its paths in the folder where the run is now."""
-        here = {
-            key: self._here(state_dict[key]) for key in ("best_model_path", "kth_best_model_path", "last_model_path")
-        }
-        best = {self._here(path): score for path, score in state_dict["best_k_models"].items()}
-        super().load_state_dict({**state_dict, **here, "dirpath": self.dirpath, "best_k_models": best})
-
-    def _here(self, path: str) -> str:
-        return str(Path(str(self.dirpath)) / Path(path).name) if path else path
-
-
-def _precision(recipe: Recipe) -> Any:
-    """bfloat16 where the hardware multiplies it (GPUs since Ampere, CPUs with AVX512-BF16), else full precision."""
-    if recipe.precision != "auto":
-        return recipe.precision
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
-    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"

@@ -31,10 +31,12 @@ from training.datasets.coco_index import CocoIndex, read_coco
 from training.evaluation.metrics import evaluate
 from training.export import export_network, load_checkpoint, unchosen_spec
 from training.file_digests import annotations_digest
-from training.fit import TrainingData, fit, require_readable, require_suited
+from training.fit import fit
+from training.fit_checks import require_readable, require_suited
 from training.models.table import MODELS, build
 from training.recipe import RECIPES, Recipe, resolve_recipe
 from training.scoring import predict_onnx
+from training.training_data import TrainingData
 
 #: Share of the run that the averaged weights look back on; a recipe's own decay is meant for its own, longer run.
 _AVERAGED_SHARE = 0.05

@@ -10,9 +10,10 @@ from training.datasets.coco_index import CocoIndex
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
 from training.export import export_network, load_checkpoint, unchosen_spec
-from training.fit import TrainingData, fit
+from training.fit import fit
 from training.recipe import AugmentationSettings, Recipe
 from training.scoring import predict_onnx
+from training.training_data import TrainingData
 
 #: Steps given to it, and the AP50 on its own training scans from which it counts as learned by heart.
 STEPS, LEARNED_AP50 = 300, 0.7

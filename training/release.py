@@ -22,7 +22,6 @@ from training.evaluation.average_precision import average_precision
 from training.evaluation.thresholds import choose_thresholds
 from training.export import Run, export_network, load_checkpoint, read_run, unchosen_spec, write_spec
 from training.file_digests import annotations_digest
-from training.fit import TrainingData, read_training_data
 from training.known_colours import known_colours
 from training.models.flip_average import averaged
 from training.operating_point import with_operating_point
@@ -32,6 +31,7 @@ from training.recipe import Recipe
 from training.scoring import detector_for, predict_with
 from training.simulation import simulate_luggage
 from training.tile_reader import all_coloured, read_tile
+from training.training_data import TrainingData, read_training_data
 
 UInt8 = NDArray[np.uint8]
 

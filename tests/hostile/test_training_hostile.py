@@ -25,9 +25,10 @@ from tests.hostile.training_runs import (
 from training.cli import app
 from training.datasets.check import check
 from training.datasets.coco_index import CocoIndex, read_coco
-from training.fit import TrainingData, fit, read_training_data
+from training.fit import fit
 from training.models.table import build
 from training.simulation import simulate_dataset
+from training.training_data import TrainingData, read_training_data
 
 pytestmark = pytest.mark.filterwarnings(*LIGHTNING_ADVICE)
 
@@ -43,7 +44,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def every_step_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.fit.LOG_EVERY", 1)
+    monkeypatch.setattr("training.trainer.LOG_EVERY", 1)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing disturbed."""
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("training.fit.LOG_EVERY", 1)
+        patched.setattr("training.trainer.LOG_EVERY", 1)
         train_on(data, folder)
     return folder
 
@@ -212,7 +213,7 @@ def test_a_scan_that_vanished_stops_with_one_line_and_the_run_goes_on_when_it_is
     shutil.copytree(data, folder)
     index, away = read_coco(folder, "train"), tmp_path / "away"
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("training.fit._max_steps", lambda recipe: 2)
+        patched.setattr("training.trainer._max_steps", lambda recipe: 2)
         fit(TrainingData(str(folder), index, None), recipe(), run)
     (folder / "images" / "train").rename(away)
     with pytest.raises(ScanUnreadable, match="No such file") as caught:

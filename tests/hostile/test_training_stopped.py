@@ -27,10 +27,11 @@ from training import fit as fit_module
 from training.batch_memory import BatchTooLarge
 from training.checkpoints import LAST, PREVIOUS, SET_ASIDE, NotSaved, WholeCheckpoints, read_checkpoint
 from training.datasets.coco_index import read_coco
-from training.fit import TrainingData, fit
+from training.fit import fit
 from training.models.yolox import Yolox
 from training.module import Diverged
 from training.simulation import simulate_dataset
+from training.training_data import TrainingData
 
 pytestmark = pytest.mark.filterwarnings(*LIGHTNING_ADVICE)
 
@@ -44,7 +45,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def every_step_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.fit.LOG_EVERY", 1)
+    monkeypatch.setattr("training.trainer.LOG_EVERY", 1)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing disturbed."""
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("training.fit.LOG_EVERY", 1)
+        patched.setattr("training.trainer.LOG_EVERY", 1)
         train_on(data, folder)
     return folder
 
@@ -62,7 +63,7 @@ def stopped(data: Path, tmp_path: Path, whole: Path) -> Path:
     """A run that was stopped after 4 of 6 steps, so that it holds LAST (step 4) and PREVIOUS (step 2)."""
     run = tmp_path / "stopped"
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("training.fit._max_steps", lambda recipe: 4)
+        patched.setattr("training.trainer._max_steps", lambda recipe: 4)
         train_on(data, run)
     return run
 
@@ -73,9 +74,9 @@ _KILLED_WHILE_SAVING = """
 import os, signal, sys, warnings
 warnings.simplefilter("ignore")
 from pathlib import Path
-from training import checkpoints, fit
+from training import checkpoints, trainer
 from tests.hostile.training_runs import train_on
-fit.LOG_EVERY = 1
+trainer.LOG_EVERY = 1
 write, saves = checkpoints.write_forced, []
 def half(path, content):
     saves.append(path)

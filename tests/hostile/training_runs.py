@@ -9,8 +9,9 @@ import torch
 from detector.errors import RoentgateError
 from training.checkpoints import LAST
 from training.datasets.coco_index import read_coco
-from training.fit import TrainingData, fit
+from training.fit import fit
 from training.recipe import Recipe
+from training.training_data import TrainingData
 
 STEPS, EVERY = 6, 2
 #: Lightning's own advice on workers and its use of torch internals; nothing of ours.

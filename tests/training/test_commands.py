@@ -19,10 +19,10 @@ from training import progress
 from training.cli import app, main
 from training.datasets.coco_index import read_coco
 from training.export import Run, export_network, unchosen_spec
-from training.fit import TrainingData, read_training_data
 from training.models.table import build
 from training.recipe import Recipe
 from training.simulation import simulate_dataset
+from training.training_data import TrainingData, read_training_data
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning:lightning",

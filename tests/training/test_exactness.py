@@ -16,9 +16,10 @@ from detector.errors import SettingsInvalid
 from training.ablation import Ablation, ablate
 from training.cli import app
 from training.datasets.coco_index import CocoIndex, read_coco
-from training.fit import TrainingData, fit
+from training.fit import fit
 from training.recipe import Recipe
 from training.simulation import simulate_dataset
+from training.training_data import TrainingData
 from training.training_stream import TrainingStream
 
 pytestmark = pytest.mark.filterwarnings(
@@ -63,7 +64,7 @@ def test_a_network_that_draws_at_random_resumes_exactly(model: str, data: Path, 
     same = recipe(model=model, input_size=256)
     fit(train, same, tmp_path / "whole")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("training.fit._max_steps", lambda recipe: 2)
+        patched.setattr("training.trainer._max_steps", lambda recipe: 2)
         fit(train, same, tmp_path / "stopped")
     fit(train, same, tmp_path / "stopped", resume=True)
     whole, resumed = (
@@ -82,7 +83,7 @@ def test_a_run_that_was_moved_still_knows_its_best(data: Path, tmp_path: Path, m
         lambda module, batch, index: module.log("val/AP50_of_frequent", next(scores), batch_size=1),
     )
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("training.fit._max_steps", lambda recipe: 2)
+        patched.setattr("training.trainer._max_steps", lambda recipe: 2)
         fit(both, recipe(), tmp_path / "here")
     shutil.move(tmp_path / "here", tmp_path / "there")
     best = (tmp_path / "there" / "checkpoints" / "best.ckpt").read_bytes()
@@ -95,7 +96,7 @@ def test_a_run_does_not_go_on_with_other_annotations(data: Path, tmp_path: Path)
     shutil.copytree(data, copied)
     train = TrainingData(str(copied), read_coco(copied, "train"), None)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("training.fit._max_steps", lambda recipe: 2)
+        patched.setattr("training.trainer._max_steps", lambda recipe: 2)
         fit(train, recipe(), tmp_path / "run")
     path = copied / "annotations" / "train.json"
     document = json.loads(path.read_text())

@@ -17,12 +17,13 @@ from tests.conftest import make_spec
 from training import release
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
 from training.export import export_network, unchosen_spec, write_spec
-from training.fit import TrainingData, fit, read_training_data
+from training.fit import fit
 from training.models.table import build
 from training.operating_point import ChosenOperatingPoint, with_operating_point
 from training.recipe import Recipe
 from training.release import Release, export_release
 from training.simulation import simulate_dataset
+from training.training_data import TrainingData, read_training_data
 
 
 def test_an_export_within_mixed_precision_is_in_full_precision(tmp_path: Path) -> None:

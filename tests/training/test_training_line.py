@@ -26,7 +26,7 @@ from training.batch_memory import BatchTooLarge
 from training.cli import app
 from training.datasets.coco_index import read_coco
 from training.export import export_network, load_checkpoint, read_run, unchosen_spec, write_spec
-from training.fit import ReaderKilled, TrainingData, fit, read_training_data
+from training.fit import ReaderKilled, fit
 from training.models.flip_average import averaged
 from training.models.interface import Candidates
 from training.models.table import build
@@ -37,6 +37,7 @@ from training.parity import ParityFailed, require_parity
 from training.recipe import RECIPES, Recipe, resolve_recipe
 from training.release import Release, export_release
 from training.simulation import simulate_dataset
+from training.training_data import TrainingData, read_training_data
 from training.training_stream import TrainingStream
 
 pytestmark = pytest.mark.filterwarnings(
@@ -91,7 +92,7 @@ def test_a_stopped_run_goes_on_to_the_very_same_weights(data: Path, run: Path, t
     # Stopped after 3 of 6 steps: the schedule must not depend on where a run was cut.
     stopped = tmp_path / "stopped"
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("training.fit._max_steps", lambda recipe: 3)
+        patched.setattr("training.trainer._max_steps", lambda recipe: 3)
         fit(both, small_recipe(), stopped)
     with pytest.raises(SettingsInvalid, match="another learning_rate"):
         fit(both, small_recipe(learning_rate=0.5), stopped, resume=True)
@@ -108,7 +109,7 @@ def test_a_run_goes_on_when_what_it_started_from_is_gone(data: Path, run: Path, 
     train = TrainingData(str(data), read_coco(data, "train"), None)
     recipe = small_recipe(start=str(start), pretrained_rate=0.5, steps=2, validate_every=1)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("training.fit._max_steps", lambda recipe: 1)
+        patched.setattr("training.trainer._max_steps", lambda recipe: 1)
         said = fit(train, recipe, tmp_path / "on")
     start.unlink()
     assert fit(train, recipe, tmp_path / "on", resume=True) == said == read_run(tmp_path / "on").start
