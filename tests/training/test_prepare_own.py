@@ -148,17 +148,46 @@ def test_a_dangerous_object_of_compass_xp_is_clean_of_nothing(tmp_path: Path) ->
     assert {name: entry["looked_for"] for name, entry in entries(tmp_path / "data").items()} == {"0003.png": {"gun"}}
 
 
-@pytest.mark.parametrize(("second", "looked_for"), [("hixray", 4), ("ldxray", 0)])
-def test_parts_of_two_sources_make_no_whole_class_when_folders_are_merged(
-    second: str, looked_for: int, tmp_path: Path
+#: What two sets mark of pressure cans: source, its label.
+SPRAYER, SPRAY_CANS, TANK = ("pidray", "Sprayer"), ("clcxray", "SprayCans"), ("xray-fsod", "pressure_tank")
+
+
+@pytest.mark.parametrize(
+    ("second", "looked_for"),
+    [(SPRAYER, 4), (("pidray-v2", "Sprayer"), 4), (SPRAY_CANS, 4), (TANK, 0)],
+    ids=["the same set", "its second version", "the same part", "another part"],
+)
+@pytest.mark.parametrize("merged", [False, True], ids=["prepared", "merged"])
+def test_parts_of_two_sources_make_a_whole_class_only_where_they_are_the_same(
+    second: tuple[str, str], looked_for: int, merged: bool, tmp_path: Path
 ) -> None:
-    labels = ("Laptop", "Nonmetallic_Lighter")
-    for number, (name, source) in enumerate([("a", "hixray"), ("b", second)]):
-        scans = [scan_entry("laptop.png", "Laptop", split="train"), scan_entry("lighter.png", labels[1], split="train")]
-        make_set(tmp_path / name, scans, labels=labels, source=source, first_seed=9 * number)
-        fake(tmp_path / name, tmp_path / f"data_{name}")
-    merged = merge([tmp_path / "data_a", tmp_path / "data_b"], tmp_path / "merged")
-    assert merged.counts["train"]["classes"]["lighter"] == {"boxes": 2, "looked_for": looked_for, "marked_in_part": 4}
+    for number, (name, (source, label)) in enumerate([("a", SPRAYER), ("b", second)]):
+        scans = [scan_entry("knife.png", "knife", split="train"), scan_entry("can.png", label, split="train")]
+        make_set(tmp_path / name, scans, labels=("knife", label), source=source, first_seed=9 * number)
+    if merged:
+        folders = [fake(tmp_path / name, tmp_path / f"data_{name}").folder for name in "ab"]
+        both = merge(folders, tmp_path / "both")
+    else:
+        both = prepare([tmp_path / "a", tmp_path / "b"], tmp_path / "both", OPTIONS, adapters=ADAPTERS)
+    counts = {"boxes": 2, "looked_for": looked_for, "marked_in_part": 4}
+    assert both.counts["train"]["classes"]["pressure_can"] == counts
+    told = [finding for finding in both.findings if finding.subject == "pressure_can"]
+    assert [finding.kind for finding in told] == [
+        "class marked in part" if looked_for else "class not looked for in train"
+    ]
+    # What was told is told of every folder that joins this one.
+    twice = prepare([both.folder], tmp_path / "again", OPTIONS)
+    assert twice.counts["train"]["classes"]["pressure_can"]["looked_for"] == looked_for
+
+
+def test_a_class_without_a_training_scan_that_teaches_it_is_told_by_prepare(tmp_path: Path) -> None:
+    scans = [scan_entry("a.png", "gun", split="train"), scan_entry("b.png", "knife", split="test")]
+    scans[0]["looked_for"] = ["gun"]
+    (told,) = fake(make_set(tmp_path / "set", scans), tmp_path / "data").findings
+    assert (told.kind, told.subject) == ("class not looked for in train", "knife")
+    assert told.message.startswith("boxes: 1, but no training scan was looked through for it: `fit` leaves it out")
+    only_test = make_set(tmp_path / "other", [scan_entry("b.png", "knife", split="test")])
+    assert not fake(only_test, tmp_path / "test").findings, "nothing is learned from it"
 
 
 def test_scans_that_are_drawn_already_stay_so_when_folders_are_merged(tmp_path: Path) -> None:

@@ -86,9 +86,20 @@ def test_a_class_that_is_marked_in_part_is_not_background() -> None:
     labels = mapped("hixray", "Nonmetallic_Lighter", "Laptop")
     assert labels.class_of("Nonmetallic_Lighter") == "lighter"
     coverage = labels.coverage(None, ())
-    assert coverage == Coverage(frozenset({"laptop"}), frozenset({"lighter"}), frozenset({"lighter"}))
+    part = {"lighter": frozenset({"nonmetallic"})}
+    assert coverage == Coverage(frozenset({"laptop"}), frozenset({"lighter"}), part)
     assert coverage.with_whole({"lighter", "gun"}).looked_for == {"laptop", "lighter"}
-    assert labels.coverage(None, {"Nonmetallic_Lighter"}).part == frozenset()
+    assert labels.coverage(None, {"Nonmetallic_Lighter"}).part == {}
+
+
+def test_sets_that_mark_the_same_part_of_a_class_say_so_by_its_name() -> None:
+    def part(source: str, label: str) -> object:
+        return mapped(source, label).coverage(None, ()).part
+
+    assert part("hixray", "Nonmetallic_Lighter") == part("ldxray", "NL") == {"lighter": frozenset({"nonmetallic"})}
+    aerosol = {"pressure_can": frozenset({"aerosol"})}
+    assert part("pidray", "Sprayer") == part("pidray-v2", "Sprayer") == part("clcxray", "SprayCans") == aerosol
+    assert part("xray-fsod", "pressure_tank") == {"pressure_can": frozenset({""})}, "a part without a name"
 
 
 def test_an_item_without_a_box_takes_its_class_from_what_was_looked_for() -> None:

@@ -291,7 +291,7 @@ def _write(preparation: Preparation, gathered: _Gathered, plan: SplitPlan) -> Pr
     _remove_strays(output, placed)
     in_turn = preparation.progress("placing scans", placed, len(placed))
     moved = sum(place(each.record, output / "images", options.link) for each in in_turn)
-    ordered = _ordered([*findings, *plan.findings, *_never_annotated(placed, classes)])
+    ordered = _ordered([*findings, *plan.findings, *_never_annotated(placed, classes), *_never_learned(placed)])
     digests = {f"images/{each.record.target}": each.record.facts.sha256 for each in placed}
     digests |= write_annotations(output, placed, classes, terms)
     write_findings(output, ordered)
@@ -315,6 +315,19 @@ def _never_annotated(placed: Sequence[Placed], classes: Sequence[str]) -> Iterat
     for name in classes:
         if name not in met:
             yield Finding(Severity.WARNING, "class never annotated", name, "none of the sets looked for it")
+
+
+def _never_learned(placed: Sequence[Placed]) -> Iterator[Finding]:
+    """Classes whose boxes teach nothing, as no training scan is clean of them."""
+    train = [each.record for each in placed if each.split == TRAIN]
+    looked_for = {name for record in train for name in record.coverage.looked_for}
+    boxes = Counter(box.class_name for each in placed for box in each.record.boxes)
+    for name in sorted(boxes.keys() - looked_for) if train else ():
+        message = (
+            f"boxes: {boxes[name]:,}, but no training scan was looked through for it: `fit` leaves it out; say by "
+            "--taxonomy which labels are the whole class, or which mark the same part of it"
+        )
+        yield Finding(Severity.WARNING, "class not looked for in train", name, message)
 
 
 def _remove_strays(output: Path, placed: Sequence[Placed]) -> None:

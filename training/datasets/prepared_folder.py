@@ -168,6 +168,8 @@ def _image(placed: Placed, number: int, ids: Mapping[str, int]) -> dict[str, Any
     }
     if partial := sorted(ids[name] for name in record.coverage.partial & ids.keys()):
         image["partial_category_ids"] = partial
+    if parts := {str(ids[name]): sorted(part) for name, part in record.coverage.part.items() if name in ids}:
+        image["marked_parts"] = parts
     if record.drawn:
         image["drawn"] = True
     return image | {key: text for key, text in (("subset", record.subset), ("scanner", record.scanner)) if text}

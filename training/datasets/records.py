@@ -74,25 +74,31 @@ class PathPatterns:
 
 
 def with_whole_classes(records: Sequence[Record], findings: list[Finding]) -> list[Record]:
-    """`records`, each class that one source alone marks, and only in part, being that part here.
+    """`records`, each class of which one part alone is marked, by one source or by several, being that part here.
 
     Otherwise no scan would be clean of it: nothing would teach a network where it is not, and nothing could be
     measured. Two sources that mark different parts do not make a whole.
     """
     whole = {name for record in records for name in record.coverage.looked_for}
-    sources: dict[str, set[str]] = {}
+    marked: dict[str, dict[str, frozenset[str]]] = {}
     for record in records:
         for name in record.coverage.partial - whole:
-            sources.setdefault(name, set()).add(record.source)
-    alone = {name: min(told) for name, told in sources.items() if len(told) == 1}
-    alone = {name: told for name, told in alone.items() if any(name in record.coverage.part for record in records)}
-    for name, source in sorted(alone.items()):
+            parts = marked.setdefault(name, {})
+            parts[record.source] = parts.get(record.source, frozenset()) | record.coverage.part.get(name, frozenset())
+    alike = {name: sorted(parts) for name, parts in marked.items() if _is_one_part(list(parts.values()))}
+    for name, sources in sorted(alike.items()):
         labels = {box.source_label for record in records for box in record.boxes if box.class_name == name}
         message = (
-            f"{source} marks only {', '.join(sorted(labels)) or 'a part'}, and no other set the rest: taken as all"
+            f"{' and '.join(sources)} {'mark' if len(sources) > 1 else 'marks'} only "
+            f"{', '.join(sorted(labels)) or 'a part'}, and no other set the rest: taken as all"
         )
         findings.append(Finding(Severity.WARNING, "class marked in part", name, message))
-    return [replace(record, coverage=record.coverage.with_whole(alone)) for record in records]
+    return [replace(record, coverage=record.coverage.with_whole(alike.keys())) for record in records]
+
+
+def _is_one_part(marked: Sequence[frozenset[str]]) -> bool:
+    """Whether all sources mark the same of a class. marked: what each does, by name; "" may be any part."""
+    return bool(marked[0]) and (len(marked) == 1 or (len(set(marked)) == 1 and "" not in marked[0]))
 
 
 def informative(records: Sequence[Record], findings: list[Finding]) -> list[Record]:
@@ -121,11 +127,7 @@ class RecordMaker:
         source = self.intake.source_of(scan)
         coverage = self._labels.coverage(scan.looked_for, scan.present | unboxed, labels)
         if isinstance(scan, PreparedScan):
-            partial, part = (
-                frozenset(self._labels.class_of(label) for label in labels) - {""} - coverage.looked_for
-                for labels in (scan.partial, scan.part)
-            )
-            coverage = replace(coverage, partial=coverage.partial | partial, part=coverage.part | part)
+            coverage = self._with_parts(coverage, scan)
         return Record(
             target=self.intake.target_of(scan),
             origin=self.intake.found.root / scan.path,
@@ -141,6 +143,15 @@ class RecordMaker:
             bag=_told(self._patterns.bag, scan.path),
             drawn=scan.drawn,
         )
+
+    def _with_parts(self, coverage: Coverage, scan: PreparedScan) -> Coverage:
+        """With what an earlier preparation knew to be marked in part."""
+        partial = {self._labels.class_of(label) for label in scan.partial} - {""} - coverage.looked_for
+        part = dict(coverage.part)
+        for label, names in scan.part.items():
+            if (name := self._labels.class_of(label)) in partial:
+                part[name] = part.get(name, frozenset()) | names
+        return replace(coverage, partial=coverage.partial | partial, part=part)
 
     def _unusable(self, scan: SourceScan, facts: ScanFacts) -> tuple[str, str] | None:
         if not confined(scan.path):

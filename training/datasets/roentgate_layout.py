@@ -4,13 +4,15 @@
 
 Beyond COCO every image says its `source` and `annotated_category_ids`, and may say `group`, `subset`, `scanner` and
 `drawn`; every annotation may say `source_label`. All of it is kept, as is `partial_category_ids`: a class that is in
-both lists was marked in part, by a source that no other one completed.
+both lists was marked in part, by a source that no other one completed; `marked_parts` gives the names of such parts.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Adapter, SourceScan, SourceSet
@@ -26,13 +28,14 @@ class PreparedScan(SourceScan):
     """A scan of a folder that joins several sets.
 
     source: the set that it came from. partial: labels whose boxes count while a scan without one is not clean of them.
-    part: those of them of which the source marks a part throughout; `data prepare` took it for the whole, as no other
-    set was there to look for the rest, and whoever joins this folder with others must ask that anew.
+    part: those of them of which the source marks a part throughout, with its names, "" for a part without one; `data
+    prepare` took it for the whole, as no other set was there to look for the rest, and whoever joins this folder with
+    others must ask that anew.
     """
 
     source: str = ""
     partial: frozenset[str] = frozenset()
-    part: frozenset[str] = frozenset()
+    part: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def _recognise(root: Path) -> bool:
@@ -62,8 +65,9 @@ def _part(root: Path, name: str) -> CocoPart:
 def _take_own(scan: SourceScan, entry: Entry, names: Names, folder: IndexedFolder) -> SourceScan:
     scan = take_own_keys(scan, entry, names, folder)
     source, partial = entry.get("source"), entry.get("partial_category_ids")
-    values = {field.name: getattr(scan, field.name) for field in fields(scan)}
+    values = {each.name: getattr(scan, each.name) for each in fields(scan)}
     in_part = known_labels(partial, names)
+    parts = _parts(entry.get("marked_parts"), names)
     looked_for = frozenset(names.values()) if scan.looked_for is None else scan.looked_for
     if in_part & looked_for:
         values["looked_for"] = looked_for - in_part
@@ -71,8 +75,19 @@ def _take_own(scan: SourceScan, entry: Entry, names: Names, folder: IndexedFolde
         **values,
         source=source if is_label(source) else "unknown",
         partial=in_part,
-        part=in_part & looked_for,
+        part={label: parts.get(label) or frozenset({""}) for label in in_part & looked_for},
     )
+
+
+def _parts(said: Any, names: Names) -> dict[str, frozenset[str]]:
+    """Names of the parts of each label; none of what is not written so."""
+    listed = said.items() if isinstance(said, dict) else ()
+    return {
+        label: frozenset(parts)
+        for identity, parts in listed
+        if isinstance(parts, list) and all(is_label(part) for part in parts)
+        for label in known_labels([identity], names)
+    }
 
 
 ADAPTER = Adapter("scans prepared by roentgate-train", "as the sources that were joined say", _recognise, _read)

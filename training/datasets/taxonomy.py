@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -33,9 +34,14 @@ class LabelRule(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     class_name: str = Field(alias="class")
-    partial: bool = False
+    partial: bool | str = False
     may_be: tuple[str, ...] = ()
     note: str = ""
+
+    @property
+    def part(self) -> str:
+        """What the part is called; "" for one without a name."""
+        return self.partial if isinstance(self.partial, str) else ""
 
 
 class Taxonomy(BaseModel):
@@ -81,15 +87,15 @@ class Taxonomy(BaseModel):
 class Coverage:
     """looked_for: classes that a scan is clean of where it has no box of them. partial: classes of which only some are
     marked: boxes count, their absence means nothing. part: those of them of which the source marks a part by
-    definition, and marks that part throughout."""
+    definition, and marks that part throughout; with the names of what it marks, "" for a part without one."""
 
     looked_for: frozenset[str]
     partial: frozenset[str]
-    part: frozenset[str] = frozenset()
+    part: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
-    def with_whole(self, names: Collection[str]) -> Coverage:
+    def with_whole(self, names: AbstractSet[str]) -> Coverage:
         """With the part that the source marks of these classes for the whole of them; `partial` still tells it."""
-        return replace(self, looked_for=self.looked_for | self.part.intersection(names))
+        return replace(self, looked_for=self.looked_for | self.part.keys() & names)
 
 
 #: Labels looked for (None for all), present without a box, boxed.
@@ -134,7 +140,7 @@ class LabelMap:
     def _coverage(self, looked: frozenset[str], present: frozenset[str], boxed: frozenset[str]) -> Coverage:
         hidden = self._hidden(present, boxed)
         full: set[str] = set()
-        part: set[str] = set()
+        part: dict[str, frozenset[str]] = {}
         partial = {self.class_of(label) for label in boxed} - {""}
         for name in self.chosen:
             parts = {label for label in self.labels if self.class_of(label) == name}
@@ -144,8 +150,8 @@ class LabelMap:
             elif parts & looked:
                 partial.add(name)
                 if not whole and parts <= looked and name not in hidden:
-                    part.add(name)
-        return Coverage(frozenset(full), frozenset(partial - full), frozenset(part))
+                    part[name] = frozenset(self.rules[label].part for label in parts)
+        return Coverage(frozenset(full), frozenset(partial - full), part)
 
     def _hidden(self, present: frozenset[str], boxed: frozenset[str]) -> frozenset[str]:
         hidden = {self.class_of(label) for label in present}
