@@ -184,16 +184,44 @@ def test_voc_beside_pictures_in_split_folders_as_roboflow_exports(tmp_path: Path
     assert {scan.group for scan in found.scans} == {"bag_jpg"}
 
 
-def test_voc_file_names_that_are_wrong_or_lead_out(tmp_path: Path) -> None:
-    draw(tmp_path / "JPEGImages/a.png", 40, 30)
-    draw(tmp_path / "JPEGImages/b.png", 40, 30)
-    put(tmp_path / "Annotations/a.xml", voc("photo.png", 0, 0, ("gun", 1, 1, 40, 30)))
-    put(tmp_path / "Annotations/b.xml", voc("../JPEGImages/b.png", 40, 30))
-    put(tmp_path / "Annotations/c.xml", voc("c.png", 40, 30))
+def test_voc_boxes_go_to_the_picture_of_the_annotations_own_name(tmp_path: Path) -> None:
+    """A set whose files were numbered anew: <filename> holds the old number, which another scan has now."""
+    for number in (1, 2, 3):
+        draw(tmp_path / f"JPEGImages/{number}.jpg", 40, 30)
+        put(tmp_path / f"Annotations/{number}.xml", voc(f"{number + 1}.jpg", 40, 30, ("gun", number, 1, 20, 20)))
+    # Its picture is gone, and the one that it names is another annotation's.
+    put(tmp_path / "Annotations/0.xml", voc("1.jpg", 40, 30, ("gun", 9, 9, 20, 20)))
     found = ADAPTERS["pascal-voc"].read(tmp_path)
-    assert [scan.path for scan in found.scans] == ["JPEGImages/a.png"]
+    left = {scan.path: [box.box_xyxy[0] for box in scan.boxes] for scan in found.scans}
+    assert left == {"JPEGImages/1.jpg": [0], "JPEGImages/2.jpg": [1], "JPEGImages/3.jpg": [2]}
+    assert [finding.kind for finding in found.findings] == ["missing file", "other scan's name"]
+    assert "1.xml (2.jpg)" in found.findings[1].subject and found.findings[1].message.startswith("3 x")
+
+
+@pytest.mark.parametrize("said", ["C:\\Users\\me\\scans\\a.jpg", "../JPEGImages/a.jpg", "/data/a.jpg", "~/a.jpg", "a"])
+def test_voc_folders_of_another_machine_do_not_lose_a_scan_and_are_not_opened(said: str, tmp_path: Path) -> None:
+    draw(tmp_path / "a.jpg", 40, 30)
+    for name in ("a", "b"):
+        draw(tmp_path / f"set/JPEGImages/{name}.jpg", 40, 30)
+        put(tmp_path / f"set/Annotations/{name}.xml", voc(said.replace("a.jpg", f"{name}.jpg"), 40, 30))
+    put(tmp_path / "set/Annotations/c.xml", voc("../../a.jpg", 40, 30))
+    found = ADAPTERS["pascal-voc"].read(tmp_path / "set")
+    assert [scan.path for scan in found.scans] == ["JPEGImages/a.jpg", "JPEGImages/b.jpg"]
+    kinds = [finding.kind for finding in found.findings]
+    assert kinds == ["missing file"] + ["other scan's name"] * (said == "a")
+
+
+def test_voc_a_picture_of_another_name_is_taken_where_it_is_the_only_one_that_fits(tmp_path: Path) -> None:
+    for name in ("photo.png", "b.jpg", "b.png"):
+        draw(tmp_path / f"JPEGImages/{name}", 40, 30)
+    put(tmp_path / "Annotations/a.xml", voc("x/photo.png", 0, 0, ("gun", 1, 1, 40, 30)))
+    put(tmp_path / "Annotations/b.xml", voc("b.jpg", 40, 30))
+    put(tmp_path / "Annotations/c.xml", voc("photo.png", 40, 30))
+    found = ADAPTERS["pascal-voc"].read(tmp_path)
+    assert [scan.path for scan in found.scans] == ["JPEGImages/photo.png", "JPEGImages/b.jpg"]
     assert found.scans[0].boxes[0].box_xyxy == (0, 0, 40, 30) and found.scans[0].width == 0
-    assert [finding.kind for finding in found.findings] == ["path refused", "missing file", "missing annotation"]
+    kinds = [finding.kind for finding in found.findings]
+    assert kinds == ["missing file", "other scan's name", "missing annotation"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@
     Annotations/a.xml   JPEGImages/a.jpg   ImageSets/Main/train.txt, val.txt ... (stems)   labelmap.txt (CVAT)
     train/a.xml train/a.jpg, valid/...     or a.xml beside a.jpg, or train/labels/a.xml train/images/a.jpg
 
+An annotation belongs to the picture of its own file name. <filename> counts only where there is none, and then only
+the name in it: sets that were renamed keep the old one, and tools write where the picture lay on their own machine.
+
 `difficult` items are to be ignored. Attributes and outlines travel as CVAT and Roboflow write them. The format has no
 place for views and scanners (NOT_CARRIED.txt says so) nor for scans that were not looked through for every label, which
 `write` refuses. Corners come back within 1/10,000 pixel.
@@ -12,7 +15,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from detector.errors import SettingsInvalid
@@ -32,11 +35,10 @@ from training.datasets.source_folder import (
     common_group,
     first_bytes,
     first_files,
-    is_confined,
     stem_of,
     subfolders,
 )
-from training.datasets.voc_xml import format_voc, read_voc
+from training.datasets.voc_xml import VocAnnotation, format_voc, read_voc
 
 _XML, _IMAGES, _LISTS, _LABELS = "Annotations", "JPEGImages", "ImageSets/Main", "labelmap.txt"
 #: Folders that are splits where no list says otherwise, as Roboflow names them.
@@ -64,8 +66,9 @@ def read(root: Path) -> SourceSet:
     pictures = _Pictures(folder)
     splits = _splits(folder)
     annotations = list(folder.files("", (".xml",)))
-    found = [_read_scan(folder, path, pictures, splits) for path in annotations]
-    scans = [scan for scan in found if scan is not None]
+    documents = {path: document for path in annotations if (document := read_voc(folder, path)) is not None}
+    placed = _placed(folder, pictures, annotations, documents)
+    scans = [_scan(path, documents[path], picture, splits) for path, picture in placed]
     if not scans:
         raise SettingsInvalid(
             f"no annotated scans in {root}", remedy=f"give the folder that holds {_XML}/ and {_IMAGES}/"
@@ -112,16 +115,25 @@ class _Pictures:
             self._by_stem[stem_of(path)].append(path)
         self._there = frozenset(self.paths)
 
-    def find(self, annotation: str, file_name: str) -> str | None:
-        """Beside the annotation, in the folder of pictures beside its own, or the only one of that name."""
-        here, stem = posixpath.dirname(annotation), stem_of(annotation)
-        for base in self._bases(here):
-            if file_name and posixpath.join(base, file_name) in self._there:
-                return posixpath.join(base, file_name)
-            if posixpath.join(base, stem) in self._by_name:
-                return self._by_name[posixpath.join(base, stem)]
-        same = self._by_stem.get(stem, [])
-        return same[0] if len(same) == 1 else None
+    def of_own_name(self, annotation: str, file_name: str) -> str | None:
+        """The picture of the annotation's name, beside it or in the folder of pictures beside its own.
+
+        file_name: tells which, where two differ in their suffix alone.
+        """
+        stem, suffix = stem_of(annotation), posixpath.splitext(file_name)[1]
+        for name in (posixpath.join(base, stem) for base in self._bases(posixpath.dirname(annotation))):
+            if name in self._by_name:
+                return name + suffix if name + suffix in self._there else self._by_name[name]
+        return None
+
+    def elsewhere(self, annotation: str, file_name: str, taken: Collection[str]) -> str | None:
+        """The picture called file_name at the same places, or the only one of either name in the set; none of taken."""
+        near = (posixpath.join(base, file_name) for base in self._bases(posixpath.dirname(annotation)))
+        found = [path for path in near if file_name and path in self._there]
+        for stem in (stem_of(annotation), stem_of(file_name)):
+            same = self._by_stem.get(stem, [])
+            found += same if len(same) == 1 else []
+        return next((path for path in found if path not in taken), None)
 
     @staticmethod
     def _bases(here: str) -> list[str]:
@@ -165,17 +177,38 @@ def _is_of_one_class(folder: SourceFolder, name: str, lines: list[str]) -> bool:
     return "_" in name and marked and not folder.has_file(f"{_XML}/{lines[0]}.xml")
 
 
-def _read_scan(folder: SourceFolder, path: str, pictures: _Pictures, splits: Mapping[str, str]) -> SourceScan | None:
-    found = read_voc(folder, path)
-    if found is None:
-        return None
-    if not is_confined(found.file_name):
-        folder.error("path refused", path, f"{found.file_name!r} leads out of the folder")
-        return None
-    picture = pictures.find(path, found.file_name.replace("\\", "/"))
-    if picture is None:
-        folder.error("missing file", path, f"its scan {found.file_name or stem_of(path)!r} is not there")
-        return None
+def _placed(
+    folder: SourceFolder, pictures: _Pictures, annotations: list[str], documents: Mapping[str, VocAnnotation]
+) -> list[tuple[str, str]]:
+    """(annotation, its picture). A picture of another annotation's name is never taken for this one's."""
+    # Only the name: it may be in folders of another machine, which are never opened.
+    said = {path: posixpath.basename(document.file_name.replace("\\", "/")) for path, document in documents.items()}
+    own = {path: pictures.of_own_name(path, said.get(path, "")) for path in annotations}
+    taken = {picture for picture in own.values() if picture is not None}
+    placed: list[tuple[str, str]] = []
+    for path, file_name in said.items():
+        picture = own[path] or pictures.elsewhere(path, file_name, taken)
+        if picture is None:
+            message = f"its scan {file_name or stem_of(path)!r} is not there, or is another annotation's by its name"
+            folder.error("missing file", path, message)
+            continue
+        taken.add(picture)
+        placed.append((path, picture))
+    _note_other_names(folder, placed, said)
+    return placed
+
+
+def _note_other_names(folder: SourceFolder, placed: list[tuple[str, str]], said: Mapping[str, str]) -> None:
+    named = [path for path, picture in placed if stem_of(picture) != stem_of(path)]
+    message = "no picture of the annotation's own name; the one that <filename> names was taken"
+    folder.warning_together("other scan's name", named, message)
+    own = [path for path, picture in placed if stem_of(picture) == stem_of(path) and said[path]]
+    others = [path for path in own if stem_of(path) not in (said[path], stem_of(said[path]))]
+    message = "<filename> is not the annotation's own name; the picture of its own name was taken"
+    folder.warning_together("other scan's name", [f"{path} ({said[path]})" for path in others], message)
+
+
+def _scan(path: str, found: VocAnnotation, picture: str, splits: Mapping[str, str]) -> SourceScan:
     inside = posixpath.splitext(path)[0].partition(f"{_XML}/")[2] if _XML in path.split("/") else stem_of(path)
     split = splits.get(inside, splits.get(stem_of(path), _SPLIT_FOLDERS.get(path.split("/")[0].lower(), "")))
     # What cannot be read may be of any class, also of one that has boxes: the scan is clean of none.
