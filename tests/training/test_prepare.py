@@ -436,13 +436,15 @@ def test_merged_folders_keep_splits_sources_and_what_was_looked_for(tmp_path: Pa
     assert not [finding for finding in check(both) if finding.severity is Severity.ERROR]
 
 
-def test_merging_the_same_scans_in_two_splits_is_reported(tmp_path: Path) -> None:
+def test_merging_leaves_out_what_another_folder_tests_with(tmp_path: Path) -> None:
     one = make_set(tmp_path / "one", [scan_entry("a.png", split="train"), scan_entry("b.png", split="train")])
     two = make_set(tmp_path / "two", [scan_entry("c.png", split="test")])
     run(one, tmp_path / "data_one", replace(OPTIONS, share=0.0))
     run(two, tmp_path / "data_two", replace(OPTIONS, share=0.0))
     merged = merge([tmp_path / "data_one", tmp_path / "data_two"], tmp_path / "both")
-    assert kinds(merged) == {"leak between official splits"}
+    assert kinds(merged) == {"leak between sets"} and merged.left_out == 1
+    assert [each["file_name"] for each in loaded(tmp_path / "both", "train")["images"]] == ["data_one/fake/b.png"]
+    assert [each["file_name"] for each in loaded(tmp_path / "both", "test")["images"]] == ["data_two/fake/c.png"]
     with pytest.raises(SettingsInvalid, match="one folder is not merged"):
         merge([tmp_path / "data_one"], tmp_path / "alone")
     with pytest.raises(SettingsInvalid, match="not a prepared folder"):

@@ -125,6 +125,37 @@ def test_a_train_scan_like_a_test_scan_stays_and_is_reported() -> None:
     assert "1 in test, 1 in train" in plan.findings[0].message and "1 without a split" in plan.findings[0].message
 
 
+def test_a_train_scan_like_a_test_scan_of_another_set_is_left_out() -> None:
+    candidates = [
+        Candidate("a/1", "a", "train", "1"),
+        Candidate("a/2", "a", "val", "2"),
+        Candidate("b/3", "b", "test", "3"),
+        Candidate("b/4", "b", "train", "4"),
+        Candidate("b/5", "b", "train", "4"),
+        Candidate("b/6", "b", "train", "6"),
+    ]
+    plan = plan_splits(candidates, [(2, 0)], share=0.0, seed=0)
+    assert plan.splits == ("", "val", "test", "train", "train", "train")
+    (told,) = plan.findings
+    assert told.kind == "leak between sets" and told.message.endswith(
+        "1 in test; 1 in train of another set are left out"
+    )
+    assert leaks(plan.splits, plan.clusters) == {}
+    # b's own leak stays as its authors made it; a's scan goes all the same.
+    torn = plan_splits(candidates, [(2, 0), (2, 3)], share=0.0, seed=0)
+    assert torn.splits == ("", "val", "test", "train", "train", "train")
+    assert torn.findings[0].kind == "leak between official splits" and "1 in train of another set" in (
+        torn.findings[0].message
+    )
+
+
+def test_sets_that_were_joined_before_are_still_several() -> None:
+    joined = [Candidate("d/1", "d", "train", "1", origin="a"), Candidate("d/2", "d", "test", "2", origin="b")]
+    assert plan_splits(joined, [(0, 1)], share=0.0, seed=0).splits == ("", "test")
+    one = [Candidate("d/1", "d", "train", "1", origin="a"), Candidate("d/2", "d", "test", "2", origin="a")]
+    assert plan_splits(one, [(0, 1)], share=0.0, seed=0).splits == ("train", "test")
+
+
 @pytest.mark.parametrize(
     ("name", "split"),
     [("trainval", "train"), ("Valid", "val"), ("hidden", "test"), ("odd", "odd"), ("default", "")],

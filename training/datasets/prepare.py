@@ -266,7 +266,7 @@ def _no_bags(records: Sequence[Record], options: PrepareOptions) -> list[Finding
 
 def _plan(records: Sequence[Record], options: PrepareOptions) -> SplitPlan:
     candidates = [
-        Candidate(record.target, record.prefix, record.split, record.group, record.strata) for record in records
+        Candidate(each.target, each.prefix, each.split, each.group, each.strata, each.source) for each in records
     ]
     same: dict[object, int] = {}
     together = [(same.setdefault(record.facts.sha256, at), at) for at, record in enumerate(records)]

@@ -5,8 +5,9 @@
 Scans that share a group, a digest or a picture (`pairs`) make one cluster. Each scan allows some splits: the official
 one; train or val where a set has train but no val; without one of its own, any but an official val or test, which hold
 what their authors put there and nothing else. A cluster goes where all of its scans may go. Where the official splits
-themselves tear a cluster apart they are kept and it is reported; a scan without a split of its own that could then go
-nowhere without leaking is left out.
+of one set tear a cluster apart they are kept and it is reported. Nobody made the splits of two sets together: a scan of
+train that shows what val or test of another set holds is left out, as is a scan without a split of its own that could
+go nowhere without leaking.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Candidate:
     """One scan. key: unique and the same on every machine. source: its set. split: official, "" for none.
 
     group: scans of one set with the same one belong together. strata: what the splits shall be alike in, such as the
-    classes in the scan.
+    classes in the scan. origin: the set that it came from first, where its set joins several.
     """
 
     key: str
@@ -45,6 +46,12 @@ class Candidate:
     split: str
     group: str
     strata: tuple[str, ...] = ()
+    origin: str = ""
+
+    @property
+    def split_with(self) -> tuple[str, str]:
+        """Scans with the same were cut into splits together, by the set's authors."""
+        return self.source, self.origin
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ def plan_splits(
         elif common:
             _assign(splits, members[name], common[0])
         else:
-            findings.append(_torn(candidates, members[name], allowed, splits))
+            findings.append(_torn(candidates, members[name], splits))
     _Cut(candidates, members, open_clusters, share, seed).assign(splits)
     return SplitPlan(tuple(splits), tuple(clusters), tuple(findings))
 
@@ -146,22 +153,25 @@ def _assign(splits: list[str], members: Iterable[int], split: str) -> None:
         splits[position] = split
 
 
-def _torn(
-    candidates: Sequence[Candidate], members: Sequence[int], allowed: Sequence[tuple[str, ...]], splits: list[str]
-) -> Finding:
-    """Official splits stay as they are; a scan without one is left out."""
-    for position in members:
-        splits[position] = candidates[position].split
-    left_out = sum(not candidates[position].split for position in members)
-    inside = Counter(candidates[position].split for position in members if candidates[position].split)
-    where = ", ".join(f"{count} in {split}" for split, count in sorted(inside.items()))
+def _torn(candidates: Sequence[Candidate], members: Sequence[int], splits: list[str]) -> Finding:
+    """Official splits of one set stay as they are; what would leak between two sets, or has no split, is left out."""
+    official = [position for position in members if candidates[position].split]
+    held_back = {candidates[position].split_with for position in official if candidates[position].split != TRAIN}
+    for position in official:
+        candidate = candidates[position]
+        if candidate.split != TRAIN or held_back <= {candidate.split_with}:
+            splits[position] = candidate.split
+    inside = Counter(splits[position] for position in members if splits[position])
+    unlisted, leaking = len(members) - len(official), len(official) - inside.total()
+    message = ", ".join(f"{count} in {split}" for split, count in sorted(inside.items()))
+    message += f"; {leaking} in train of another set are left out" if leaking else ""
+    message += f"; {unlisted} without a split are left out" if unlisted else ""
     names = ", ".join(sorted(candidates[position].key for position in members)[:4])
-    also = f"; {left_out} without a split are left out" if left_out else ""
-    if len(inside) == 1:
-        message = f"they show what an official split holds: {where}{also}"
-        return Finding(Severity.WARNING, "scan like an official one", names, message)
-    message = f"official splits share what belongs together: {where}{also}"
-    return Finding(Severity.WARNING, "leak between official splits", names, message)
+    if len(inside) > 1:
+        message = f"official splits share what belongs together: {message}"
+        return Finding(Severity.WARNING, "leak between official splits", names, message)
+    kind = "leak between sets" if leaking else "scan like an official one"
+    return Finding(Severity.WARNING, kind, names, f"they show what an official split holds: {message}")
 
 
 class _Cut:
