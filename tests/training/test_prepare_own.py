@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.training.fake_set import ADAPTERS, luggage, make_set, scan_entry
 from training.cargo.reading import profile_text
 from training.datasets.annotated_set import SourceSet
 from training.datasets.coco_index import read_coco
-from training.datasets.export_set import export_set
+from training.datasets.export_set import FORMATS, export_set
 from training.datasets.merge import merge
 from training.datasets.prepare import Prepared, PrepareOptions, prepare
 from training.datasets.preview import read_picture
@@ -298,3 +299,25 @@ def test_an_export_says_whose_scans_it_holds_and_takes_classes_as_prepare_does(t
     export_set(tmp_path / "data", "coco", tmp_path / "coco")
     for name in ("yolo", "coco"):
         assert "source, and its terms: opixray (of 1 scans)" in (tmp_path / name / "NOT_CARRIED.txt").read_text()
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_a_part_that_was_taken_for_the_class_comes_back_as_the_class(format_name: str, tmp_path: Path) -> None:
+    scans = [scan_entry("can.png", "Sprayer", split="train"), scan_entry("knife.png", "knife", split="train")]
+    make_set(tmp_path / "set", scans, labels=("knife", "Sprayer"), source="pidray")
+    before = fake(tmp_path / "set", tmp_path / "data").counts["train"]["classes"]
+    export_set(tmp_path / "data", format_name, tmp_path / "exported")
+    assert "class marked in part: pressure_can (of 2 scans)" in (tmp_path / "exported/NOT_CARRIED.txt").read_text()
+    after = prepare([tmp_path / "exported"], tmp_path / "back", OPTIONS).counts["train"]["classes"]
+    assert before["pressure_can"] == {"boxes": 1, "looked_for": 2, "marked_in_part": 2}
+    assert {name: (each["boxes"], each["looked_for"]) for name, each in after.items()} == {
+        name: (each["boxes"], each["looked_for"]) for name, each in before.items()
+    }
+
+
+def test_an_archive_is_not_exported_and_is_said_to_be_one(tmp_path: Path) -> None:
+    make_set(tmp_path / "set", [scan_entry("a.png")])
+    archive = Path(shutil.make_archive(str(tmp_path / "plain"), "zip", tmp_path / "set"))
+    with pytest.raises(SettingsInvalid, match=r"plain.zip is an archive") as refused:
+        export_set(archive, "coco", tmp_path / "exported")
+    assert refused.value.remedy == "unpack it, and name the folder"

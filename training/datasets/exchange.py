@@ -133,10 +133,12 @@ def report_not_carried(source: SourceSet, folder: Path, boxes_too: bool) -> None
 
 
 def _report_sources(source: SourceSet, folder: Path) -> None:
-    """A prepared folder joins scans under several terms; no format says which scan came from which set."""
-    counts = Counter(scan.source for scan in source.scans if isinstance(scan, PreparedScan))
-    sources = sorted(counts.items())
-    _report(folder, [f"source, and its terms: {name} (of {count} scans)" for name, count in sources])
+    """A prepared folder joins scans under several terms; no format says which scan came from which set, nor that a part
+    was taken for the whole class."""
+    prepared = [scan for scan in source.scans if isinstance(scan, PreparedScan)]
+    counts = Counter(f"source, and its terms: {scan.source}" for scan in prepared)
+    counts.update(f"class marked in part: {label}" for scan in prepared for label in scan.part)
+    _report(folder, [f"{kind} (of {count} scans)" for kind, count in sorted(counts.items())])
 
 
 def _report(folder: Path, lines: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from detector.errors import SettingsInvalid
 from detector.toml_settings import nearest
 from training.datasets.adapters import ADAPTERS
 from training.datasets.annotated_set import Adapter, SourceSet
+from training.datasets.archives import is_archive
 from training.datasets.recognition import recognise
 from training.datasets.roentgate_layout import PreparedScan
 
@@ -47,14 +48,16 @@ def export_set(
     """Writes `data`, in whatever layout it is, as `format_name` into the new folder `output`.
 
     classes: these alone, and only scans that were looked through for all of them; empty for all. Raises SettingsInvalid
-    for an unknown format or class, a set without scans, and what the format cannot hold.
+    for an archive, an unknown format or class, a set without scans, and what the format cannot hold.
     """
     key = FORMATS.get(format_name, "")
     write = adapters[key].write if key in adapters else None
     if write is None:
         hint = nearest(format_name, FORMATS)
         raise SettingsInvalid(f"no format {format_name!r}{hint}", remedy=f"the formats are: {', '.join(FORMATS)}")
-    found = _below_images(recognise(data, adapters).read())
+    if is_archive(data):
+        raise SettingsInvalid(f"{data} is an archive", remedy="unpack it, and name the folder")
+    found = _below_images(_as_taken(recognise(data, adapters).read()))
     written = _restricted(found, classes) if classes else found
     if not written.scans:
         what = "that was looked through for all of these classes" if found.scans else "at all"
@@ -67,6 +70,17 @@ def export_set(
             remedy="put that right, free space if the disk is full, and run it again",
         ) from None
     return Exported(len(written.scans), len(found.scans) - len(written.scans))
+
+
+def _as_taken(found: SourceSet) -> SourceSet:
+    """The same with the parts that `data prepare` took for the whole class as looked for: `fit` takes them so, too."""
+    scans = (
+        replace(scan, looked_for=scan.looked_for | scan.part.keys())
+        if isinstance(scan, PreparedScan) and scan.looked_for is not None
+        else scan
+        for scan in found.scans
+    )
+    return replace(found, scans=tuple(scans))
 
 
 def _below_images(found: SourceSet) -> SourceSet:
