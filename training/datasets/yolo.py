@@ -5,9 +5,10 @@
     classes.txt                                              images/a.jpg labels/a.txt, or a.jpg a.txt side by side
 
 Without splits in data.yaml a folder called train, val, valid or test is one. A picture of a split without a file of
-labels has no items, as Ultralytics takes it; one that is in no split where data.yaml names some is left out. The format
-has fractions of the scan and nothing else: `write` refuses items to be ignored and scans that were not looked through
-for every label, and puts down in NOT_CARRIED.txt what else was lost. Corners come back within 1/1000 pixel.
+labels has no items, as Ultralytics takes it; one that is in no split where data.yaml names some is left out. Labels
+without a picture are a Finding. The format has fractions of the scan and nothing else: `write` refuses items to be
+ignored and scans that were not looked through for every label, and puts down in NOT_CARRIED.txt what else was lost.
+Corners come back within 1/1000 pixel.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from __future__ import annotations
 import json
 import os
 import posixpath
-from collections.abc import Collection, Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from detector.errors import SettingsInvalid
@@ -37,7 +39,7 @@ from training.datasets.source_folder import (
     is_confined,
     subfolders,
 )
-from training.datasets.yolo_labels import format_box, names_of, read_labels, read_yaml
+from training.datasets.yolo_labels import BOX_COLUMNS, format_box, names_of, read_labels, read_yaml
 
 _NAMES, _CLASSES = "data.yaml", "classes.txt"
 _YAML = (".yaml", ".yml")
@@ -61,7 +63,9 @@ def read(root: Path) -> SourceSet:
     """All scans. Raises SettingsInvalid without class names or scans."""
     folder = SourceFolder(root)
     names, splits = read_names(folder)
-    labels = set(folder.files("", (".txt",)))
+    texts = list(folder.files("", (".txt",)))
+    labels = {f"{posixpath.splitext(path)[0]}.txt": path for path in texts}
+    _note_labels_alone(folder, texts, labels)
     pictures = _pictures(folder, splits)
     unknown = {path for path, split in pictures.items() if splits and not split and label_path(path) not in labels}
     message = f"in no split of {_NAMES} and without labels: nothing is known of its items; left out"
@@ -197,11 +201,30 @@ def _listed(folder: SourceFolder, place: str) -> list[str]:
     return paths
 
 
+def _note_labels_alone(folder: SourceFolder, texts: Iterable[str], labels: Mapping[str, str]) -> None:
+    """labels: texts by `label_path`."""
+    used = {labels.get(label_path(path)) for path in folder.pictures("")}
+    for path in (path for path in texts if path not in used and _are_labels(folder, path)):
+        folder.error(
+            "missing file", path, "its scan is not there, is of no format that is read, or has another file of labels"
+        )
+
+
+def _are_labels(folder: SourceFolder, path: str) -> bool:
+    """By its folder, or by its first line: lists and notes lie beside labels."""
+    if posixpath.basename(path) == _CLASSES:
+        return False
+    if any(part.lower() == "labels" for part in path.split("/")[:-1]):
+        return True
+    columns = first_bytes(folder.root / path).partition(b"\n")[0].split()
+    return len(columns) >= BOX_COLUMNS and re.fullmatch(rb"[\d.eE+\- ]+", b" ".join(columns)) is not None
+
+
 def _read_scan(
-    folder: SourceFolder, picture: str, split: str, names: Mapping[int, str], labels: Collection[str]
+    folder: SourceFolder, picture: str, split: str, names: Mapping[int, str], labels: Mapping[str, str]
 ) -> SourceScan:
-    path = label_path(picture)
-    if path not in labels:
+    path = labels.get(label_path(picture))
+    if path is None:
         return SourceScan(picture, split, (), common_group(picture))
     boxes, (width, height), complete = read_labels(folder, path, picture, names)
     # A line that cannot be read may be about any class, also about one that has boxes.

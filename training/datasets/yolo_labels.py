@@ -26,7 +26,8 @@ _OPENING = (
     yaml.BlockMappingStartToken,
 )
 _CLOSING = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
-_BOX_COLUMNS, _FEWEST_OUTLINE_COLUMNS = 5, 7
+#: A class and four numbers; an outline has more.
+BOX_COLUMNS, _FEWEST_OUTLINE_COLUMNS = 5, 7
 
 
 def read_yaml(folder: SourceFolder, path: str) -> dict[str, object] | None:
@@ -98,14 +99,14 @@ def _check_tokens(text: str) -> None:
 
 
 def _box(columns: list[str], names: Mapping[int, str], size: tuple[int, int]) -> SourceBox:
-    if len(columns) != _BOX_COLUMNS and (len(columns) < _FEWEST_OUTLINE_COLUMNS or len(columns) % 2 == 0):
+    if len(columns) != BOX_COLUMNS and (len(columns) < _FEWEST_OUTLINE_COLUMNS or len(columns) % 2 == 0):
         raise ValueError(f"{len(columns)} columns; a class and four numbers are needed, or an outline of x and y")
     label = _label(columns[0], names)
     values = [float(text) for text in columns[1:]]
     if not all(math.isfinite(value) and -_BEYOND <= value <= 1 + _BEYOND for value in values):
         raise ValueError(f"{label}: {' '.join(columns[1:5])} are no fractions of the scan")
     width, height = size
-    if len(columns) == _BOX_COLUMNS:
+    if len(columns) == BOX_COLUMNS:
         x, y, across, down = values
         if across <= 0 or down <= 0:
             raise ValueError(f"{label}: a box without area, {' '.join(columns[1:])}")
