@@ -115,16 +115,16 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not(weights: str, tmp_path:
 def test_pd_is_counted_at_the_threshold_that_the_clean_scans_give() -> None:
     clean = [
         record(number, score=0) | {"classes": ["gun"], "scores": [number / 1000], "boxes": [[0, 0, 5, 5]]}
-        for number in range(100)
+        for number in range(200)
     ]
-    held = [record(1000 + number, "handgun", 0.0985 if number < 30 else 0.2) for number in range(40)]
+    held = [record(1000 + number, "handgun", 0.1985 if number < 30 else 0.3) for number in range(40)]
     figures = benchmark_figures([*clean, *held], {"gun": 0.5})
     by_target = {point.pfa_target: point for point in figures.points}
     assert "not measurable" in by_target[0.004].reason
     at_one, at_five = by_target[0.01], by_target[0.05]
     assert at_one.pfa is not None
-    assert (at_one.pfa.count, at_one.pfa.total) == (1, 100)
-    # One false alarm is allowed: the highest clean score but one is 0.098.
+    assert (at_one.pfa.count, at_one.pfa.total) == (2, 200)
+    # Two false alarms are allowed: the second of the clean scores is 0.198.
     assert at_one.by[ALL][0].count == 40
     assert at_five.by[ALL][0].count == 40
     strict = benchmark_figures([*clean, *(one | {"scores": [0.05]} for one in held[:10]), *held[10:]], {"gun": 0.5})
@@ -132,7 +132,7 @@ def test_pd_is_counted_at_the_threshold_that_the_clean_scans_give() -> None:
 
 
 def test_a_class_with_a_high_alarm_score_is_not_silent_where_few_false_alarms_are_allowed() -> None:
-    clean = [record(number) | {"classes": ["gun"], "scores": [0.4], "boxes": [[0, 0, 5, 5]]} for number in range(100)]
+    clean = [record(number) | {"classes": ["gun"], "scores": [0.4], "boxes": [[0, 0, 5, 5]]} for number in range(200)]
     held = [record(1000 + number, "package", 0.99) | {"classes": ["package"]} for number in range(10)]
     # As quotients 0.99 / 0.5 would lie below 0.4 / 0.05, though the one is nearly certain and the other is not.
     figures = benchmark_figures([*clean, *held], {"gun": 0.05, "package": 0.5})
@@ -169,7 +169,7 @@ def test_an_alarm_elsewhere_in_the_scan_is_not_one_on_the_threat() -> None:
 
 
 def test_parts_are_by_what_the_threat_is_and_by_what_hides_it() -> None:
-    clean = [record(number) for number in range(20)]
+    clean = [record(number) for number in range(40)]
     held = [
         record(100, "knife", 0.9, size_mm=60.0, steel_mm=5.0, edge_contrast=0.1),
         record(101, "package", 0.9, metallic=False, size_mm=300.0, steel_mm=200.0),

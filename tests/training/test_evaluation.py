@@ -31,6 +31,7 @@ from training.evaluation.matching import average_precision_at_50, match_all, mat
 from training.evaluation.metrics import evaluate
 from training.evaluation.operating_curve import (
     classes_with_clean_scans,
+    last_alarm,
     operating_curve,
     rates_at,
     score_scans,
@@ -272,17 +273,35 @@ def test_classes_judged_on_clean_scans_come_from_the_data() -> None:
 def test_pd_at_pfa_by_hand() -> None:
     index, found = clean_case()
     scores = score_scans(index, align(index, found), classes_with_clean_scans(index))
-    curve = operating_curve(scores, targets=(0.01, 0.05, 0.10))
-    too_few, one, two = curve.points
+    curve = operating_curve(scores, targets=(0.05, 0.10, 0.15))
+    too_few, two, three = curve.points
     assert (curve.clean_scans, curve.positive_scans) == (20, 2)
-    assert too_few.rates is None and too_few.reason == "not measurable: needs >= 100 clean scans, has 20"
-    # One false alarm allowed: the threshold lies just above .19, so both scans with an item alarm; the gun box on the
-    # knife's scan is not on the knife.
-    assert one.threshold == pytest.approx(0.19, abs=1e-6) and one.rates is not None and two.rates is not None
-    assert (one.rates.pfa.count, one.rates.pfa.total) == (1, 20)
-    assert (one.rates.pd_scan.value, one.rates.pd_localised.value) == (1.0, 0.5)
-    assert one.rates.pd_localised_by_class["knife"].value == 0.0
-    assert two.rates.pfa.count == 2
+    assert too_few.rates is None and too_few.reason == "not measurable: needs >= 40 clean scans, has 20"
+    # Two false alarms allowed: the threshold is the score of the second, .19, so both scans with an item alarm; the gun
+    # box on the knife's scan is not on the knife.
+    assert two.threshold == pytest.approx(0.19, abs=1e-6) and two.rates is not None and three.rates is not None
+    assert (two.rates.pfa.count, two.rates.pfa.total) == (2, 20)
+    assert (two.rates.pd_scan.value, two.rates.pd_localised.value) == (1.0, 0.5)
+    assert two.rates.pd_localised_by_class["knife"].value == 0.0
+    assert three.rates.pfa.count == 3
+
+
+def test_pd_of_a_class_asks_for_a_box_of_that_class() -> None:
+    index = index_of(*(scan_of() for _ in range(20)), *(scan_of(("gun", BOX), ("knife", ELSEWHERE)) for _ in range(5)))
+    found = [found_of() for _ in range(20)] + [found_of(("knife", 0.9, ELSEWHERE)) for _ in range(5)]
+    scores = score_scans(index, align(index, found), (0, 1))
+    rates = rates_at(scores, 0.5)
+    assert rates.pd_localised.value == 1.0, "an alarm on an item of the scan"
+    assert {name: rate.value for name, rate in rates.pd_localised_by_class.items()} == {"gun": 0.0, "knife": 1.0}
+
+
+def test_the_threshold_of_a_pfa_is_the_score_of_the_last_clean_scan_that_may_alarm() -> None:
+    clean = np.array([0.9, 0.6, 0.6, 0.2, 0.1, 0.0])
+    # Never the lowest threshold that would do: what lies between two clean scans belongs to nobody.
+    assert [last_alarm(clean, allowed) for allowed in (1, 3, 4)] == [0.9, 0.6, 0.2]
+    assert last_alarm(clean, 2) == 0.9, "two of the same score cannot be told apart"
+    assert last_alarm(clean, 0) == np.nextafter(0.9, np.inf)
+    assert 0 < last_alarm(clean, 5) < 1e-30, "any box may alarm, a scan without one cannot"
 
 
 def test_equal_clean_scores_never_exceed_the_false_alarms_allowed() -> None:

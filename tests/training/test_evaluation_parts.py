@@ -156,17 +156,17 @@ def test_parts_by_subset_and_scanner() -> None:
 
 
 def test_a_class_is_judged_on_scans_that_are_clean_for_it() -> None:
-    # Knives everywhere: no scan is empty, but the guns have ten scans without a gun.
+    # Knives everywhere: no scan is empty, but the guns have twenty scans without a gun.
     index = index_of(
-        *(scan_of(("knife", BOX)) for _ in range(10)), *(scan_of(("gun", BOX), ("knife", BOX)) for _ in range(4))
+        *(scan_of(("knife", BOX)) for _ in range(20)), *(scan_of(("gun", BOX), ("knife", BOX)) for _ in range(4))
     )
-    found = [found_of(("gun", 0.05 * row, ELSEWHERE)) for row in range(10)]
-    found += [found_of(("gun", score, BOX)) for score in (0.9, 0.8, 0.43, 0.1)]
+    found = [found_of(("gun", 0.025 * row, ELSEWHERE)) for row in range(20)]
+    found += [found_of(("gun", score, BOX)) for score in (0.9, 0.8, 0.44, 0.1)]
     curve = class_curves(index, align(index, found))["gun"]
-    assert (curve.clean_scans, curve.positive_scans) == (10, 4)
+    assert (curve.clean_scans, curve.positive_scans) == (20, 4)
     tenth = curve.points[-1]
-    assert tenth.rates is not None and (tenth.rates.pfa.count, tenth.rates.pd_localised.count) == (1, 3)
-    assert curve.points[-2].reason == "not measurable: needs >= 20 clean scans, has 10"
+    assert tenth.rates is not None and (tenth.rates.pfa.count, tenth.rates.pd_localised.count) == (2, 2)
+    assert curve.points[-2].reason == "not measurable: needs >= 40 clean scans, has 20"
 
 
 def test_the_threshold_is_chosen_again_on_each_draw() -> None:
@@ -180,10 +180,10 @@ def test_the_threshold_is_chosen_again_on_each_draw() -> None:
 
 
 def test_the_interval_of_pd_holds_the_chance_in_the_threshold() -> None:
-    # Pd is .5 or 1 by whether the threshold lies above or below .5, which one clean scan of twenty decides.
-    clean = [scan_of() for _ in range(20)]
+    # Pd is .5 or 1 by whether the threshold lies above or below .5, which one clean scan of forty decides.
+    clean = [scan_of() for _ in range(40)]
     index = index_of(*clean, *(scan_of(("gun", BOX)) for _ in range(40)))
-    found = [found_of(("gun", 0.6 if row < 2 else 0.2, ELSEWHERE)) for row in range(20)]
+    found = [found_of(("gun", 0.6 if row < 2 else 0.2, ELSEWHERE)) for row in range(40)]
     found += [found_of(("gun", 0.9 if row < 20 else 0.4, BOX)) for row in range(40)]
     scores = score_scans(index, align(index, found), (0,))
     point = operating_curve(scores, targets=(0.05,)).points[0]

@@ -57,8 +57,8 @@ def test_metrics_json_keeps_its_contract(written: Path) -> None:
     assert document["classes"]["gun"]["n"] == 1 and document["classes"]["gun"]["AP50"] == pytest.approx(1.0)
     assert document["classes"]["<knife>"]["AP"] == 0.0
     points = {point["pfa_target"]: point for point in document["pd_at_pfa"]["points"]}
-    assert points[0.01]["reason"] == "not measurable: needs >= 100 clean scans, has 20"
-    assert points[0.05]["rates"]["pd_scan"]["value"] == 1.0 and points[0.05]["rates"]["pd_localised"]["value"] == 0.5
+    assert points[0.01]["reason"] == "not measurable: needs >= 200 clean scans, has 20"
+    assert points[0.1]["rates"]["pd_scan"]["value"] == 0.5 and points[0.1]["rates"]["pd_localised"]["value"] == 0.5
     assert document["at_thresholds"]["rates"]["pfa"]["count"] == 1
     assert document["setup"]["weights_sha256"] == "ab" * 32 and document["setup"]["scans"] == 22
     assert document["setup"]["versions"]["numpy"] == np.__version__
@@ -87,7 +87,7 @@ def test_report_says_first_what_can_be_decided(written: Path) -> None:
     assert places == sorted(places)
     assert "fewer than 10 items here: nothing can be said" in text
     assert "Measured on val. If thresholds were chosen on these scans, expect less on others." in text
-    assert "not measurable: needs &gt;= 100 clean scans, has 20" in text
+    assert "not measurable: needs &gt;= 200 clean scans, has 20" in text
     # Every rate of the page has its n and interval beside it.
     assert "100.0% <small>(1 of 1; 2.5%-100.0%)</small>" in text
 

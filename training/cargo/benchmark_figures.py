@@ -65,7 +65,8 @@ def benchmark_figures(records: Sequence[Record], thresholds: Mapping[str, float]
     parts = {name: part for name, part in threat_parts(records).items() if part.any()}
     scores = _scores(records, thresholds, parts)
     on_threat = operating_curve(scores, PFA_TARGETS, seed)
-    anywhere = operating_curve(replace(scores, localised=scores.highest), PFA_TARGETS, seed)
+    everywhere = replace(scores, localised_by_class=_for_all(scores.highest, len(parts)))
+    anywhere = operating_curve(everywhere, PFA_TARGETS, seed)
     points = tuple(_point(*both) for both in zip(anywhere.points, on_threat.points, strict=True))
     clean = [record for record in records if not record["items"]]
     held = [record for record in records if record["items"]]
@@ -96,7 +97,7 @@ def _scores(
     return ScanScores(
         classes=tuple(parts),
         highest=highest,
-        localised=np.array(on),
+        localised_by_class=_for_all(np.array(on), len(parts)),
         clean=~positive,
         positive=positive,
         holds=np.stack(list(parts.values()), axis=1) if parts else np.zeros((len(records), 0), bool),
@@ -104,6 +105,11 @@ def _scores(
         # A background is there twice, clean and with a threat.
         groups=np.array([record.get("group", record["number"]) for record in records], np.int64),
     )
+
+
+def _for_all(scores: Float64, parts: int) -> Float64:
+    """(S, P) the scans' scores (S,) for each part of the threats: whatever class alarms, the threat is found."""
+    return np.repeat(scores[:, None], parts, axis=1)
 
 
 def _scaled(record: Record, thresholds: Mapping[str, float]) -> Float64:

@@ -7,13 +7,17 @@ Two Pd are reported. `scan` counts an alarm anywhere in a scan that holds an ite
 see it; it flatters a detector that alarms for the wrong reason. `localised` asks that an alarming box is on an item of
 its class (IoU >= .5).
 
-The threshold of a point is chosen on the clean scans of the split itself. Its Pd is therefore uncertain for two
-reasons, few scans with an item and a threshold that few clean scans decided; the intervals hold both: whole groups are
-drawn, clean and positive together, and the threshold is chosen again on each draw.
+The threshold of a point is chosen on the clean scans of the split itself: the score of the last of them that may alarm.
+Of k among n, k / (n + 1) of further clean scans reach it in the mean; anything lower, down to the first that may not,
+would flatter. Pd is uncertain for two reasons, few scans with an item and a threshold that few clean scans decided; the
+intervals hold both: whole groups are drawn, clean and positive together, and the threshold is chosen again on each
+draw. From one alarm alone they would not hold what they say (docs/decisions/0012-what-a-rate-may-claim.md), so a Pfa is
+measured from two on.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,25 +30,34 @@ from training.evaluation.alignment import LOCALISED_IOU, intersection_over_union
 from training.evaluation.intervals import RATE_RESAMPLES, Draws, Rate, group_draws, group_numbers
 
 PFA_TARGETS = (0.001, 0.004, 0.01, 0.05, 0.10)
+#: Fewest clean scans with an alarm from which a Pfa is measured.
+LEAST_ALARMS = 2
 
 
 @dataclass(frozen=True)
 class ScanScores:
     """What decides each scan's alarm, over S scans. Scores are divided by the thresholds given, so that 1 is the alarm.
 
-    classes: those considered. highest: (S,) best score of any class considered, 0 without detections. localised: (S,)
-    the same among boxes that lie on an item of their class. clean, positive: (S,) bool; a scan may be neither.
+    classes: those considered. highest: (S,) best score of any class considered, 0 without detections.
+    localised_by_class: (S, C) of each class, among boxes that lie on an item of it. clean, positive: (S,) bool; a scan
+    may be neither.
     holds: (S, C) bool, classes of which the scan holds an item. sources: (S,) names. groups: (S,) number of the bag.
     """
 
     classes: tuple[str, ...]
     highest: NDArray[np.float64]
-    localised: NDArray[np.float64]
+    localised_by_class: NDArray[np.float64]
     clean: NDArray[np.bool_]
     positive: NDArray[np.bool_]
     holds: NDArray[np.bool_]
     sources: tuple[str, ...]
     groups: NDArray[np.int64]
+
+    @property
+    def localised(self) -> NDArray[np.float64]:
+        """(S,) best score among boxes that lie on an item of their class, 0 without."""
+        best: NDArray[np.float64] = self.localised_by_class.max(axis=1, initial=0.0)
+        return best
 
 
 @dataclass(frozen=True)
@@ -114,7 +127,7 @@ def score_scans(
     return ScanScores(
         classes=tuple(names[class_id] for class_id in class_ids),
         highest=_highest(scaled, considered),
-        localised=_highest(scaled, [wanted & hit for wanted, hit in zip(considered, on_item, strict=True)]),
+        localised_by_class=np.stack([_localised(scaled, aligned, on_item, class_id) for class_id in class_ids], axis=1),
         clean=np.array([is_clean(scan, class_ids) for scan in index.scans], bool),
         positive=np.asarray(holds.any(axis=1)),
         holds=holds,
@@ -167,7 +180,8 @@ def class_curves(index: CocoIndex, aligned: Sequence[Detections]) -> dict[str, O
 
 def full_curve(scores: ScanScores) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Pfa, scan-level Pd and localised Pd, each (K,), at every number of false alarms, for drawing."""
-    thresholds = [threshold_for(scores.highest[scores.clean], allowed) for allowed in range(int(scores.clean.sum()))]
+    clean = scores.highest[scores.clean]
+    thresholds = [last_alarm(clean, allowed) for allowed in range(len(clean))]
     return (
         np.array([(scores.highest[scores.clean] >= threshold).mean() for threshold in thresholds]),
         np.array([(scores.highest[scores.positive] >= threshold).mean() for threshold in thresholds]),
@@ -178,12 +192,15 @@ def full_curve(scores: ScanScores) -> tuple[NDArray[np.float64], NDArray[np.floa
 def rates_at(scores: ScanScores, threshold: float) -> OperatingPoint:
     """The rates when a scan alarms from `threshold` on, a score that other scans chose."""
     alarms, localised = scores.highest >= threshold, scores.localised >= threshold
+    of_class = scores.localised_by_class >= threshold
     classes, sources = _slices(scores)
     return OperatingPoint(
         pfa=_rate(alarms, scores.clean, scores),
         pd_scan=_rate(alarms, scores.positive, scores),
         pd_localised=_rate(localised, scores.positive, scores),
-        pd_localised_by_class={name: _rate(localised, mask, scores) for name, mask in classes.items()},
+        pd_localised_by_class={
+            name: _rate(of_class[:, column], mask, scores) for column, (name, mask) in enumerate(classes.items())
+        },
         pd_localised_by_source={name: _rate(localised, mask, scores) for name, mask in sources.items()},
     )
 
@@ -207,6 +224,21 @@ def threshold_for(clean_scores: NDArray[np.float64], allowed: int) -> float:
     return float(np.nextafter(np.sort(clean_scores)[::-1][allowed], np.inf))
 
 
+def last_alarm(clean_scores: NDArray[np.float64], allowed: int) -> float:
+    """The score of the last clean scan that alarms when at most `allowed` may; above all of them where none may, or
+    where equal scores leave none. Above 0: where more may alarm than have a box, any box alarms."""
+    lowest = np.array([threshold_for(clean_scores, allowed)])
+    return float(_last_alarms(lowest, clean_scores, np.ones((1, len(clean_scores)), np.int64))[0])
+
+
+def _last_alarms(lowest: NDArray[np.float64], clean_scores: NDArray[np.float64], drawn: Draws) -> NDArray[np.float64]:
+    """(B,) the lowest clean score, of those in the draw, from the lowest possible threshold of it on; that threshold
+    itself where every box may alarm, so that no clean scan decides."""
+    alarming = (drawn > 0) & (clean_scores >= lowest[:, None])
+    last = np.where(alarming, clean_scores, np.inf).min(axis=1, initial=np.inf)
+    return np.where(np.isfinite(last) & (lowest > np.finfo(np.float32).tiny), last, lowest)
+
+
 def allowed_alarms(clean_scans: int, pfa: float) -> int:
     """Whole number of false alarms within the rate; the small addition undoes rounding, as in 0.07 * 100 < 7."""
     return int(pfa * clean_scans + 1e-9)
@@ -215,15 +247,17 @@ def allowed_alarms(clean_scans: int, pfa: float) -> int:
 def _point(scores: ScanScores, target: float, draws: Draws) -> CurvePoint:
     clean = int(scores.clean.sum())
     allowed = allowed_alarms(clean, target)
-    if allowed < 1:
-        return CurvePoint(target, None, None, f"not measurable: needs >= {round(1 / target)} clean scans, has {clean}")
-    threshold = threshold_for(scores.highest[scores.clean], allowed)
-    redrawn = redrawn_thresholds(scores.highest[scores.clean], draws[:, scores.clean], allowed)
+    if allowed < LEAST_ALARMS:
+        needed = math.ceil(LEAST_ALARMS / target - 1e-9)
+        return CurvePoint(target, None, None, f"not measurable: needs >= {needed} clean scans, has {clean}")
+    highest, drawn = scores.highest[scores.clean], draws[:, scores.clean]
+    threshold = last_alarm(highest, allowed)
+    redrawn = _last_alarms(redrawn_thresholds(highest, drawn, allowed), highest, drawn)
     return CurvePoint(target, threshold, _with_threshold_doubt(scores, rates_at(scores, threshold), redrawn, draws))
 
 
 def redrawn_thresholds(clean_scores: NDArray[np.float64], drawn: Draws, allowed: int) -> NDArray[np.float64]:
-    """(B,) the threshold that each resample would have chosen, for the same share of false alarms.
+    """(B,) the lowest threshold of each resample that keeps to the same share of false alarms.
 
     clean_scores: (n,). drawn: (B, n), how often each clean scan was drawn. nan for a resample without clean scans.
     """
@@ -250,7 +284,8 @@ def _with_threshold_doubt(
         pd_scan=point.pd_scan.widened(redrawn(scores.highest, scores.positive)),
         pd_localised=point.pd_localised.widened(redrawn(scores.localised, scores.positive)),
         pd_localised_by_class={
-            name: by_class[name].widened(redrawn(scores.localised, mask)) for name, mask in classes.items()
+            name: by_class[name].widened(redrawn(scores.localised_by_class[:, column], mask))
+            for column, (name, mask) in enumerate(classes.items())
         },
         pd_localised_by_source={
             name: by_source[name].widened(redrawn(scores.localised, mask)) for name, mask in sources.items()
@@ -267,6 +302,16 @@ def _redrawn_share(
     total = np.where(np.isnan(thresholds), 0, weights.sum(axis=1))
     share: NDArray[np.float64] = np.divide(found, total, out=np.full(len(draws), np.nan), where=total > 0)
     return share
+
+
+def _localised(
+    scaled: Sequence[NDArray[np.float64]],
+    aligned: Sequence[Detections],
+    on_item: Sequence[NDArray[np.bool_]],
+    class_id: int,
+) -> NDArray[np.float64]:
+    chosen = [hit & (found.class_ids == class_id) for hit, found in zip(on_item, aligned, strict=True)]
+    return _highest(scaled, chosen)
 
 
 def _highest(scores: Sequence[NDArray[np.float64]], chosen: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
