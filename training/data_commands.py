@@ -71,16 +71,18 @@ def data_check(
 
 
 def _check_or_say_why_not(path: Path, taxonomy: Taxonomy) -> Sequence[Finding]:
-    """What cannot be checked at all is one finding: it keeps nobody from checking the next path."""
-    from training.datasets.findings import Finding, Severity
+    """What cannot be checked at all is one finding, before those that say why: it keeps nobody from the next path."""
+    from training.datasets.findings import Finding, NothingToRead, Severity
 
+    others: Sequence[Finding] = ()
     try:
         return _check(path, taxonomy)
     except RoentgateError as error:
         message = f"{error.what}; what to do: {error.remedy}"
+        others = error.findings if isinstance(error, NothingToRead) else ()
     except OSError as error:
         message = f"{error.filename or path}: {error.strerror or error}"
-    return [Finding(Severity.ERROR, "not checked", str(path), message)]
+    return [Finding(Severity.ERROR, "not checked", str(path), message), *others]
 
 
 def _check(path: Path, taxonomy: Taxonomy, archive: Path | None = None) -> Sequence[Finding]:

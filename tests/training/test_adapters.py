@@ -16,7 +16,7 @@ from detector.readers import SCAN_SUFFIXES
 from tests.training import dataset_fixtures
 from training.datasets.adapters import ADAPTERS
 from training.datasets.annotated_set import SourceSet
-from training.datasets.findings import Severity
+from training.datasets.findings import NothingToRead, Severity
 
 _NAMES = [module.name for module in pkgutil.iter_modules(dataset_fixtures.__path__)]
 _MODULES = [importlib.import_module(f"{dataset_fixtures.__name__}.{name}") for name in _NAMES]
@@ -170,6 +170,40 @@ def test_a_link_that_leaves_the_folder_is_not_read(name: str, tmp_path: Path) ->
             assert (root / scan.path).resolve().is_relative_to(root), scan.path
         file.unlink()
         outside.rename(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "broken", "reason"),
+    [
+        ("pidray", "annotations/*.json", "it is not JSON"),
+        ("roboflow", "*/_annotations.coco.json", "it is not JSON"),
+        ("coco", "annotations/instances*.json", "it is not JSON"),
+        ("labelme", "**/*.json", "it is not JSON"),
+        ("label-studio", "*.json", "it is not JSON"),
+        ("is2ai", "images.json.gz", "EOFError"),
+        ("pascal-voc", "Annotations/*.xml", "it is not XML"),
+        ("yolo", "data.yaml", "save it as UTF-8"),
+        ("opixray", "*/*_annotation/*.txt", "save it as UTF-8"),
+        ("eds", "**/*.xml", "it is not XML"),
+    ],
+)
+def test_where_nothing_can_be_read_the_first_fault_is_the_message_and_all_are_kept(
+    name: str, broken: str, reason: str, tmp_path: Path
+) -> None:
+    root = built(name, tmp_path / "set")
+    paths = sorted(root.glob(broken))
+    for path in paths:
+        whole = path.read_bytes()
+        path.write_bytes(whole.decode().encode("utf-16") if "UTF-8" in reason else whole[: len(whole) // 2])
+    with pytest.raises(NothingToRead, match=reason) as refused:
+        read(name, root)
+    assert any(path.relative_to(root).as_posix() in refused.value.what for path in paths)
+    remedy = refused.value.remedy
+    assert remedy.startswith("correct that, or ") and (f"all {len(refused.value.findings)} " in remedy) == (
+        len(refused.value.findings) > 1
+    )
+    faults = [finding for finding in refused.value.findings if reason in finding.message]
+    assert len(faults) == len(paths) and refused.value.findings[0] == faults[0]
 
 
 def _read_or_refuse(name: str, root: Path) -> SourceSet | None:

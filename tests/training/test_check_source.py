@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from detector.errors import SettingsInvalid
+from tests.training.dataset_fixtures import labelme
 from tests.training.fake_set import ADAPTERS, luggage, make_set, scan_entry
 from training import progress
 from training.data_commands import data_app
@@ -173,6 +174,18 @@ def test_check_says_what_it_cannot_check_and_goes_on(tmp_path: Path) -> None:
     assert output.endswith("data:\nnothing found\n") and not (tmp_path / "out.txt").exists()
     (tmp_path / "own.toml").write_text("[")
     assert run("check", tmp_path / "data", "--taxonomy", tmp_path / "own.toml")[0] == 2
+
+
+def test_where_nothing_can_be_read_check_prints_every_reason_and_prepare_the_first(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        labelme.put_document(tmp_path / "own", name)
+        file = tmp_path / f"own/{name}.json"
+        file.write_bytes(file.read_bytes()[:-5])
+    code, output = run("check", tmp_path / "own")
+    assert code == 1
+    assert [f"error: malformed annotation: {name}.json: it is not JSON" in output for name in ("a", "b")] == [True] * 2
+    code, output = run("prepare", tmp_path / "own", "--output", tmp_path / "out")
+    assert code == 2 and "a.json: it is not JSON" in output and "b.json" not in output
 
 
 @pytest.mark.parametrize("name", FORMATS)

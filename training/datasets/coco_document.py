@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import SourceBox, SourceScan, SourceSet
 from training.datasets.annotation_values import (
     UNNAMED,
@@ -29,6 +28,7 @@ from training.datasets.annotation_values import (
     outline,
     side,
 )
+from training.datasets.findings import NothingToRead
 from training.datasets.indexed_folder import IndexedFolder
 
 Id = int | str
@@ -85,10 +85,9 @@ def read_parts(
         if check_names:
             check_names(contents.names, contents.part, folder)
     if not read:
-        raise SettingsInvalid(
-            f"{folder.root}: no annotations that can be read: {', '.join(part.annotations for part in parts)}",
-            remedy="give the folder that holds the files named in its adapter",
-        )
+        places = ", ".join(part.annotations for part in parts) or "a JSON file with images and annotations"
+        what = f"{folder.root}: no annotations that can be read: {places}"
+        raise NothingToRead(what, folder.findings, remedy=f"give the folder that holds {places}")
     labels = tuple(dict.fromkeys(name for contents in read for name in contents.names.values()))
     scans = [scan for contents in read for scan in _scans(folder, contents, labels, adjust)]
     _note_scans_without_entry(folder, parts, {path for contents in read for path, _ in contents.images.values()})

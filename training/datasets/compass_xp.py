@@ -15,8 +15,8 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
-from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Adapter, SourceScan, SourceSet
+from training.datasets.findings import NothingToRead
 from training.datasets.source_folder import SourceFolder, by_stem, first_bytes, is_confined
 
 _META, _PHOTOGRAPHS = "meta.txt", "Photo"
@@ -39,7 +39,9 @@ def read(root: Path) -> SourceSet:
     renderings = {name: pictures for name, pictures in renderings.items() if pictures}
     scans = [scan for row in rows.values() for scan in _scans(folder, row, renderings)]
     if not scans:
-        raise SettingsInvalid(f"no scans named in meta.txt in {root}", remedy=f"give the folder that holds {_META}")
+        raise NothingToRead(
+            f"no scans named in meta.txt in {root}", folder.findings, remedy=f"give the folder that holds {_META}"
+        )
     for name, pictures in renderings.items():
         extra = sorted(pictures.keys() - rows.keys())
         folder.warning_together("not listed", extra, f"in {name}/ and not in {_META}; left out")

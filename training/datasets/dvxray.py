@@ -18,7 +18,6 @@ from pathlib import Path
 from posixpath import join, split
 from typing import Any
 
-from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Adapter, Published, SourceBox, SourceScan, SourceSet
 from training.datasets.annotation_values import (
     UNNAMED,
@@ -28,6 +27,7 @@ from training.datasets.annotation_values import (
     labels_met,
     leave_out_unboxed,
 )
+from training.datasets.findings import NothingToRead
 from training.datasets.indexed_folder import MAX_SCAN_BYTES, IndexedFolder, has_key, head
 from training.datasets.source_folder import first_files, stem_of
 
@@ -56,7 +56,11 @@ def _read(root: Path) -> SourceSet:
     bags = [join(place, name) for place in _FOLDERS for name in sorted(folder.names(place)) if name.endswith(".json")]
     scans = [scan for path in bags for scan in _bag(folder, path)]
     if not scans:
-        raise SettingsInvalid(f"no pairs of views with annotations in {root}", remedy=f"it should hold {_FOLDERS[0]}/")
+        raise NothingToRead(
+            f"no pairs of views with annotations in {root}",
+            folder.findings,
+            remedy=f"give the folder that holds {_FOLDERS[0]}/",
+        )
     _note_scans_without_annotation(folder, {path.removesuffix(".json") for path in bags})
     labels = tuple(dict.fromkeys((*_LABELS, *labels_met(scans))))
     return SourceSet(

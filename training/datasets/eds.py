@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Adapter, Published, SourceBox, SourceScan, SourceSet
+from training.datasets.findings import NothingToRead
 from training.datasets.source_folder import SourceFolder, by_stem, first_bytes, first_files, stem_of, subfolders
 from training.datasets.splits import TEST, TRAIN, VAL, usual_split
 from training.datasets.text_boxes import read_stems
@@ -52,7 +52,7 @@ def read(root: Path) -> SourceSet:
     scans = [scan for domain in domains for scan in _read_domain(folder, domain)]
     if not scans:
         remedy = "give the folder that holds the domains, each with images/ and labels/"
-        raise SettingsInvalid(f"no scans with annotations in {root}", remedy=remedy)
+        raise NothingToRead(f"no scans with annotations in {root}", folder.findings, remedy=remedy)
     return SourceSet("eds", root, LABELS, tuple(scans), tuple(folder.findings))
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from detector.errors import SettingsInvalid
 
 
 class Severity(StrEnum):
@@ -21,3 +24,17 @@ class Finding:
     kind: str
     subject: str
     message: str
+
+
+class NothingToRead(SettingsInvalid):
+    """Not one scan of a set could be read. findings: all that was found on the way, errors first; the first is most
+    likely the reason, so it stands in the message. remedy: what to do where nothing is wrong but the folder.
+    """
+
+    def __init__(self, what: str, findings: Sequence[Finding], *, remedy: str) -> None:
+        self.findings = tuple(sorted(findings, key=lambda finding: finding.severity != Severity.ERROR))
+        for first in self.findings[:1]:
+            what, remedy = f"{what}: {first.subject}: {first.message}", f"correct that, or {remedy}"
+        if len(findings) > 1:
+            remedy += f"; `roentgate-train data check` lists all {len(findings)} findings"
+        super().__init__(what, remedy=remedy)

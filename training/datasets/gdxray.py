@@ -22,8 +22,8 @@ from typing import Literal
 from scipy.io import loadmat, whosmat
 from scipy.io.matlab import MatReadError
 
-from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Adapter, Published, SourceBox, SourceScan, SourceSet
+from training.datasets.findings import NothingToRead
 from training.datasets.source_folder import SourceFolder, first_files, subfolders
 
 #: Series -> what it shows.
@@ -61,7 +61,9 @@ def read(root: Path) -> SourceSet:
     series = [path for path in inside or folder.folders() if _SERIES.match(path.rpartition("/")[2])]
     scans = [scan for path in series for scan in _read_series(folder, path)]
     if not scans:
-        raise SettingsInvalid(f"no series of baggage in {root}", remedy="give the folder that holds Baggages/")
+        raise NothingToRead(
+            f"no series of baggage in {root}", folder.findings, remedy="give the folder that holds Baggages/"
+        )
     others = [path for path in folder.folders() if path in ("Castings", "Nature", "Settings", "Welds")]
     folder.warning_together("left out", others, "not baggage")
     return SourceSet("gdxray", root, (*LABEL_OF_SERIES.values(), OTHER_LABEL), tuple(scans), tuple(folder.findings))

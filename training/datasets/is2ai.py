@@ -21,8 +21,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Adapter, Published, SourceBox, SourceScan, SourceSet
+from training.datasets.findings import NothingToRead
 from training.datasets.source_folder import SourceFolder, is_confined
 
 LABELS = ("shoes", "spare_parts", "clothes", "textile", "toys", "fabrics", "tires")
@@ -46,7 +46,9 @@ def read(root: Path) -> SourceSet:
     for row in _read_table(folder, _ANNOTATIONS):
         rows[str(row.get("image_id"))].append(row)
     if not images:
-        raise SettingsInvalid(f"no scans listed in {root / _IMAGES}", remedy=f"give the folder that holds {_IMAGES}")
+        raise NothingToRead(
+            f"no scans listed in {root / _IMAGES}", folder.findings, remedy=f"give the folder that holds {_IMAGES}"
+        )
     for unknown in sorted(rows.keys() - {str(row["image_id"]) for row in images}):
         folder.error("unknown id", f"image_id {unknown}", f"{len(rows[unknown])} boxes of a scan that is not there")
     scans = [_read_scan(folder, row, rows.get(str(row["image_id"]), [])) for row in images]

@@ -23,6 +23,7 @@ from training.datasets.annotated_set import Adapter, SourceBox, SourceScan, Sour
 from training.datasets.annotation_values import leave_out_unboxed
 from training.datasets.carried_keys import all_labels, carried_keys, refuse_unwritable, take_carried, write_labels
 from training.datasets.exchange import into_new_folder, place_scans
+from training.datasets.findings import NothingToRead
 from training.datasets.indexed_folder import IndexedFolder, has_key, head
 from training.datasets.label_studio_task import IGNORE, read_regions, results_of, scan_of, size_of
 from training.datasets.scan_size import scan_size
@@ -58,7 +59,9 @@ def read(root: Path) -> SourceSet:
             if scan and scans.setdefault(scan.path, scan) is not scan:
                 folder.error("repeated file", f"{name}: task {number}", f"{scan.path} has a task already; passed over")
     if not scans:
-        raise SettingsInvalid(f"no annotated tasks of Label Studio in {root}", remedy="export as JSON into this folder")
+        raise NothingToRead(
+            f"no annotated tasks of Label Studio in {root}", folder.findings, remedy="export as JSON into this folder"
+        )
     labels = all_labels(folder, list(scans.values()))
     kept = tuple(leave_out_unboxed(scan, labels) for scan in scans.values())
     return SourceSet("label-studio", root, labels, kept, tuple(folder.findings))

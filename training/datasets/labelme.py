@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from detector.errors import SettingsInvalid
 from training.datasets import stcray
 from training.datasets.annotated_set import Adapter, SourceBox, SourceScan, SourceSet
 from training.datasets.annotation_values import leave_out_unboxed, pairs
 from training.datasets.carried_keys import all_labels, carried_keys, refuse_unwritable, take_carried, write_labels
 from training.datasets.exchange import into_new_folder, place_scans
+from training.datasets.findings import NothingToRead
 from training.datasets.indexed_folder import MAX_SCAN_BYTES, IndexedFolder, has_key, head, nearby_json
 from training.datasets.labelme_document import read_shapes, stated_size, union
 from training.datasets.scan_size import scan_size
@@ -50,7 +50,9 @@ def read(root: Path) -> SourceSet:
         if scan and by_path.setdefault(scan.path, scan) is not scan:
             folder.error("repeated file", path, f"another file annotates {scan.path}; this one is passed over")
     if not by_path:
-        raise SettingsInvalid(f"no scans with LabelMe's JSON in {root}", remedy="give the folder that holds both")
+        raise NothingToRead(
+            f"no scans with LabelMe's JSON in {root}", folder.findings, remedy="give the folder that holds both"
+        )
     without = [path for path in folder.pictures("") if path not in by_path]
     folder.warning_together("missing annotation", without, "no usable JSON for the scan; left out")
     labels = all_labels(folder, list(by_path.values()))

@@ -14,8 +14,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Adapter, Published, SourceScan, SourceSet
+from training.datasets.findings import NothingToRead
 from training.datasets.source_folder import SourceFolder, first_files, stem_of
 from training.datasets.yolo_labels import names_of, read_labels, read_yaml
 
@@ -57,7 +57,9 @@ def read(root: Path) -> SourceSet:
     names = _names(folder)
     scans = [scan for split in _SPLITS for scan in _read_split(folder, base, split, names)]
     if not scans:
-        raise SettingsInvalid(f"no scans in {root}", remedy="give the folder that holds images/ and labels/")
+        raise NothingToRead(
+            f"no scans in {root}", folder.findings, remedy="give the folder that holds images/ and labels/"
+        )
     labels = tuple(name for _, name in sorted(names.items()))
     return SourceSet("molit", root, labels, tuple(scans), tuple(folder.findings))
 

@@ -18,7 +18,6 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from detector.errors import SettingsInvalid
 from detector.readers import SCAN_SUFFIXES
 from training.datasets.annotated_set import Adapter, SourceScan, SourceSet
 from training.datasets.exchange import (
@@ -29,6 +28,7 @@ from training.datasets.exchange import (
     refuse_unwritable_splits,
     report_not_carried,
 )
+from training.datasets.findings import NothingToRead
 from training.datasets.scan_size import scan_size
 from training.datasets.source_folder import (
     SourceFolder,
@@ -70,8 +70,10 @@ def read(root: Path) -> SourceSet:
     placed = _placed(folder, pictures, annotations, documents)
     scans = [_scan(path, documents[path], picture, splits) for path, picture in placed]
     if not scans:
-        raise SettingsInvalid(
-            f"no annotated scans in {root}", remedy=f"give the folder that holds {_XML}/ and {_IMAGES}/"
+        raise NothingToRead(
+            f"no annotated scans in {root}",
+            folder.findings,
+            remedy=f"give the folder that holds {_XML}/ and {_IMAGES}/",
         )
     _note_missing(folder, pictures, {scan.path for scan in scans}, splits, annotations)
     labels = _labels(folder) or sorted({box.label for scan in scans for box in scan.boxes})

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Adapter, Published, SourceBox, SourceScan, SourceSet
 from training.datasets.annotation_values import (
     UNNAMED,
@@ -26,6 +25,7 @@ from training.datasets.annotation_values import (
     side,
 )
 from training.datasets.coco_document import CocoPart, read_parts
+from training.datasets.findings import NothingToRead
 from training.datasets.indexed_folder import MAX_SCAN_BYTES, IndexedFolder, has_key, head, nearby_json
 from training.datasets.source_folder import stem_of
 
@@ -53,7 +53,11 @@ def _read(root: Path) -> SourceSet:
     paths = list(folder.files("", (".json",)))
     scans = tuple(scan for path in paths for scan in _outlined(folder, path))
     if not scans:
-        raise SettingsInvalid(f"no scans with outlines in {root}", remedy="it should hold train_set/ with PNG and JSON")
+        raise NothingToRead(
+            f"no scans with outlines in {root}",
+            folder.findings,
+            remedy="give the folder that holds train_set/ with PNG and JSON",
+        )
     stems = {path.removesuffix(".json") for path in paths}
     extra = [path for path in folder.pictures("") if path.rpartition(".")[0] not in stems]
     folder.warning_together("missing annotation", extra, "no JSON beside the scan; left out")

@@ -18,8 +18,8 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Adapter, Published, SourceBox, SourceScan, SourceSet
+from training.datasets.findings import NothingToRead
 from training.datasets.source_folder import SourceFolder, by_stem, first_files, stem_of, subfolders
 from training.datasets.voc_xml import read_voc
 
@@ -86,7 +86,7 @@ def read(root: Path) -> SourceSet:
     pictures = by_stem(folder, _pictures(folder))
     if not pictures:
         remedy = f"give the folder that holds {_IMAGES}/, {_ANNOTATIONS[0]}/ and {_LISTS}/"
-        raise SettingsInvalid(f"no scans in {root}", remedy=remedy)
+        raise NothingToRead(f"no scans in {root}", folder.findings, remedy=remedy)
     listed = _read_lists(folder)
     annotations = {stem_of(path): path for name in _ANNOTATIONS for path in folder.files(name, (".xml",))}
     _note_missing(folder, pictures, annotations, listed)

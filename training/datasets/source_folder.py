@@ -101,7 +101,11 @@ class SourceFolder:
         try:
             return None if content is None else content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            self.error("unreadable annotations", path, f"it is not UTF-8 text: {error.reason} at byte {error.start}")
+            self.error(
+                "unreadable annotations",
+                path,
+                f"save it as UTF-8, which it is not: {error.reason} at byte {error.start}",
+            )
             return None
 
     def lines(self, path: str) -> list[str]:

@@ -19,9 +19,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Adapter, Published, SourceScan, SourceSet
 from training.datasets.annotation_values import labels_met, leave_out_unboxed
+from training.datasets.findings import NothingToRead
 from training.datasets.indexed_folder import MAX_SCAN_BYTES, IndexedFolder
 from training.datasets.labelme_document import read_shapes, stated_size
 from training.datasets.source_folder import stem_of
@@ -61,7 +61,7 @@ def _read(root: Path) -> SourceSet:
     scans = _with_originals(folder, found)
     if not scans:
         remedy = "give the folder that holds STCray_TrainSet/, unpacked; augmented copies are read beside it alone"
-        raise SettingsInvalid(f"no scans in {root}", remedy=remedy)
+        raise NothingToRead(f"no scans in {root}", folder.findings, remedy=remedy)
     labels = labels_met(scans)
     kept = tuple(leave_out_unboxed(scan, labels) for scan in scans)
     return SourceSet("stcray", root, labels, kept, tuple(folder.findings))

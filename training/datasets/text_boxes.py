@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from detector.errors import SettingsInvalid
 from detector.readers import SCAN_SUFFIXES
 from training.datasets.annotated_set import Corners, SourceBox, SourceScan, SourceSet
 from training.datasets.annotation_values import UNNAMED, leave_out_unboxed
+from training.datasets.findings import NothingToRead
 from training.datasets.scan_size import scan_size
 from training.datasets.source_folder import (
     SourceFolder,
@@ -72,7 +72,7 @@ def read_text_set(
     scans = tuple(scan for layout in layouts for scan in read_split(folder, layout, subsets))
     if not scans:
         remedy = f"give the folder that holds {layouts[0].images}/ and {layouts[0].annotations}/"
-        raise SettingsInvalid(f"no annotated scans in {folder.root}", remedy=remedy)
+        raise NothingToRead(f"no annotated scans in {folder.root}", folder.findings, remedy=remedy)
     return SourceSet(source, folder.root, layouts[0].labels, scans, tuple(folder.findings))
 
 

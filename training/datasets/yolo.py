@@ -30,6 +30,7 @@ from training.datasets.exchange import (
     refuse_unwritable_splits,
     report_not_carried,
 )
+from training.datasets.findings import NothingToRead
 from training.datasets.scan_size import scan_size
 from training.datasets.source_folder import (
     SourceFolder,
@@ -73,7 +74,9 @@ def read(root: Path) -> SourceSet:
     pictures = {path: split for path, split in pictures.items() if path not in unknown}
     scans = [_read_scan(folder, path, split, names, labels) for path, split in pictures.items()]
     if not scans:
-        raise SettingsInvalid(f"no scans in {root}", remedy=f"give the folder that holds {_NAMES} or {_CLASSES}")
+        raise NothingToRead(
+            f"no scans in {root}", folder.findings, remedy=f"give the folder that holds {_NAMES} or {_CLASSES}"
+        )
     without = [path for path in pictures if label_path(path) not in labels]
     folder.warning_together("no labels", without, "no file of labels: taken as a scan without items")
     named = tuple(dict.fromkeys(name for _, name in sorted(names.items())))
@@ -91,7 +94,8 @@ def read_names(folder: SourceFolder) -> tuple[dict[int, str], dict[str, str]]:
     names = dict(enumerate(folder.lines(_CLASSES)))
     if not names:
         what = f"no class names in {folder.root}"
-        raise SettingsInvalid(what, remedy=f"give a folder with names: in {_NAMES}, or with {_CLASSES}")
+        remedy = f"give a folder with names: in {_NAMES}, or with {_CLASSES}"
+        raise NothingToRead(what, folder.findings, remedy=remedy)
     return names, {}
 
 
