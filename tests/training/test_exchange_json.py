@@ -268,10 +268,33 @@ def test_labelme_marks_of_other_tools_are_read(tmp_path: Path) -> None:
 def test_labelme_picture_outside_the_set_is_refused(tmp_path: Path, image: Any) -> None:
     labelme_fixture.build(tmp_path / "set")
     draw(tmp_path / "secret.png", 8, 8)
-    path = tmp_path / "set/train/a.json"
-    put(path, json.dumps(json.loads(path.read_text()) | {"imagePath": image}))
+    document = json.loads((tmp_path / "set/train/a.json").read_text()) | {"imagePath": image}
+    put(tmp_path / "set/other/a.json", json.dumps(document))
     found = labelme.ADAPTER.read(tmp_path / "set")
-    assert kinds(found) == {"path refused": 1, "missing annotation": 1} and len(found.scans) == 2
+    assert kinds(found) == {"path refused": 1} and len(found.scans) == 3
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["C:\\Users\\me\\scans\\a.png", "..\\scans\\a.png", "/home/me/a.png", "old name.png", "a.PNG", "b.png", None],
+)
+def test_labelme_picture_beside_its_file_is_not_lost_nor_another_scans(tmp_path: Path, image: Any) -> None:
+    labelme_fixture.build(tmp_path)
+    before = labelme.ADAPTER.read(tmp_path)
+    path = tmp_path / "train/a.json"
+    put(path, json.dumps(json.loads(path.read_text()) | {"imagePath": image}))
+    found = labelme.ADAPTER.read(tmp_path)
+    assert sorted(found.scans, key=lambda scan: scan.path) == sorted(before.scans, key=lambda scan: scan.path)
+    assert [(finding.kind, finding.subject) for finding in found.findings] == [("other scan's name", "train/a.json")]
+
+
+def test_labelme_file_of_the_pictures_own_name_comes_before_others_that_name_it(tmp_path: Path) -> None:
+    labelme_fixture.build(tmp_path)
+    document = json.loads((tmp_path / "train/a.json").read_text())
+    put(tmp_path / "train/0.json", json.dumps(document | {"imagePath": "b.png"}))
+    found = labelme.ADAPTER.read(tmp_path)
+    assert {scan.path: len(scan.boxes) for scan in found.scans}["train/b.png"] == 0
+    assert [(finding.kind, finding.subject) for finding in found.findings] == [("repeated file", "train/0.json")]
 
 
 def test_labelme_picture_in_a_neighbouring_folder_is_found(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 """LabelMe: a JSON file beside each scan, rectangles and polygons (also as X-AnyLabeling writes it).
 
+The picture is the one that `imagePath` names; where that is not in the set, or is another scan although a picture of
+the file's own name lies beside it, it is this one. A path that leads out of the set is never opened.
+
 A scan without JSON was never looked at and is left out; one with an empty list of shapes is clean. The split is the
 first folder of a path, where that is train, val or test. `labels.txt`, which LabelMe takes its labels from, lists also
 labels of which there is no shape.
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 import json
 import posixpath
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,10 +28,10 @@ from training.datasets.annotation_values import leave_out_unboxed, pairs
 from training.datasets.carried_keys import all_labels, carried_keys, refuse_unwritable, take_carried, write_labels
 from training.datasets.exchange import into_new_folder, place_scans
 from training.datasets.findings import NothingToRead
-from training.datasets.indexed_folder import MAX_SCAN_BYTES, IndexedFolder, has_key, head, nearby_json
+from training.datasets.indexed_folder import MAX_SCAN_BYTES, IndexedFolder, has_key, head, nearby_json, plain_path
 from training.datasets.labelme_document import read_shapes, stated_size, union
 from training.datasets.scan_size import scan_size
-from training.datasets.source_folder import SourceFolder, common_group, is_confined
+from training.datasets.source_folder import SourceFolder, common_group, is_confined, stem_of
 
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 
@@ -44,30 +48,57 @@ def _is_labelme(start: bytes) -> bool:
 def read(root: Path) -> SourceSet:
     """All scans with a JSON file. Raises SettingsInvalid if there is none."""
     folder = IndexedFolder(root)
+    pictures = _Pictures(folder)
+    found = [(path, scan) for path in folder.files("", (".json",)) if (scan := _read_scan(folder, path, pictures))]
     by_path: dict[str, SourceScan] = {}
-    for path in folder.files("", (".json",)):
-        scan = _read_scan(folder, path)
-        if scan and by_path.setdefault(scan.path, scan) is not scan:
+    # A file of the picture's own name comes before others that name it.
+    for path, scan in sorted(found, key=lambda each: stem_of(each[0]) != stem_of(each[1].path)):
+        if by_path.setdefault(scan.path, scan) is not scan:
             folder.error("repeated file", path, f"another file annotates {scan.path}; this one is passed over")
     if not by_path:
         raise NothingToRead(
             f"no scans with LabelMe's JSON in {root}", folder.findings, remedy="give the folder that holds both"
         )
-    without = [path for path in folder.pictures("") if path not in by_path]
+    message = "imagePath is not in the set, or another scan; the picture of the file's own name beside it was taken"
+    folder.warning_together("other scan's name", pictures.taken, message)
+    without = [path for path in pictures.paths if path not in by_path]
     folder.warning_together("missing annotation", without, "no usable JSON for the scan; left out")
     labels = all_labels(folder, list(by_path.values()))
     kept = tuple(leave_out_unboxed(scan, labels) for scan in by_path.values())
     return SourceSet("labelme", root, labels, kept, tuple(folder.findings))
 
 
-def _read_scan(folder: IndexedFolder, path: str) -> SourceScan | None:
+class _Pictures:
+    """The set's pictures. taken: annotations whose picture is not the one that their imagePath names."""
+
+    def __init__(self, folder: IndexedFolder) -> None:
+        self._folder = folder
+        self.paths = list(folder.pictures(""))
+        self.taken: list[str] = []
+        self._by_name: dict[str, list[str]] = defaultdict(list)
+        for path in self.paths:
+            self._by_name[posixpath.splitext(path)[0]].append(path)
+
+    def find(self, annotation: str, image: Any) -> str | None:
+        """Below the root; None, and a Finding, where there is none. image: imagePath as written, of any type."""
+        said = _from_root(annotation, image)
+        named = plain_path(said)
+        own = self._by_name.get(posixpath.splitext(annotation)[0], [])
+        fits = named is not None and self._folder.holds(named) and (not own or stem_of(named) == stem_of(annotation))
+        if fits or len(own) != 1:
+            return self._folder.place(("",), said, annotation)
+        self.taken.append(annotation)
+        return own[0]
+
+
+def _read_scan(folder: IndexedFolder, path: str, pictures: _Pictures) -> SourceScan | None:
     document = folder.json(path, MAX_SCAN_BYTES)
     if document is None:
         return None
     if not isinstance(document, dict) or "imagePath" not in document:
         folder.error("malformed annotation", path, "no document of LabelMe: it has no imagePath")
         return None
-    scan = folder.place(("",), _from_root(path, document["imagePath"]), path)
+    scan = pictures.find(path, document["imagePath"])
     if scan is None:
         return None
     boxes, left_out = read_shapes(folder, document, path)
