@@ -213,9 +213,11 @@ def _knots(scores: Float64, hits: Bool) -> ClassMap:
     if not len(scores):
         return (0.0, 0.0), (1.0, 1.0)
     blocks: list[list[float]] = []
-    order = np.argsort(scores, kind="stable")
-    for score, hit in zip(scores[order].tolist(), hits[order].tolist(), strict=True):
-        blocks.append([float(hit), 1.0, score])
+    # Equal scores are one place: which of their boxes come first must not matter.
+    places, inverse = np.unique(scores, return_inverse=True)
+    found, counts = np.bincount(inverse, hits), np.bincount(inverse)
+    for one in np.stack([found, counts, places * counts], axis=1).tolist():
+        blocks.append(one)
         while len(blocks) > 1 and blocks[-2][0] * blocks[-1][1] >= blocks[-1][0] * blocks[-2][1]:
             last = blocks.pop()
             blocks[-1] = [mine + its for mine, its in zip(blocks[-1], last, strict=True)]

@@ -14,7 +14,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -67,9 +67,11 @@ class Milliseconds:
 
 @dataclass(frozen=True)
 class Compared:
-    """One model. parameters: in millions. AP, AP50: means over classes, with the 95 % bootstrap interval of AP50.
+    """One model. parameters: in millions. AP, AP50: means over `classes`, those with at least ten boxes where there are
+    such, with the 95 % bootstrap interval of AP50.
 
-    boxes, scans: of the split they were measured on. training_seconds: wall time of fit; of its last part if resumed.
+    boxes, scans: of these classes and of the split they were measured on. training_seconds: wall time of fit; of its
+    last part if resumed.
     """
 
     model: str
@@ -79,6 +81,7 @@ class Compared:
     AP: float | None
     AP50: float | None
     AP50_interval: tuple[float, float] | None
+    classes: tuple[str, ...]
     boxes: int
     scans: int
     training_seconds: float
@@ -156,8 +159,8 @@ def _result(folder: Path, setting: dict[str, Any]) -> Compared | None:
     if changed:
         raise SettingsInvalid(f"{folder} holds a result of another {', '.join(changed)}", remedy=_ANEW)
     row = document["row"]
-    interval = row.pop("AP50_interval")
-    return Compared(**row, AP50_interval=tuple(interval) if interval else None)
+    interval, classes = row.pop("AP50_interval"), tuple(row.pop("classes"))
+    return Compared(**row, AP50_interval=tuple(interval) if interval else None, classes=classes)
 
 
 def _measured(
@@ -171,10 +174,15 @@ def _measured(
     spec = unchosen_spec(recipe, train.class_names)
     export_network(network, spec, folder / "model.onnx")
     metrics = evaluate(scored, predict_onnx(scored, folder / "model.onnx"), spec.thresholds, seed=budget.seed)
-    mean = metrics.table.mean
+    table, intervals = metrics.table, metrics.intervals
+    # A class with one box would weigh as much as one with two hundred: a single find would move the table's order.
+    frequent = bool(table.frequent)
+    mean = table.mean_of_frequent if frequent else table.mean
+    classes = table.frequent or tuple(name for name, one in table.classes.items() if one.n)
     row = Compared(
         model, start, recipe.input_size, sum(value.numel() for value in network.parameters()) / 1e6,
-        mean.AP, mean.AP50, metrics.intervals.mean_AP50, metrics.boxes, metrics.scans, seconds,
+        mean.AP, mean.AP50, intervals.mean_of_frequent_AP50 if frequent else intervals.mean_AP50, classes,
+        sum(table.classes[name].n for name in classes), metrics.scans, seconds,
     )  # fmt: skip
     write_bytes_whole(folder / "result.json", _as_json({"setting": setting, "row": asdict(row)}))
     return row
@@ -261,12 +269,13 @@ def _write(output: Path, pairs: Sequence[tuple[Compared, Milliseconds]], setting
     write_bytes_whole(output / "comparison.md", markdown(pairs, setting).encode())
 
 
-def markdown(pairs: Iterable[tuple[Compared, Milliseconds]], setting: Mapping[str, Any]) -> str:
+def markdown(pairs: Sequence[tuple[Compared, Milliseconds]], setting: Mapping[str, Any]) -> str:
     """The table, best AP50 first, under a line that says what it holds for."""
     budget = setting["budget"]
     lines = [
         f"{budget['steps']} steps of {budget['batch_size']} scans, seed {budget['seed']}, scored on "
-        f"`{setting['split']}`. Times on {machine()}: one scan, from file to decision.",
+        f"`{setting['split']}`; AP and AP50 are means over {', '.join(pairs[0][0].classes)}. Times on {machine()}: one "
+        "scan, from file to decision.",
         "",
         "| model | start | input | parameters (M) | AP | AP50 (95 %) | boxes / scans | ms a scan (quartiles) |",
         "|---|---|---|---|---|---|---|---|",

@@ -80,6 +80,14 @@ def test_isotonic_knots_rise_and_take_the_place_of_a_logistic_map_only_where_the
     assert fit_calibration({"gun": drawn(2.0, -1.0, 400)}, np.arange(400) % 5).method == "logistic"
 
 
+def test_boxes_of_one_score_are_one_place_whatever_their_order() -> None:
+    scores = np.repeat([0.5, 0.8], 40)
+    first = np.repeat([True, False, True, False], [20, 20, 30, 10])
+    orders = np.arange(80), np.arange(80)[::-1]
+    one, other = (fit_isotonic({"gun": matches_of(scores[order], first[order])})["gun"] for order in orders)
+    assert one == other and (0.5, 0.5) in one
+
+
 def test_classes_with_few_hits_each_keep_maps_of_their_own() -> None:
     # Together they would take an isotonic map, the same for all: the knife's scores mean less than the gun's.
     random = np.random.default_rng(3)

@@ -286,6 +286,17 @@ def test_pd_at_pfa_by_hand() -> None:
     assert three.rates.pfa.count == 3
 
 
+def test_a_score_on_its_threshold_is_an_alarm_everywhere_as_at_the_station() -> None:
+    # .45 in single precision is less than in double.
+    index = index_of(*(scan_of() for _ in range(20)), *(scan_of(("gun", BOX)) for _ in range(5)))
+    found = [found_of(("gun", 0.45, BOX)) for _ in range(25)]
+    measured = evaluate(index, found, dict.fromkeys(NAMES, 0.45))
+    gun, rates = measured.at_thresholds.classes["gun"], measured.at_thresholds.rates
+    assert rates is not None
+    assert (gun.found.count, gun.pfa.count, rates.pfa.count, rates.pd_localised.count) == (5, 20, 20, 5)
+    assert measured.errors.confusion[0, 0] == 5
+
+
 def test_pd_of_a_class_asks_for_a_box_of_that_class() -> None:
     index = index_of(*(scan_of() for _ in range(20)), *(scan_of(("gun", BOX), ("knife", ELSEWHERE)) for _ in range(5)))
     found = [found_of() for _ in range(20)] + [found_of(("knife", 0.9, ELSEWHERE)) for _ in range(5)]

@@ -16,7 +16,14 @@ from training.datasets.coco_index import AnnotatedScan, CocoIndex
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
 from training.evaluation.breakdown import by_part, by_size, scanner_of, subset_of
-from training.evaluation.calibration_error import Judged, bin_cells, calibration_error, d_ece, measure_calibration
+from training.evaluation.calibration_error import (
+    CalibrationError,
+    Judged,
+    bin_cells,
+    calibration_error,
+    d_ece,
+    measure_calibration,
+)
 from training.evaluation.froc import froc, froc_points
 from training.evaluation.intervals import bootstrap_ap50, group_draws, group_numbers
 from training.evaluation.matching import match_all
@@ -282,6 +289,18 @@ def test_a_d_ece_of_nothing_is_no_proof_of_none() -> None:
     half = Judged(np.full(50, 0.5), np.arange(50) < 25, np.arange(50), np.zeros((50, 2)), np.zeros((50, 2)))
     error = calibration_error(half, group_draws(np.arange(50), 200, 0))
     assert error.d_ece == pytest.approx(0) and error.interval is not None and error.interval[1] > 0.1
+
+
+@pytest.mark.parametrize("hits", [True, False])
+def test_an_interval_of_d_ece_needs_boxes_and_is_never_a_point(hits: bool) -> None:
+    def error(count: int) -> CalibrationError:
+        boxes = np.full((count, 2), 0.5)
+        judged = Judged(np.full(count, float(hits)), np.full(count, hits), np.arange(count), boxes, boxes)
+        return calibration_error(judged, group_draws(np.arange(count), 50, 0))
+
+    assert error(19).interval is None and error(19).d_ece == 0
+    measured = error(30).interval
+    assert measured is not None and measured[0] == 0 and measured[1] == pytest.approx(1 - 0.8843, abs=1e-3)
 
 
 def test_d_ece_by_hand() -> None:

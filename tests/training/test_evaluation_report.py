@@ -154,7 +154,7 @@ def test_a_handful_of_boxes_proves_no_scores(tmp_path: Path) -> None:
     index, found = make_split(tmp_path, clean=20)
     metrics = evaluate(index, found, dict.fromkeys(NAMES, 0.5))
     assert metrics.calibration.confident.n == 3
-    confident = replace(metrics.calibration.confident, d_ece=0.27, if_calibrated=0.27)
+    confident = replace(metrics.calibration.confident, d_ece=0.27, if_calibrated=0.27, interval=(0.2, 0.3))
     for n, chance, said in ((3, 0.27, "Too few boxes to say whether scores are probabilities"), (400, 0.05, "no prob")):
         error = replace(confident, n=n, if_calibrated=chance)
         told = decision(replace(metrics, calibration=replace(metrics.calibration, confident=error)), "test")

@@ -37,6 +37,8 @@ CONFIDENT = 0.3
 #: Bins: of confidence alone, and a dimension when two more are added; fewest detections in one of the latter.
 _BINS, _BINS_OF_THREE = 20, 8
 _LEAST_IN_BIN = 8
+#: Fewest detections for an interval: resamples of a handful hardly differ, and would say that nothing is uncertain.
+_LEAST_JUDGED = 20
 #: Of the reliability picture.
 _PICTURE_BINS = 10
 _RESAMPLES = 200
@@ -136,7 +138,7 @@ def calibration_error(judged: Judged, draws: Draws) -> CalibrationError:
     return CalibrationError(
         n=len(judged.scores),
         d_ece=_known(measured),
-        interval=None if np.isnan(measured) else _interval(measured, resampled, chance),
+        interval=_interval(measured, resampled, chance, judged.hits) if len(judged.scores) >= _LEAST_JUDGED else None,
         if_calibrated=_known(float(np.mean(chance))),
         d_ece_centre=_with_box(judged, judged.centres),
         d_ece_size=_with_box(judged, judged.sizes),
@@ -180,10 +182,16 @@ def reliability(judged: Judged) -> tuple[ReliabilityBin, ...]:
     return tuple(rows)
 
 
-def _interval(measured: float, resampled: NDArray[np.float64], chance: NDArray[np.float64]) -> Interval | None:
+def _interval(
+    measured: float, resampled: NDArray[np.float64], chance: NDArray[np.float64], hits: NDArray[np.bool_]
+) -> Interval | None:
     """Chance taken off by reflection; from 0 to all that resamples reach where perfect scores give as much in one case
-    of twenty, as reflection would then leave next to nothing."""
+    of twenty, as reflection would then leave next to nothing. Resamples that all agree, as where every box is a hit,
+    are no certainty: then as wide as the exact interval of the share of hits."""
     middle = middle_of(resampled)
+    if middle is not None and middle[0] == middle[1]:
+        low, high = clopper_pearson(int(hits.sum()), len(hits))
+        return max(0.0, measured - (hits.mean() - low)), min(1.0, measured + max(hits.mean() - low, high - hits.mean()))
     if middle is None or measured > np.percentile(chance, 95):
         return reflected(measured, resampled)
     return 0.0, middle[1]

@@ -67,7 +67,7 @@ class ErrorsFound:
 
 def find_errors(index: CocoIndex, aligned: Sequence[Detections], thresholds: Mapping[str, float]) -> ErrorsFound:
     """Compares with the truth at `thresholds`, by class name. aligned: of `alignment.align`."""
-    limits = np.array([thresholds[name] for name in index.class_names])
+    limits = np.array([thresholds[name] for name in index.class_names], np.float32)
     confusion = np.zeros((len(limits) + 1, len(limits) + 1), np.int64)
     misses: list[Miss] = []
     false_alarms: list[FalseAlarm] = []

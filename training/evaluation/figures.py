@@ -145,9 +145,8 @@ def _mark_shipped(axes: Any, metrics: Metrics, first: float) -> None:
 
 
 def _pd_title(scores: ScanScores, clean: int, positive: int) -> str:
-    return (
-        f"{', '.join(map(_plain, scores.classes))}\n{positive} scans with an item, {clean} clean scans; 95 % intervals"
-    )
+    counts = f"{positive} scans with an item, {clean} clean scans; bands: 95 % of Pd at a fixed threshold"
+    return f"{', '.join(map(_plain, scores.classes))}\n{counts}"
 
 
 def _classes(metrics: Metrics) -> Figure:

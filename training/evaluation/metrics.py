@@ -159,5 +159,6 @@ def _class_at(index: CocoIndex, found: ClassMatches, threshold: float, scores: S
     outcomes = np.concatenate([np.arange(n) < hit for n, hit in zip(found.boxes_per_scan, hits, strict=True)])
     bags = np.repeat(scores.groups, found.boxes_per_scan)
     false_alarms = int(alarms.sum() - hits.sum())
-    pfa = Rate.of(scores.highest[scores.clean] >= threshold, scores.groups[scores.clean])
+    # In single precision, as the station compares.
+    pfa = Rate.of(scores.highest[scores.clean] >= np.float32(threshold), scores.groups[scores.clean])
     return ClassAtThreshold(threshold, Rate.of(outcomes, bags), pfa, false_alarms, int(found.annotated.sum()))

@@ -119,7 +119,8 @@ def score_scans(
 ) -> ScanScores:
     """The scores that decide each scan. aligned: of `alignment.align`. thresholds: by class name; None divides by 1."""
     names = index.class_names
-    divisors = np.array([thresholds[name] if thresholds else 1.0 for name in names])
+    # As the station compares: in single precision, where a score may lie on its threshold.
+    divisors = np.array([thresholds[name] if thresholds else 1.0 for name in names], np.float32).astype(np.float64)
     scaled = [found.scores / divisors[found.class_ids] for found in aligned]
     considered = [np.isin(found.class_ids, list(class_ids)) for found in aligned]
     on_item = [_on_item(scan, found) for scan, found in zip(index.scans, aligned, strict=True)]

@@ -97,13 +97,13 @@ def _class_verdicts(metrics: Metrics) -> list[tuple[str, str]]:
 
 def _score_verdict(metrics: Metrics) -> list[tuple[str, str]]:
     error = metrics.calibration.confident
-    if error.d_ece is None or error.interval is None or error.shift is None:
+    if error.d_ece is None or error.shift is None:
         return []
     direction = "too high" if error.shift > 0 else "too low"
     by_chance = error.if_calibrated is not None and error.d_ece <= 1.5 * error.if_calibrated
     few = error.if_calibrated is not None and error.if_calibrated > _TELLING_D_ECE
     kind, verdict = _BAD, "Scores are no probabilities"
-    if by_chance and few:
+    if error.interval is None or (by_chance and few):
         kind, verdict = _UNKNOWN, "Too few boxes to say whether scores are probabilities"
     elif by_chance:
         kind, verdict = _GOOD, "Scores can be read as probabilities"
