@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from tests.training.dataset_fixtures import yolo
 from tests.training.dataset_fixtures.drawing import draw, put
 from training.datasets.adapters import ADAPTERS
@@ -58,3 +60,77 @@ def test_of_two_files_of_labels_for_one_picture_one_is_read_and_the_other_a_find
     found = read(tmp_path)
     assert kinds(found) == {"missing file": 1, "no labels": 1}
     assert next(scan for scan in found.scans if scan.path.endswith("a.png")).boxes[0].box_xyxy == (40, 15, 60, 35)
+
+
+def listed(root: Path, line: str, yaml: str) -> SourceSet:
+    """t0 and t1 are listed for train, v0 and v1 for val. line: how a list names one, with NAME for it."""
+    for name in ("t0", "t1", "v0", "v1"):
+        draw(root / f"images/{name}.jpg", 40, 20)
+        put(root / f"labels/{name}.txt", "0 0.5 0.5 0.5 0.5\n")
+    for split in ("train", "val"):
+        put(root / f"{split}.txt", "".join(line.replace("NAME", f"{split[0]}{number}") + "\n" for number in (0, 1)))
+    put(root / "data.yaml", f"names: [gun]\n{yaml}")
+    return read(root)
+
+
+def splits_of(found: SourceSet) -> dict[str, str]:
+    return {Path(scan.path).stem: scan.split for scan in found.scans}
+
+
+@pytest.mark.parametrize(
+    ("line", "yaml"),
+    [
+        ("/home/me/bags/images/NAME.jpg", "path: /home/me/bags\ntrain: train.txt\nval: val.txt\n"),
+        ("/home/me/bags/images/NAME.jpg", "path: /home/me/bags/\ntrain: /home/me/bags/train.txt\nval: val.txt\n"),
+        ("/content/images/bags/images/NAME.jpg", "train: /content/images/bags/train.txt\nval: val.txt\n"),
+        ("C:\\bags\\images\\NAME.jpg", "path: C:\\bags\ntrain: train.txt\nval: val.txt\n"),
+        ("../datasets/bags/images/NAME.jpg", "path: ../datasets/bags\ntrain: train.txt\nval: val.txt\n"),
+        ("./images/NAME.jpg", "path: .\ntrain: train.txt\nval: val.txt\n"),
+    ],
+)
+def test_lists_of_another_machine_keep_their_splits(line: str, yaml: str, tmp_path: Path) -> None:
+    found = listed(tmp_path, line, yaml)
+    assert splits_of(found) == {"t0": "train", "t1": "train", "v0": "val", "v1": "val"} and found.findings == ()
+
+
+def test_folders_of_another_machine_keep_their_splits(tmp_path: Path) -> None:
+    for split in ("train", "valid"):
+        draw(tmp_path / f"{split}/images/{split}.jpg", 40, 20)
+        put(tmp_path / f"{split}/labels/{split}.txt", "0 0.5 0.5 0.5 0.5\n")
+    names = "train: /content/bags/train/images\nval: /content/bags/valid/images\nnames: [gun]\n"
+    put(tmp_path / "data.yaml", names)
+    found = read(tmp_path)
+    assert splits_of(found) == {"train": "train", "valid": "val"} and found.findings == ()
+
+
+def test_scans_of_a_list_that_cannot_be_found_are_left_out_and_not_cut_anew(tmp_path: Path) -> None:
+    lists = "train: train.txt\nval: val.txt\n"
+    listed(tmp_path, "images/NAME.jpg", lists)
+    put(tmp_path / "val.txt", "/elsewhere/pictures/v0.jpg\n/elsewhere/pictures/v1.jpg\n")
+    found = read(tmp_path)
+    assert splits_of(found) == {"t0": "train", "t1": "train"}
+    assert kinds(found) == {"path refused": 2, "split not known": 1}
+    (tmp_path / "val.txt").unlink()
+    found = read(tmp_path)
+    assert splits_of(found) == {"t0": "train", "t1": "train"}
+    assert kinds(found) == {"missing folder": 1, "split not known": 1}
+    assert "images/v0.jpg, images/v1.jpg" in [finding.subject for finding in found.findings]
+
+
+def test_a_listed_scan_that_is_gone_takes_no_other_with_it(tmp_path: Path) -> None:
+    listed(tmp_path, "images/NAME.jpg", "train: train.txt\nval: val.txt\n")
+    draw(tmp_path / "images/extra.jpg", 40, 20)
+    put(tmp_path / "labels/extra.txt", "")
+    (tmp_path / "images/t0.jpg").unlink()
+    found = read(tmp_path)
+    assert splits_of(found) == {"t1": "train", "v0": "val", "v1": "val", "extra": ""}
+    assert kinds(found) == {"missing file": 2}
+
+
+def test_where_no_split_is_found_folders_tell_it_and_others_are_left_out(tmp_path: Path) -> None:
+    yolo.build(tmp_path)
+    draw(tmp_path / "images/e.png", 100, 50)
+    put(tmp_path / "data.yaml", "train: /data/scans\nval: /data/more\nnames: [gun, knife]\n")
+    found = read(tmp_path)
+    assert splits_of(found) == {"a": "train", "b": "train", "c": "val", "d": "val"}
+    assert kinds(found) == {"path refused": 2, "split not known": 1, "no labels": 1}

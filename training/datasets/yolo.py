@@ -4,17 +4,16 @@
     data.yaml: train: ../train/images (Roboflow)             train/images/a.jpg   train/labels/a.txt
     classes.txt                                              images/a.jpg labels/a.txt, or a.jpg a.txt side by side
 
-Without splits in data.yaml a folder called train, val, valid or test is one. A picture of a split without a file of
-labels has no items, as Ultralytics takes it; one that is in no split where data.yaml names some is left out. Labels
-without a picture are a Finding. The format has fractions of the scan and nothing else: `write` refuses items to be
-ignored and scans that were not looked through for every label, and puts down in NOT_CARRIED.txt what else was lost.
-Corners come back within 1/1000 pixel.
+Without splits in data.yaml (`yolo_splits.py`) a folder called train, val, valid or test is one. A picture of a split
+without a file of labels has no items, as Ultralytics takes it; one that is in no split where data.yaml names some is
+left out. Labels without a picture are a Finding. The format has fractions of the scan and nothing else: `write` refuses
+items to be ignored and scans that were not looked through for every label, and puts down in NOT_CARRIED.txt what else
+was lost. Corners come back within 1/1000 pixel.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
@@ -37,18 +36,13 @@ from training.datasets.source_folder import (
     common_group,
     first_bytes,
     first_files,
-    is_confined,
     subfolders,
 )
 from training.datasets.yolo_labels import BOX_COLUMNS, format_box, names_of, read_labels, read_yaml
+from training.datasets.yolo_splits import Splits, read_splits, split_pictures
 
 _NAMES, _CLASSES = "data.yaml", "classes.txt"
 _YAML = (".yaml", ".yml")
-_SPLITS = ("train", "val", "test")
-#: Folders that are splits where no data.yaml names any.
-_SPLIT_FOLDERS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
-#: Keys of data.yaml that hold something else; `valid` is read as val.
-_NO_SPLITS = ("path", "names", "nc", "valid", "download", "roboflow", "kpt_shape", "flip_idx", "channels", "colors")
 
 
 def recognise(root: Path) -> bool:
@@ -67,8 +61,9 @@ def read(root: Path) -> SourceSet:
     texts = list(folder.files("", (".txt",)))
     labels = {f"{posixpath.splitext(path)[0]}.txt": path for path in texts}
     _note_labels_alone(folder, texts, labels)
-    pictures = _pictures(folder, splits)
-    unknown = {path for path, split in pictures.items() if splits and not split and label_path(path) not in labels}
+    pictures = split_pictures(folder, splits)
+    unsplit = {path for path, split in pictures.items() if splits.places and not split}
+    unknown = {path for path in unsplit if label_path(path) not in labels}
     message = f"in no split of {_NAMES} and without labels: nothing is known of its items; left out"
     folder.warning_together("missing annotation", sorted(unknown), message)
     pictures = {path: split for path, split in pictures.items() if path not in unknown}
@@ -83,20 +78,19 @@ def read(root: Path) -> SourceSet:
     return SourceSet("yolo", root, named, tuple(scans), tuple(folder.findings))
 
 
-def read_names(folder: SourceFolder) -> tuple[dict[int, str], dict[str, str]]:
-    """(class id -> name, folder or list of a split -> split). Raises SettingsInvalid where no class is named."""
+def read_names(folder: SourceFolder) -> tuple[dict[int, str], Splits]:
+    """(class id -> name, where the splits are). Raises SettingsInvalid where no class is named."""
     for path in [path for path in folder.files("", _YAML) if "/" not in path]:
         document = read_yaml(folder, path)
         names = names_of(document or {})
         if document and names:
-            splits = [*_SPLITS, *(key for key in document if key not in (*_SPLITS, *_NO_SPLITS))]
-            return names, _split_of_places(folder, document, splits)
+            return names, read_splits(folder, path, document)
     names = dict(enumerate(folder.lines(_CLASSES)))
     if not names:
         what = f"no class names in {folder.root}"
         remedy = f"give a folder with names: in {_NAMES}, or with {_CLASSES}"
         raise NothingToRead(what, folder.findings, remedy=remedy)
-    return names, {}
+    return names, Splits()
 
 
 def label_path(picture: str) -> str:
@@ -136,73 +130,6 @@ def write(source: SourceSet, folder: Path) -> None:
 
 def _label_folders(root: Path) -> list[str]:
     return ["labels", *(name for name in subfolders(root) if (root / name / "labels").is_dir())]
-
-
-def _split_of_places(folder: SourceFolder, document: Mapping[str, object], splits: Iterable[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for split in splits:
-        for place in _places(folder, document, split):
-            if found.setdefault(place, split) != split:
-                folder.error("two splits", place, f"is {found[place]} and {split}; taken as {found[place]}")
-    return found
-
-
-def _places(folder: SourceFolder, document: Mapping[str, object], split: str) -> list[str]:
-    """Paths below the root that the key of a split names: folders, or text files with a scan a line."""
-    value = document.get(split, document.get("valid") if split == "val" else None)
-    places = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str) and each]
-    found = [(each, _place(folder, document, each)) for each in places]
-    for written, place in found:
-        # Other keys may hold anything.
-        if place is None and split in _SPLITS:
-            kind = "missing folder" if is_confined(_plain(written)) else "path refused"
-            folder.error(kind, _NAMES, f"{split}: {written!r} is not in the set")
-    return [place for _, place in found if place is not None]
-
-
-def _plain(written: str) -> str:
-    # Roboflow writes ../train/images and means train/images; Ultralytics corrects it the same way.
-    return posixpath.normpath(written.replace("\\", "/")).removeprefix("../")
-
-
-def _place(folder: SourceFolder, document: Mapping[str, object], written: str) -> str | None:
-    """`path:` of the file is ignored where it leads elsewhere: it is where the set lay on its author's machine."""
-    base, plain = document.get("path"), _plain(written)
-    candidates = [posixpath.normpath(f"{base}/{plain}")] if isinstance(base, str) and is_confined(base) else []
-    # Unlike Path.exists this is False, not an error, for a name that no file system would take.
-    found = [each for each in [*candidates, plain] if is_confined(each) and os.path.exists(folder.root / each)]  # noqa: PTH110
-    return found[0] if found else None
-
-
-def _pictures(folder: SourceFolder, splits: Mapping[str, str]) -> dict[str, str]:
-    """Picture -> split, for those that a split names and those that lie in images/ or beside classes.txt."""
-    found: dict[str, str] = {}
-    for place, split in splits.items():
-        listed = posixpath.splitext(place)[1] == ".txt"
-        for path in _listed(folder, place) if listed else folder.pictures("" if place == "." else place):
-            if found.setdefault(path, split) != split:
-                folder.error("two splits", path, f"in {found[path]} and in {split}")
-    rest = "images" if (folder.root / "images").is_dir() or splits else ""
-    others = (path for path in folder.pictures(rest) if path not in found)
-    return found | {path: "" if splits else _split_of_folder(path) for path in others}
-
-
-def _split_of_folder(path: str) -> str:
-    first, _, below = path.removeprefix("images/").partition("/")
-    return _SPLIT_FOLDERS.get(first.lower(), "") if below else ""
-
-
-def _listed(folder: SourceFolder, place: str) -> list[str]:
-    paths = []
-    for line in folder.lines(place):
-        path = posixpath.normpath(line.replace("\\", "/"))
-        if not is_confined(path):
-            folder.error("path refused", place, f"{line!r} leads out of the folder")
-        elif not folder.has_file(path):
-            folder.error("missing file", place, f"lists {line}, which is not there")
-        else:
-            paths.append(path)
-    return paths
 
 
 def _note_labels_alone(folder: SourceFolder, texts: Iterable[str], labels: Mapping[str, str]) -> None:

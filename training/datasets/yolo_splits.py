@@ -1,0 +1,142 @@
+"""Which split the pictures of a YOLO set are in, as data.yaml says: folders, or lists with a picture a line.
+
+    splits = read_splits(folder, "data.yaml", document)
+    split_of = split_pictures(folder, splits)       # picture -> split
+
+Paths in both are often those of the machine that the set was made on. What stands before the set's own part is taken
+off: `path:` of the same file, or all up to the last folder `images`. They are never opened as they are written.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from training.datasets.source_folder import SourceFolder, is_confined
+
+_SPLITS = ("train", "val", "test")
+#: Folders that are splits where no data.yaml names any.
+_SPLIT_FOLDERS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
+#: Keys of data.yaml that hold something else; `valid` is read as val.
+_NO_SPLITS = ("path", "names", "nc", "valid", "download", "roboflow", "kpt_shape", "flip_idx", "channels", "colors")
+_IMAGES = "images"
+
+
+@dataclass(frozen=True)
+class Splits:
+    """base: `path:` as written. places: folder or list below the root -> split. whole: whether all of them were found,
+    so that a picture in none of them is in no split."""
+
+    base: str = ""
+    places: Mapping[str, str] = field(default_factory=dict)
+    whole: bool = True
+
+
+def read_splits(folder: SourceFolder, name: str, document: Mapping[str, object]) -> Splits:
+    """name: of the file that says so, for findings."""
+    said = document.get("path")
+    base = said if isinstance(said, str) else ""
+    keys = [*_SPLITS, *(key for key in document if key not in (*_SPLITS, *_NO_SPLITS))]
+    places: dict[str, str] = {}
+    whole = True
+    for split, written in ((key, written) for key in keys for written in _written(document, key)):
+        place = _place(folder, base, written)
+        if place is not None and places.setdefault(place, split) != split:
+            folder.error("two splits", place, f"is {places[place]} and {split}; taken as {places[place]}")
+        # Other keys may hold anything.
+        if place is None and split in _SPLITS:
+            kind = "missing folder" if is_confined(_plain(written)) else "path refused"
+            folder.error(kind, name, f"{split}: {written!r} is not in the set")
+            whole = False
+    return Splits(base, places, whole)
+
+
+def split_pictures(folder: SourceFolder, splits: Splits) -> dict[str, str]:
+    """Picture -> split, for those that a split names and those that lie in images/ or beside classes.txt.
+
+    One whose split is named but cannot be found is left out with a Finding: "" would let it be cut anew.
+    """
+    there = frozenset(folder.pictures(""))
+    found: dict[str, str] = {}
+    lost: set[str] = set()
+    for place, split in splits.places.items():
+        listed = posixpath.splitext(place)[1] == ".txt"
+        paths = (
+            _listed(folder, splits.base, place, there, lost)
+            if listed
+            else folder.pictures("" if place == "." else place)
+        )
+        for path in paths:
+            if found.setdefault(path, split) != split:
+                folder.error("two splits", path, f"in {found[path]} and in {split}")
+    rest = _IMAGES if (folder.root / _IMAGES).is_dir() or splits.places else ""
+    others = {path: "" if splits.places else _split_of_folder(path) for path in folder.pictures(rest)}
+    unclear = {path for path in others.keys() - found.keys() if _is_unclear(path, others[path], splits, lost)}
+    message = "data.yaml names a split that was not found and that they may be in; left out"
+    folder.warning_together("split not known", sorted(unclear), message)
+    return found | {path: split for path, split in others.items() if path not in found and path not in unclear}
+
+
+def _is_unclear(path: str, split: str, splits: Splits, lost: set[str]) -> bool:
+    """lost: names of listed pictures that were not found."""
+    return (not splits.whole and not split) or posixpath.basename(path) in lost
+
+
+def _written(document: Mapping[str, object], split: str) -> list[str]:
+    value = document.get(split, document.get("valid") if split == "val" else None)
+    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str) and each]
+
+
+def _plain(written: str) -> str:
+    # Roboflow writes ../train/images and means train/images; Ultralytics corrects it the same way.
+    return posixpath.normpath(written.replace("\\", "/")).removeprefix("../")
+
+
+def _place(folder: SourceFolder, base: str, written: str) -> str | None:
+    """A folder or list below the root."""
+
+    def is_there(path: str) -> bool:
+        # Unlike Path.exists this is False, not an error, for a name that no file system would take.
+        return os.path.exists(folder.root / path)  # noqa: PTH110
+
+    beside = [posixpath.basename(_plain(written))] if written.endswith(".txt") else []
+    return _first([*_candidates(base, written), *beside], is_there)
+
+
+def _listed(folder: SourceFolder, base: str, place: str, there: frozenset[str], lost: set[str]) -> Iterator[str]:
+    """The pictures of a list. lost: takes the names of those that are not there."""
+    for line in folder.lines(place):
+        beside = posixpath.normpath(posixpath.join(posixpath.dirname(place), line))
+        path = _first([*_candidates(base, line), beside], there.__contains__)
+        if path is not None:
+            yield path
+            continue
+        lost.add(posixpath.basename(line.replace("\\", "/")))
+        if is_confined(line):
+            folder.error("missing file", place, f"lists {line}, which is not there")
+        else:
+            folder.error("path refused", place, f"{line!r} leads out of the folder")
+
+
+def _first(candidates: Iterable[str], is_there: Callable[[str], bool]) -> str | None:
+    return next((path for path in candidates if is_confined(path) and is_there(path)), None)
+
+
+def _candidates(base: str, written: str) -> Iterator[str]:
+    """What a path may mean below the root, the nearest to what is written first."""
+    plain, base = _plain(written), base.replace("\\", "/")
+    yield posixpath.normpath(f"{base}/{plain}") if base else plain
+    yield plain
+    full, start = posixpath.normpath(written.replace("\\", "/")), posixpath.normpath(base)
+    if base and full.startswith(f"{start}/"):
+        yield full.removeprefix(f"{start}/")
+    parts = full.split("/")
+    last = max((at for at, part in enumerate(parts) if part == _IMAGES), default=0)
+    yield from ("/".join(parts[at:]) for at in range(1, last + 1))
+
+
+def _split_of_folder(path: str) -> str:
+    first, _, below = path.removeprefix(f"{_IMAGES}/").partition("/")
+    return _SPLIT_FOLDERS.get(first.lower(), "") if below else ""
