@@ -75,7 +75,7 @@ Float32 = NDArray[np.float32]
 #: A view narrower than this, in pixels, is a thumbnail or a first line of a scan, not a scan.
 LEAST_SIDE = 32
 #: Raised by hand when reading, rendering, tiling, merging or a doubt changes a decision: earlier results are made anew.
-PIPELINE_VERSION = 11
+PIPELINE_VERSION = 12
 #: The doubt about every scan where nobody chose the weights' alarm scores on scans.
 UNCHOSEN = "no alarm scores were chosen for these weights, `roentgate-train calibrate` does: nothing is cleared"
 
@@ -213,6 +213,7 @@ class Detector:
         opaque = opaque_doubt(seen.opaque, self.policy.refer_opaque_share)
         trained = "" if seen.rendering in self.spec.renderings else self._untrained(seen.rendering)
         doubts = (
+            seen.scan.doubt,
             opaque,
             opaque_square_doubt(seen.opaque_mm, self.policy.refer_opaque_mm),
             self.spec.never_clear,

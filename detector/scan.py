@@ -25,13 +25,15 @@ class Scan:
     views: each (H, W) or (H, W, 3) RGB, uint8 or uint16, bright where little was absorbed (a reader turns stored
     negatives round). The pages of a multi-page file are views of the same object and share one decision.
     source: where it came from, for people. sha256: of the file's bytes, 64 hex digits. profile: the TOML text of a
-    scanner profile that lay beside the file, or nothing; it is covered by the digest.
+    scanner profile that lay beside the file, or nothing; it is covered by the digest. doubt: why the scan must not be
+    cleared although it could be decoded, or nothing.
     """
 
     views: tuple[Pixels, ...]
     source: str
     sha256: str
     profile: str = ""
+    doubt: str = ""
 
     def __post_init__(self) -> None:
         if not self.views:

@@ -26,12 +26,16 @@ __all__ = ["READERS", "SCAN_SUFFIXES", "Limits", "Reader", "looks_like_scan", "r
 
 @dataclass(frozen=True)
 class Reader:
-    """One format. `inspect` reads the header alone; `decode` gives the views and checks the file whole."""
+    """One format. `inspect` reads the header alone; `decode` gives the views and checks the file whole.
+
+    doubt: of bytes that decoded, why they may not be all that was to be written; none where a checksum tells.
+    """
 
     signature: re.Pattern[bytes]
     suffixes: tuple[str, ...]
     inspect: Callable[[bytes], tuple[ViewHeader, ...]]
     decode: Callable[[bytes], tuple[Pixels, ...]]
+    doubt: Callable[[bytes], str] = lambda data: ""
 
 
 #: Two letters alone would take any text that starts with BM: the size of the second header must be one that exists.
@@ -40,11 +44,13 @@ _BMP = re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.S)
 READERS: dict[str, Reader] = {
     "PNG": Reader(re.compile(rb"\x89PNG\r\n\x1a\n"), (".png",), png.inspect, png.decode),
     "JPEG": Reader(re.compile(rb"\xff\xd8\xff"), (".jpg", ".jpeg", ".jpe"), jpeg.inspect, jpeg.decode),
-    "TIFF": Reader(re.compile(rb"II[*+]\0|MM\0[*+]"), (".tif", ".tiff"), tiff.inspect, tiff.decode),
-    "BMP": Reader(_BMP, (".bmp", ".dib"), bmp.inspect, bmp.decode),
-    "WebP": Reader(re.compile(rb"RIFF....WEBP", re.S), (".webp",), webp.inspect, webp.decode),
-    "NumPy": Reader(numpy_array.SIGNATURE, (".npy", ".npz"), numpy_array.inspect, numpy_array.decode),
-    "DICOM": Reader(dicom.SIGNATURE, (".dcm", ".dicom", ".dcs", ".dicos"), dicom.inspect, dicom.decode),
+    "TIFF": Reader(re.compile(rb"II[*+]\0|MM\0[*+]"), (".tif", ".tiff"), tiff.inspect, tiff.decode, tiff.doubt),
+    "BMP": Reader(_BMP, (".bmp", ".dib"), bmp.inspect, bmp.decode, bmp.doubt),
+    "WebP": Reader(re.compile(rb"RIFF....WEBP", re.S), (".webp",), webp.inspect, webp.decode, webp.doubt),
+    "NumPy": Reader(
+        numpy_array.SIGNATURE, (".npy", ".npz"), numpy_array.inspect, numpy_array.decode, numpy_array.doubt
+    ),
+    "DICOM": Reader(dicom.SIGNATURE, (".dcm", ".dicom", ".dcs", ".dicos"), dicom.inspect, dicom.decode, dicom.doubt),
 }
 #: Lower-case file name endings of the formats that are read.
 SCAN_SUFFIXES: frozenset[str] = frozenset(suffix for reader in READERS.values() for suffix in reader.suffixes)
@@ -72,7 +78,9 @@ def read_scan(data: bytes, source: str, limits: Limits = Limits()) -> Scan:  # n
     try:
         # Of other formats the profile is the station's to give: a picture with its own could say how it is read.
         pixels, profile = sidecar.split(data) if numpy_array.SIGNATURE.match(data) else (data, "")
-        return Scan(_read_views(pixels, limits), source, hashlib.sha256(data).hexdigest(), profile)
+        views = _read_views(pixels, limits)
+        doubt = _reader_for(pixels).doubt(pixels)
+        return Scan(views, source, hashlib.sha256(data).hexdigest(), profile, doubt)
     except ScanUnreadable as error:
         raise type(error)(f"{source}: {error.what}", remedy=error.remedy) from error
     except _BROKEN_FILE as error:

@@ -10,6 +10,7 @@ import numpy as np
 from detector.errors import ScanUnreadable
 from detector.readers.decoding import over_air, refuse_trailing
 from detector.readers.limits import ViewHeader
+from detector.readers.unwritten import means_air, rows_doubt
 from detector.scan import Pixels
 
 _PLAIN, _BIT_FIELDS, _ALPHA_BIT_FIELDS = 0, 3, 6
@@ -31,6 +32,11 @@ class _Bmp:
     def row_bytes(self) -> int:
         return (self.header.width * self.bits_a_pixel + 31) // 32 * 4
 
+    @property
+    def end(self) -> int:
+        """Of the pixels."""
+        return self.pixels_at + self.row_bytes * self.header.height
+
 
 def inspect(data: bytes) -> tuple[ViewHeader, ...]:
     """Size and depth from the header. Raises ScanUnreadable for run-length coding and rare layouts."""
@@ -40,13 +46,19 @@ def inspect(data: bytes) -> tuple[ViewHeader, ...]:
 def decode(data: bytes) -> tuple[Pixels, ...]:
     """The one view. Raises ScanUnreadable when the pixels are not all there."""
     bmp = _parse(data)
-    end = bmp.pixels_at + bmp.row_bytes * bmp.header.height
-    if end > len(data):
-        raise ScanUnreadable(f"the BMP is cut short: {len(data)} of {end} bytes are there")
-    refuse_trailing(data, end)
+    if bmp.end > len(data):
+        raise ScanUnreadable(f"the BMP is cut short: {len(data)} of {bmp.end} bytes are there")
+    refuse_trailing(data, bmp.end)
     rows = np.frombuffer(data, np.uint8, bmp.row_bytes * bmp.header.height, bmp.pixels_at)
     rows = rows.reshape(bmp.header.height, bmp.row_bytes)
     return (_unpack(rows[::-1] if bmp.bottom_up else rows, bmp),)
+
+
+def doubt(data: bytes) -> str:
+    """Why the view must not be cleared, if its pixels were not all written."""
+    bmp = _parse(data)
+    zero_is_air = bool(len(bmp.palette)) and means_air(bmp.palette[0])
+    return "" if zero_is_air else rows_doubt(memoryview(data)[bmp.pixels_at : bmp.end], bmp.row_bytes)
 
 
 def _parse(data: bytes) -> _Bmp:

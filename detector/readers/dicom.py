@@ -20,6 +20,7 @@ from detector.errors import ScanUnreadable
 from detector.readers.limits import ViewHeader
 from detector.readers.sample_values import as_levels
 from detector.readers.tiff_compression import unpack_packbits
+from detector.readers.unwritten import rows_doubt
 from detector.scan import Pixels
 
 if TYPE_CHECKING:
@@ -63,6 +64,11 @@ def inspect(data: bytes) -> tuple[ViewHeader, ...]:
 def decode(data: bytes) -> tuple[Pixels, ...]:
     """All frames, bright where little was absorbed. Raises ScanUnreadable for kinds of pixels that are not read."""
     return _guarded(_decode, data)
+
+
+def doubt(data: bytes) -> str:
+    """Why the frames must not be cleared, if their pixels were not all written."""
+    return _guarded(_doubt, data)
 
 
 def _guarded(work: Callable[[bytes], Result], data: bytes) -> Result:
@@ -116,6 +122,15 @@ def _decode(data: bytes) -> tuple[Pixels, ...]:
     air_is_dark = _air_is_dark(dataset)
     rescale = _real(dataset, "RescaleSlope", 1.0), _real(dataset, "RescaleIntercept", 0.0)
     return tuple(_levels(frame, dataset, air_is_dark, rescale) for frame in frames)
+
+
+def _doubt(data: bytes) -> str:
+    dataset = _read(data, pixels=True)
+    # Run lengths that are cut off do not add up.
+    if _syntax(dataset.file_meta) not in _PLAIN or (_samples(dataset) == 1 and _air_is_dark(dataset)):
+        return ""
+    row_bytes = _one(dataset, "Columns") * _samples(dataset) * _allocated(dataset) // 8
+    return rows_doubt(_plain(dataset), row_bytes)
 
 
 def _read(data: bytes, *, pixels: bool) -> FileDataset:

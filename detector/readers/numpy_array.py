@@ -23,6 +23,7 @@ from detector.errors import ScanTooLarge, ScanUnreadable
 from detector.readers.decoding import refuse_trailing
 from detector.readers.limits import ViewHeader
 from detector.readers.sample_values import as_levels
+from detector.readers.unwritten import rows_doubt
 from detector.scan import Pixels
 
 SIGNATURE = re.compile(rb"\x93NUMPY|PK\x03\x04.{26}[^\0]{1,100}?\.npy", re.S)
@@ -77,6 +78,16 @@ def decode(data: bytes) -> tuple[Pixels, ...]:
     """All views, uint8 or uint16. Raises ScanUnreadable for values that are no measurements, or too few or many."""
     with _zip_errors_told():
         return tuple(view for array, stream in _arrays(data) for view in _pages(_values(array, stream), array.shape))
+
+
+def doubt(data: bytes) -> str:
+    """Why the views must not be cleared, if their values were not all written; an .npz has checksums."""
+    if not data.startswith(_MAGIC):
+        return ""
+    array, stream = next(_arrays(data))
+    start, (pages, height, width, _) = stream.tell(), _layout(array.shape)
+    rows = width if array.fortran else pages * height
+    return rows_doubt(memoryview(data)[start : start + array.size], array.size // rows)
 
 
 @contextmanager

@@ -19,12 +19,13 @@ from detector.readers.limits import ViewHeader
 from detector.readers.tiff_compression import UNPACKERS
 from detector.readers.tiff_rest import may_hold_a_page
 from detector.readers.tiff_structure import Directory, read_directories
+from detector.readers.unwritten import means_air, rows_doubt
 from detector.scan import Pixels
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 #: Photometric interpretation -> samples a pixel without alpha.
 _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _YCBCR: 3}
-_JPEG, _PACKBITS, _HORIZONTAL_DIFFERENCE = 7, 32773, 2
+_UNCOMPRESSED, _JPEG, _PACKBITS, _HORIZONTAL_DIFFERENCE = 1, 7, 32773, 2
 #: What an extra sample is; 0 does not say, and stands here also for one that is not declared at all.
 _UNSPECIFIED, _PREMULTIPLIED, _STRAIGHT = 0, 1, 2
 _UNSIGNED, _UNDEFINED = 1, 4
@@ -93,6 +94,26 @@ def decode(data: bytes) -> tuple[Pixels, ...]:
             remedy="export every view as a page of its own",
         )
     return tuple(_decode_page(data, page) for page in pages)
+
+
+def doubt(data: bytes) -> str:
+    """Why the views must not be cleared, if the pixels that stand last in the file were not all written."""
+    pages = [_plan(directory) for directory in read_directories(data)]
+    last = max(pages, key=lambda page: int(page.offsets.max()))
+    # What is compressed does not add up where it is cut off.
+    if last.compression != _UNCOMPRESSED or _zero_is_air(last):
+        return ""
+    row_bytes = last.header.width * last.samples * last.header.bits // 8
+    # Strips may hold a single row each.
+    strips = zip(last.offsets.tolist(), last.byte_counts.tolist(), strict=True)
+    stored = b"".join(data[offset : offset + size] for offset, size in sorted(strips))
+    return rows_doubt(stored, row_bytes)
+
+
+def _zero_is_air(page: _Page) -> bool:
+    if page.photometric == _PALETTE:
+        return means_air(_look_up(np.zeros(1, np.uint8), page)[0])
+    return page.photometric == _WHITE_IS_ZERO
 
 
 def _claim(page: Directory) -> ViewHeader:
@@ -222,7 +243,7 @@ def _unpack(block: _Block, page: _Page) -> Pixels:
     kind = np.dtype(f"{page.directory.order}u{page.header.bits // 8}")
     plain = UNPACKERS[page.compression](block.data, int(np.prod(shape)) * kind.itemsize)
     pixels = np.frombuffer(plain, kind).reshape(shape).astype(kind.newbyteorder("="), copy=False)
-    if page.directory.one(tags.PREDICTOR, 1) == _HORIZONTAL_DIFFERENCE and page.compression != 1:
+    if page.directory.one(tags.PREDICTOR, 1) == _HORIZONTAL_DIFFERENCE and page.compression != _UNCOMPRESSED:
         # Differences wrap around by design (TIFF 6.0, section 14).
         return np.cumsum(pixels, axis=1, dtype=pixels.dtype)
     return pixels

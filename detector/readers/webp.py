@@ -1,6 +1,7 @@
 """WebP, lossy and lossless, still pictures. The RIFF sizes must add up; libwebp refuses a pixel stream that ends early.
 
-The format has no checksum: changed bytes that keep all lengths decode to wrong pixels in any reader.
+The format has no checksum: changed bytes that keep all lengths decode to wrong pixels in any reader. Only zeros in
+place of what was never written are noticed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from detector.errors import ScanUnreadable
 from detector.readers.decoding import decode_with_opencv, flatten_alpha, refuse_trailing
 from detector.readers.limits import ViewHeader
+from detector.readers.unwritten import stream_doubt
 from detector.scan import Pixels
 
 _ANIMATION, _ALPHA = 0x02, 0x10
@@ -35,6 +37,13 @@ def decode(data: bytes) -> tuple[Pixels, ...]:
         raise ScanUnreadable("the WebP does not hold exactly one picture of the size it claims")
     refuse_trailing(data, 8 + struct.unpack_from("<I", data, 4)[0])
     return (flatten_alpha(decode_with_opencv(data, header)),)
+
+
+def doubt(data: bytes) -> str:
+    """Why the picture must not be cleared, if its compressed bytes were not all written."""
+    kind, body = next(chunk for chunk in _chunks(data) if chunk[0] in (_LOSSY, _LOSSLESS))
+    # A code of the lossless kind may be all zeros where the picture is even.
+    return stream_doubt(body, _bitstream(kind, body).pixels, anywhere=kind == _LOSSY)
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -1,0 +1,121 @@
+"""Files of full size whose end was never written: what decodes all the same is not cleared, and a whole file may be."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from detector import Detector
+from detector.inspection import Decision
+from detector.readers import read_scan
+from tests.conftest import picture
+from tests.detector.test_readers import page_tags, strips_of, tiff
+from tests.hostile.test_readers_hostile import encode, luggage
+
+WHITE_IS_ZERO, RGB = 0, 2
+
+
+def npy(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def uncompressed_tiff(image: np.ndarray, photometric: int, rows: int = 1) -> bytes:
+    return tiff([(page_tags(image, photometric, rows=rows), strips_of(image, rows))])
+
+
+def grey_bmp(zero: int) -> bytes:
+    """8 bits, 160 x 120. zero: the level of its palette's first colour."""
+    palette = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 4, axis=1)
+    palette[0] = zero
+    data = bytearray(encode(".bmp", luggage(1)))
+    data[54 : 54 + 1024] = palette.tobytes()
+    return bytes(data)
+
+
+def without_end(data: bytes, share: float) -> bytes:
+    written = int(len(data) * (1 - share))
+    return data[:written] + bytes(len(data) - written)
+
+
+def ended(image: np.ndarray, share: float) -> np.ndarray:
+    return np.frombuffer(without_end(image.tobytes(), share), image.dtype).reshape(image.shape)
+
+
+FILES = {
+    "webp": encode(".webp", luggage(), cv2.IMWRITE_WEBP_QUALITY, 90),
+    "webp_lossless": encode(".webp", luggage(), cv2.IMWRITE_WEBP_QUALITY, 101),
+    "bmp": encode(".bmp", luggage()),
+    "bmp_grey": grey_bmp(0),
+    "npy": npy(luggage()),
+    "npy_views": npy(np.stack([luggage(1)] * 2)),
+    "npy_by_column": npy(np.asfortranarray(luggage(1))),
+}
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.8])
+@pytest.mark.parametrize("name", FILES)
+def test_zeros_at_the_end_are_doubted(name: str, share: float) -> None:
+    assert read_scan(FILES[name], "bag").doubt == ""
+    assert "may not have been written whole" in read_scan(without_end(FILES[name], share), "bag").doubt
+
+
+@pytest.mark.parametrize("rows", [1, 120])
+def test_zeros_at_the_end_of_a_tiff_are_doubted(rows: int) -> None:
+    # Where the directory stands behind the strips, a file that was not written whole has none.
+    torn = ended(luggage(), 0.2)
+    assert read_scan(uncompressed_tiff(luggage(), RGB, rows), "bag").doubt == ""
+    assert "written whole" in read_scan(uncompressed_tiff(torn, RGB, rows), "bag").doubt
+    assert read_scan(uncompressed_tiff(torn[:, :, 0], WHITE_IS_ZERO, rows), "bag").doubt == ""
+
+
+def test_zeros_at_the_end_of_a_dicom_are_doubted() -> None:
+    pytest.importorskip("pydicom")
+    from tests.detector.test_readers_dicom import dataset, written
+
+    pixels = luggage(1)
+    eight = {"Rows": 120, "Columns": 160, "BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
+    torn = without_end(pixels.tobytes(), 0.2)
+    assert read_scan(written(dataset(pixels, **eight)), "bag").doubt == ""
+    assert "written whole" in read_scan(written(dataset(torn, **eight)), "bag").doubt
+    dark = written(dataset(torn, **eight | {"PhotometricInterpretation": "MONOCHROME1"}))
+    assert read_scan(dark, "bag").doubt == ""
+
+
+def test_a_hole_in_a_lossy_webp_is_doubted() -> None:
+    data = bytearray(FILES["webp"])
+    data[len(data) // 2 : len(data) // 2 + 512] = bytes(512)
+    assert "written whole" in read_scan(bytes(data), "bag").doubt
+
+
+def test_where_a_palette_starts_with_air_whole_rows_of_it_may_end_a_scan() -> None:
+    assert read_scan(without_end(grey_bmp(255), 0.2), "bag").doubt == ""
+
+
+def test_a_thin_black_frame_is_no_end_that_was_not_written() -> None:
+    image = luggage()
+    image[:4] = image[-4:] = 0
+    for data in (encode(".bmp", image), npy(image), uncompressed_tiff(image, RGB)):
+        assert read_scan(data, "bag").doubt == ""
+
+
+@pytest.mark.parametrize("quality", [10, 80, 101])
+@pytest.mark.parametrize("share", [0.5, 1])
+def test_a_whole_webp_of_even_air_is_no_doubt(quality: int, share: float) -> None:
+    image = cv2.resize(luggage(), (1600, 1200))
+    image[-int(len(image) * share) :] = 255
+    assert read_scan(encode(".webp", image, cv2.IMWRITE_WEBP_QUALITY, quality), "bag").doubt == ""
+
+
+def test_what_was_not_written_whole_is_not_cleared(probe: Path) -> None:
+    detector = Detector(probe, provider="cpu", threads=1)
+    whole = encode(".bmp", picture(320, 320))
+    assert detector.inspect(whole).decision is Decision.CLEAR
+    torn = detector.inspect(without_end(whole, 0.03))
+    assert torn.decision is Decision.REFER
+    assert "written whole" in torn.reasons[0]
