@@ -11,6 +11,7 @@ from pathlib import Path
 from detector.errors import SettingsInvalid
 from training.datasets.adapters import ADAPTERS
 from training.datasets.annotated_set import Adapter, SourceSet
+from training.datasets.exif_orientation import without_turned
 from training.datasets.splits import TEST, TRAIN, VAL
 
 #: Archives often hold one folder in another.
@@ -49,8 +50,8 @@ class Recognised:
     root: Path
 
     def read(self) -> SourceSet:
-        """Everything, sorted by path: file systems list folders in any order."""
-        found = self.adapter.read(self.root)
+        """Everything that can be placed, sorted by path: file systems list folders in any order."""
+        found = without_turned(self.adapter.read(self.root))
         return replace(found, scans=tuple(sorted(found.scans, key=lambda scan: scan.path)))
 
 

@@ -1,0 +1,100 @@
+"""Scans that annotation tools show turned, by a mark that JPEG and TIFF may carry (EXIF orientation).
+
+    found = without_turned(adapter.read(root))
+
+Scans are read as stored, here and at the station. Most tools draw boxes on the turned picture, some on the stored one,
+and no format says which: such boxes cannot be placed.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from training.datasets.annotated_set import SourceSet
+from training.datasets.findings import Finding, Severity
+from training.datasets.source_folder import is_confined
+
+#: What every viewer shows as it is stored.
+_UPRIGHT = 1
+_ORIENTATIONS = range(1, 9)
+_TAG = 0x112
+#: Types of a number: short and long.
+_NUMBERS = {3: "H", 4: "I"}
+_APP1, _START_OF_SCAN, _FILL = 0xE1, 0xDA, 0xFF
+_EXIF = b"Exif\0\0"
+#: Of a JPEG before its pixels; cameras write about ten.
+_MOST_SEGMENTS = 1000
+
+
+def without_turned(found: SourceSet) -> SourceSet:
+    """The set without scans whose boxes may be on a turned picture, each with a Finding. Scans without boxes stay."""
+    turned = dict(_turned(found))
+    scans = tuple(scan for scan in found.scans if scan.path not in turned)
+    findings = (_finding(path, number) for path, number in turned.items())
+    return replace(found, scans=scans, findings=(*found.findings, *findings))
+
+
+def orientation(path: Path) -> int:
+    """1 to 8 as EXIF numbers them; 1, upright, where the file does not say."""
+    try:
+        # What is no plain file may never end, or wait for ever.
+        if path.is_file():
+            with path.open("rb") as file:
+                start = _start_of_tags(file)
+                return _UPRIGHT if start is None else _tagged(file, start)
+    except (OSError, struct.error):
+        # Reading the scan itself says what is wrong with it.
+        pass
+    return _UPRIGHT
+
+
+def _turned(found: SourceSet) -> Iterator[tuple[str, int]]:
+    for scan in found.scans:
+        if scan.boxes and is_confined(scan.path) and (number := orientation(found.root / scan.path)) != _UPRIGHT:
+            yield scan.path, number
+
+
+def _finding(path: str, number: int) -> Finding:
+    message = f"EXIF orientation {number}: its boxes may be on the picture as viewers turn it; left out"
+    return Finding(Severity.ERROR, "turned by EXIF", path, message)
+
+
+def _start_of_tags(file: BinaryIO) -> int | None:
+    """Where the TIFF header of the tags stands, None without one. Raises struct.error for a file that is cut short."""
+    head = file.read(4)
+    if head in (b"II*\0", b"MM\0*"):
+        return 0
+    if not head.startswith(b"\xff\xd8"):
+        return None
+    position = 2
+    for _ in range(_MOST_SEGMENTS):
+        file.seek(position)
+        mark, kind, length = struct.unpack(">BBH", file.read(4))
+        if kind == _FILL:
+            position += 1
+        elif mark != _FILL or kind == _START_OF_SCAN:
+            return None
+        elif kind == _APP1 and file.read(len(_EXIF)) == _EXIF:
+            return position + 4 + len(_EXIF)
+        else:
+            position += 2 + length
+    return None
+
+
+def _tagged(file: BinaryIO, start: int) -> int:
+    """Raises struct.error for tags that are cut short."""
+    file.seek(start)
+    order = "<" if file.read(2) == b"II" else ">"
+    (offset,) = struct.unpack(f"{order}2xI", file.read(6))
+    file.seek(start + offset)
+    (count,) = struct.unpack(f"{order}H", file.read(2))
+    for _ in range(count):
+        tag, kind, value = struct.unpack(f"{order}HH4x4s", file.read(12))
+        if tag == _TAG and kind in _NUMBERS:
+            (number,) = struct.unpack_from(order + _NUMBERS[kind], value)
+            return int(number) if number in _ORIENTATIONS else _UPRIGHT
+    return _UPRIGHT
