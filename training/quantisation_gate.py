@@ -10,6 +10,7 @@ import dataclasses
 import json
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from detector.detections import Detections
 from detector.errors import RoentgateError, SettingsInvalid
 from detector.network import Network, Provider
 from detector.outputs.atomic import write_bytes_whole
@@ -24,6 +26,8 @@ from detector.weights import Weights, load_weights
 from training.datasets.coco_index import CocoIndex
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
+from training.evaluation.intervals import Draws, Interval, group_draws, group_numbers, mean_over_classes, middle_of
+from training.evaluation.matching import average_precision_at_50, match_class
 from training.progress import with_progress
 from training.quantise import calibration_squares
 from training.scoring import detector_for, predict_with
@@ -34,6 +38,8 @@ UInt8 = NDArray[np.uint8]
 MOST_LOST, LEAST_SPEEDUP, THREADS = 1.0, 1.3, 2
 #: Rounds that count and rounds before them, while caches fill and the clock settles.
 ROUNDS, WARM_UP = 40, 5
+#: Of the scans, for the interval of the loss.
+RESAMPLES = 500
 
 
 class GateRefused(RoentgateError):
@@ -56,10 +62,14 @@ class Speed:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """AP50, 0..1, mean over the classes with at least 10 boxes (over all with a box, if none has so many)."""
+    """AP50, 0..1, mean over the classes with at least 10 boxes (over all with a box, if none has so many).
+
+    lost_interval: 95 % interval of `lost`, from resamples of whole groups of scans, the same ones for both files.
+    """
 
     before: float
     after: float
+    lost_interval: Interval
     scans: int
     boxes: int
 
@@ -87,9 +97,10 @@ class Verdict:
     def lines(self) -> tuple[str, str, str]:
         """Accuracy, speed and verdict, one line each."""
         a, s = self.accuracy, self.speed
-        low, high = s.quartiles
+        (least, most), (low, high) = a.lost_interval, s.quartiles
         return (
-            f"AP50 {a.before:.4f} -> {a.after:.4f}: {a.lost:+.2f} points lost, on {a.scans} scans with {a.boxes} boxes",
+            f"AP50 {a.before:.4f} -> {a.after:.4f}: {a.lost:+.2f} points lost (95 % interval {least:+.2f} to {most:+.2f}), "
+            f"on {a.scans} scans with {a.boxes} boxes",
             f"{s.before_ms:.1f} -> {s.after_ms:.1f} ms a square on {s.threads} threads: {s.speedup:.2f} times faster "
             f"(quartiles {low:.2f} to {high:.2f}, {s.rounds} rounds by turns)",
             "passed: may be published" if self.passed else f"refused: {'; '.join(self.refused)}",
@@ -118,14 +129,24 @@ def reasons_against(accuracy: Accuracy, speed: Speed) -> tuple[str, ...]:
 
 def measure_accuracy(original: Path, quantised: Path, index: CocoIndex) -> Accuracy:
     """AP50 of both through the station's pipeline."""
-    (before, boxes), (after, _) = (_ap50(path, index) for path in (original, quantised))
-    return Accuracy(before, after, len(index), boxes)
+    before, after = (
+        align(index, predict_with(detector_for(path), index, with_progress)) for path in (original, quantised)
+    )
+    table, other = average_precision(index, before), average_precision(index, after)
+    judged = table.frequent or tuple(name for name, row in table.classes.items() if row.n)
+    means = [one.mean_of_frequent if one.frequent else one.mean for one in (table, other)]
+    draws = group_draws(group_numbers(index), RESAMPLES, 0)
+    lost = middle_of(100 * (_redrawn(index, before, judged, draws) - _redrawn(index, after, judged, draws)))
+    values = [mean.AP50 or 0.0 for mean in means]
+    return Accuracy(*values, lost or (0.0, 0.0), len(index), means[0].n)
 
 
-def _ap50(path: Path, index: CocoIndex) -> tuple[float, int]:
-    table = average_precision(index, align(index, predict_with(detector_for(path), index, with_progress)))
-    mean = table.mean_of_frequent if table.frequent else table.mean
-    return mean.AP50 or 0.0, mean.n
+def _redrawn(
+    index: CocoIndex, aligned: Sequence[Detections], names: Sequence[str], draws: Draws
+) -> NDArray[np.float64]:
+    """(B,) the mean AP50 of the classes on each resample; a class that it did not draw is left out."""
+    found = [match_class(index, aligned, index.class_names.index(name)) for name in names]
+    return mean_over_classes([average_precision_at_50(one, draws) for one in found])
 
 
 def measure_speed(before: Weights, after: Weights, squares: list[UInt8]) -> Speed:

@@ -229,7 +229,7 @@ def test_no_level_is_spent_on_what_silu_turns_into_nothing(tmp_path: Path) -> No
     assert -float(value[step.input[2]]) * level == pytest.approx(SILU_FLOOR, abs=level)
 
 
-GOOD = Accuracy(before=0.52, after=0.515, scans=575, boxes=593)
+GOOD = Accuracy(before=0.52, after=0.515, lost_interval=(-0.9, 1.9), scans=575, boxes=593)
 FAST = Speed(before_ms=40.0, after_ms=25.0, speedup=1.6, quartiles=(1.5, 1.7), rounds=40, threads=2)
 
 
@@ -280,6 +280,9 @@ def test_accuracy_is_measured_through_the_pipeline(exported: Path, quantised: Pa
     accuracy = quantisation_gate.measure_accuracy(exported, quantised, two)
     assert accuracy.scans == 2 and accuracy.boxes == sum(len(scan.boxes_xyxy) for scan in two.scans)
     assert 0 <= accuracy.before < 0.3
+    assert accuracy.lost_interval[0] <= accuracy.lost <= accuracy.lost_interval[1]
+    same = quantisation_gate.measure_accuracy(exported, exported, two)
+    assert same.lost_interval == (0, 0), "both files are measured on the same draws"
 
 
 def test_one_split_does_not_calibrate_and_judge() -> None:

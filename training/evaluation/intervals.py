@@ -114,7 +114,7 @@ def _of_mean(
     names: Sequence[str], resampled: Mapping[str, NDArray[np.float64]], classes: Mapping[str, Interval | None]
 ) -> Interval | None:
     """Where all resamples agree, the mean of the classes' own intervals, as wide as they can be together."""
-    middle = middle_of(_mean_over_classes([resampled[name] for name in names]))
+    middle = middle_of(mean_over_classes([resampled[name] for name in names]))
     own = [interval for name in names if (interval := classes[name])]
     if middle is None or middle[0] < middle[1] or not own:
         return middle
@@ -131,7 +131,7 @@ def _of_class(resampled: NDArray[np.float64], found: ClassMatches) -> Interval |
     return min(middle[0], exact[0]), max(middle[1], exact[1])
 
 
-def _mean_over_classes(rows: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+def mean_over_classes(rows: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     """Mean over classes of (classes, B), leaving out the classes that a resample did not draw."""
     if not rows:
         return np.zeros(0)

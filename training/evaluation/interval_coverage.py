@@ -1,0 +1,134 @@
+"""How often the 95 % intervals of Pd at a Pfa and of AP50 hold the truth.
+
+Prints a table: `python -m training.evaluation.interval_coverage`.
+
+Detectors whose truth is known are drawn again and again: scores of false alarms are normal, those of items lie higher.
+Every drawing is measured as a split would be, and its interval holds the truth or not. Real scores are not normal and
+real bags resemble each other; what is shown is the smallest fault that such intervals have.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from training.evaluation.intervals import Interval, Rate, bootstrap_ap50, group_draws
+from training.evaluation.matching import ClassMatches, average_precision_at_50
+from training.evaluation.operating_curve import ScanScores, operating_curve
+from training.operating_point import describe_rate
+
+Float64 = NDArray[np.float64]
+
+#: Clean scans, scans with an item, Pfa: the first two of the test split of the shipped luggage weights, then those of
+#: the cargo benchmark, medium and full.
+PFA_CASES = (
+    (250, 377, 0.01), (250, 377, 0.05), (400, 200, 0.01), (400, 200, 0.05),
+    (2000, 1000, 0.001), (2000, 1000, 0.004), (2000, 1000, 0.01),
+)  # fmt: skip
+#: How far above false alarms, in their deviations, and how widely spread the scores of items are.
+ITEMS = ((3.0, 1.5), (3.5, 1.0))
+#: Scans, of which so many hold an item of the class in the mean; how many are found at all, and how far their scores
+#: lie above those of false alarms, one a scan: a class as common and as plain as guns are, and ever rarer ones.
+AP_CASES = ((331, 45, 0.97, 3.5), (331, 17, 0.9, 3.0), (101, 13, 0.85, 2.5), (101, 8, 0.85, 2.5), (101, 4, 0.85, 2.5))
+#: Scans of the drawing that says what a class's true AP50 is, and resamples of an interval, as `evaluate` has them.
+_MANY, _RESAMPLES = 200_000, 200
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What was measured in a case: its truth, the mean measured, how often the interval held the truth, and how often
+    the truth lay below it."""
+
+    case: str
+    truth: float
+    mean: float
+    held: Rate
+    below: Rate
+
+
+def pd_coverage(clean: int, items: int, pfa: float, above: tuple[float, float], times: int) -> Coverage:
+    """Of Pd, any alarm in the scan, at `pfa`. above: mean and deviation of the scores of items."""
+    truth = float(norm.sf((norm.isf(pfa) - above[0]) / above[1]))
+    measured: list[tuple[float, Interval]] = []
+    for seed in range(times):
+        drawn = _scan_scores(np.random.default_rng(seed), clean, items, above)
+        rates = operating_curve(drawn, (pfa,), seed).points[0].rates
+        if rates is None or rates.pd_scan.value is None or rates.pd_scan.interval is None:
+            raise ValueError(f"a Pfa of {pfa:g} is not measured on {clean} clean scans")
+        measured.append((rates.pd_scan.value, rates.pd_scan.interval))
+    return _coverage(f"Pd at Pfa {pfa:.1%}, {clean} clean scans, {items} with an item", truth, measured)
+
+
+def ap50_coverage(scans: int, items: int, found: float, above: float, times: int) -> Coverage:
+    """Of the AP50 of one class. items: how many scans hold one, in the mean; found: their share with a box at all."""
+    many = _matches(np.random.default_rng(times), _MANY, items / scans, found, above)
+    truth = float(average_precision_at_50(many, np.ones((1, _MANY), np.int64))[0])
+    measured = []
+    for seed in range(times):
+        drawn = _matches(np.random.default_rng(seed), scans, items / scans, found, above)
+        if drawn.boxes:
+            value = float(average_precision_at_50(drawn, np.ones((1, scans), np.int64))[0])
+            draws = group_draws(np.arange(scans), _RESAMPLES, seed)
+            interval = bootstrap_ap50({"class": drawn}, (), draws, seed).classes_AP50["class"]
+            measured.append((value, interval or (value, value)))
+    return _coverage(f"AP50 of a class, {items} of {scans} scans", truth, measured)
+
+
+def coverages(times: int) -> Iterator[Coverage]:
+    """All cases, each drawn so many times."""
+    for case in PFA_CASES:
+        for above in ITEMS:
+            yield pd_coverage(*case, above, times)
+    for one in AP_CASES:
+        yield ap50_coverage(*one, times)
+
+
+def _coverage(case: str, truth: float, measured: list[tuple[float, Interval]]) -> Coverage:
+    low, high = np.array([interval for _, interval in measured]).T
+    held, below = Rate.of((low <= truth) & (truth <= high)), Rate.of(truth < low)
+    return Coverage(case, truth, float(np.mean([value for value, _ in measured])), held, below)
+
+
+def _scan_scores(random: np.random.Generator, clean: int, items: int, above: tuple[float, float]) -> ScanScores:
+    raw = np.concatenate([random.normal(size=clean), random.normal(*above, size=items)])
+    highest, is_clean = 1 / (1 + np.exp(-raw)), np.arange(clean + items) < clean
+    return ScanScores(
+        classes=("item",),
+        highest=highest,
+        localised_by_class=highest[:, None],
+        clean=is_clean,
+        positive=~is_clean,
+        holds=~is_clean[:, None],
+        sources=("drawn",) * len(highest),
+        groups=np.arange(len(highest)),
+    )
+
+
+def _matches(random: np.random.Generator, scans: int, share: float, found: float, above: float) -> ClassMatches:
+    holds = random.random(scans) < share
+    hits = np.flatnonzero(holds & (random.random(scans) < found))
+    misses = np.repeat(np.arange(scans), random.poisson(1.0, scans))
+    scores = np.concatenate([random.normal(above, 1, len(hits)), random.normal(size=len(misses))])
+    order = np.argsort(-scores, kind="stable")
+    return ClassMatches(
+        scores=scores[order].astype(np.float32),
+        hits=(np.arange(len(scores)) < len(hits))[order],
+        scans=np.concatenate([hits, misses])[order],
+        boxes_xyxy=np.zeros((len(scores), 4), np.float32),
+        boxes_per_scan=holds.astype(np.int64),
+        annotated=np.ones(scans, bool),
+    )
+
+
+if __name__ == "__main__":
+    options = argparse.ArgumentParser(description="How often 95 % intervals hold the truth.")
+    options.add_argument("--times", type=int, default=400, help="drawings of each case")
+    print("| | truth | mean measured | interval holds the truth | truth lies below it |\n|---|---|---|---|---|")
+    for row in coverages(options.parse_args().times):
+        held, below = describe_rate(row.held), describe_rate(row.below)
+        print(f"| {row.case} | {row.truth:.3f} | {row.mean:.3f} | {held} | {below} |", flush=True)
