@@ -98,9 +98,10 @@ class Verdict:
         """Accuracy, speed and verdict, one line each."""
         a, s = self.accuracy, self.speed
         (least, most), (low, high) = a.lost_interval, s.quartiles
+        within = f"95 % interval {least:+.2f} to {most:+.2f}"
         return (
-            f"AP50 {a.before:.4f} -> {a.after:.4f}: {a.lost:+.2f} points lost (95 % interval {least:+.2f} to {most:+.2f}), "
-            f"on {a.scans} scans with {a.boxes} boxes",
+            f"AP50 {a.before:.4f} -> {a.after:.4f}: {a.lost:+.2f} points lost ({within}), on {a.scans} scans "
+            f"with {a.boxes} boxes",
             f"{s.before_ms:.1f} -> {s.after_ms:.1f} ms a square on {s.threads} threads: {s.speedup:.2f} times faster "
             f"(quartiles {low:.2f} to {high:.2f}, {s.rounds} rounds by turns)",
             "passed: may be published" if self.passed else f"refused: {'; '.join(self.refused)}",
