@@ -97,13 +97,17 @@ def scan(
     profile = load_profile(scanner) if scanner else None
     ask = _ask if sys.stdin.isatty() else None
     given = weights or profile
-    chosen = choose_weights(weights, profile, ask) if given else choose_by_sidecars([s.path for s in sources], ask)
+    # Of all scans, whatever the shard: results of other weights would take the place of the other shards'.
+    beside = [source.path for source in found.sources]
+    chosen = choose_weights(weights, profile, ask) if given else choose_by_sidecars(beside, ask)
     detector = Detector(
         chosen, policy=rules, provider=provider, threads=threads, batch=batch, tile=tile, scanner=profile
     )
     options = BatchOptions(overlay, report)
     with progress_of(len(sources), quiet=quiet) as progress:
         summary = run_batch(detector, sources, output, options, progress)
+    if not quiet:
+        tell(f"weights {visible(detector.weights.label)}")
     print_summary(summary, detector.network, str(output / "report.html" if report else output), quiet=quiet)
     if fail_on_alarm and summary.decisions[Decision.ALARM]:
         raise typer.Exit(Exit.ALARM)

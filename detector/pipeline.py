@@ -65,7 +65,7 @@ from detector.tile_squares import (
     tile_size,
 )
 from detector.unplaced import padding_doubt, unplaced
-from detector.weights import load_weights, name_of, read_manifest
+from detector.weights import UNSHIPPED_REMEDY, load_weights, read_manifest
 from detector.weights_spec import WeightsSpec
 
 UInt8 = NDArray[np.uint8]
@@ -199,12 +199,18 @@ class Detector:
         if self.scanner or not scan.profile:
             return self.scanner
         beside = parse_profile(scan.profile, f"the profile beside {scan.source}")
-        if beside.weights and read_manifest().resolved(name_of(beside.weights)) != self.weights.name:
-            raise ProfileMismatch(
-                f"{scan.source}: the profile beside it asks for the weights {beside.weights}",
-                remedy=f"scan it with --weights {beside.weights}, or give the profile with --scanner",
-            )
+        if beside.weights:
+            self._check_asked(beside.weights, scan.source)
         return beside
+
+    def _check_asked(self, asked: str, source: str) -> None:
+        """Whoever may write beside a scan may choose among the weights that were published, not bring some along."""
+        entry = read_manifest().pinned(asked)
+        told = f"{source}: the profile beside it asks for the weights {asked}"
+        if entry is None:
+            raise ProfileMismatch(f"{told}, which are not shipped", remedy=UNSHIPPED_REMEDY)
+        if entry.sha256 != self.weights.sha256:
+            raise ProfileMismatch(told, remedy=f"scan it with --weights {asked}, or give the profile with --scanner")
 
     def _findings(
         self, seen: StandardScan, tiles: Sequence[TileSquare], pitch: tuple[float, float] | None

@@ -1,7 +1,7 @@
 """What a scanner's files cannot say of themselves, in TOML.
 
 name = "gate 3"
-weights = "luggage"             # the network that this scanner's scans go to
+weights = "luggage"             # the network that this scanner's scans go to; beside a scan, a shipped one
 views = 1
 energies = ["high", "low"]      # in the order in which the file holds them
 arrangement = "pages"           # pages, planes (of one colour page), side by side, stacked
@@ -22,15 +22,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from detector.errors import SettingsInvalid
 from detector.normalisation.dual_energy import CURVES, Curve
-from detector.toml_settings import read_toml, validated
+from detector.toml_settings import parse_toml, read_toml, validated
 
 Energy = Literal["high", "low"]
 #: Axis of a stored page along which the object moved.
@@ -133,7 +131,4 @@ def load_profile(path: Path) -> ScannerProfile:
 
 def parse_profile(text: str, source: str) -> ScannerProfile:
     """The profile in TOML text; `source` names it in messages. Raises SettingsInvalid as `load_profile`."""
-    try:
-        return validated(ScannerProfile, tomllib.loads(text), source)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsInvalid(f"{source}: not TOML ({error})", remedy="correct that line of the file") from None
+    return validated(ScannerProfile, parse_toml(text.encode(), source), source)

@@ -24,14 +24,20 @@ _REMEDIES = {
 def read_toml(path: Path) -> dict[str, Any]:
     """The values of a TOML file. Raises SettingsInvalid, in one line, when it cannot be read or is not TOML."""
     try:
-        # Editors of Windows put a mark before the text.
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        return parse_toml(path.read_bytes(), str(path))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise SettingsInvalid(f"{path}: cannot be read ({reason})", remedy="name a settings file in TOML") from None
+
+
+def parse_toml(data: bytes, source: str) -> dict[str, Any]:
+    """The values of TOML in UTF-8; `source` names it in messages. Raises SettingsInvalid as `read_toml`."""
+    try:
+        # Editors of Windows put a mark before the text.
+        return tomllib.loads(data.decode("utf-8-sig"))
     # Brackets within brackets, by the thousand, are more than the parser's own depth.
     except (ValueError, RecursionError) as error:
-        raise SettingsInvalid(f"{path}: not TOML ({error})", remedy="correct that line of the file") from None
+        raise SettingsInvalid(f"{source}: not TOML ({error})", remedy="correct that line of the file") from None
 
 
 def validated(model: type[Model], values: dict[str, Any], source: str) -> Model:
@@ -77,5 +83,9 @@ def _section(model: type[BaseModel], location: tuple[int | str, ...]) -> type[Ba
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python writes no number of more than 4300 digits, but reads one that is given in base 16.
+        return "a number of thousands of digits"
     return text if len(text) <= 60 else text[:57] + "..."

@@ -22,6 +22,8 @@ from detector.errors import WeightsRejected
 from detector.weights_spec import METADATA_KEY, WeightsSpec
 
 MANIFEST = "manifest.json"
+#: What to do about a profile beside a scan that asks for weights of one's own.
+UNSHIPPED_REMEDY = "take `weights` out of the profile beside the scan, and give a file of your own with --weights"
 
 
 class PinnedFile(BaseModel):
@@ -64,6 +66,10 @@ class Manifest(BaseModel):
         if lost or set(self.aliases) & set(self.weights):
             raise ValueError(f"names that lead nowhere, or two ways: {', '.join(sorted(lost or self.aliases))}")
         return self
+
+    def pinned(self, name: str) -> ManifestEntry | None:
+        """The file that goes by this name, or none."""
+        return self.weights.get(self.resolved(name))
 
     def resolved(self, name: str) -> str:
         """The name in `weights` that is meant; an unknown one stays as it is."""
@@ -114,8 +120,7 @@ def load_weights(name_or_file: str | Path = "") -> Weights:
     if wanted.endswith(".onnx"):
         return _checked(name_of(wanted), _read(Path(wanted)))
     manifest = read_manifest()
-    name = manifest.resolved(wanted)
-    entry = manifest.weights.get(name)
+    name, entry = manifest.resolved(wanted), manifest.pinned(wanted)
     if entry is None:
         raise WeightsRejected(
             f"no weights named {name}", remedy=f"choose one of: {', '.join(sorted(manifest.weights))}, or an .onnx file"

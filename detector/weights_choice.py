@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from detector.errors import SettingsInvalid
 from detector.readers.sidecar import MOST_BYTES, sidecar_of
-from detector.scanner_profile import ScannerProfile, parse_profile
-from detector.weights import load_weights, read_manifest
+from detector.scanner_profile import Rendering, ScannerProfile, load_profile
+from detector.weights import UNSHIPPED_REMEDY, load_weights, read_manifest
 
 #: Shipped names to choose from -> the one chosen.
 Ask = Callable[[Sequence[str]], str]
@@ -45,23 +46,57 @@ def choose_weights(asked: str, scanner: ScannerProfile | None, ask: Ask | None) 
 
 
 def choose_by_sidecars(paths: Sequence[Path], ask: Ask | None) -> str:
-    """Name of the weights that the profiles beside raw arrays ask for, where every scan has one and all ask for the
-    same; empty for the default: what does not suit it is referred, scan by scan.
+    """Name of the shipped weights that the profiles beside raw arrays ask for, where every scan has one; empty for the
+    default. A profile that cannot be taken costs no more than its own scan, which is referred with what is wrong.
 
-    Raises SettingsInvalid as `choose_weights`, where one and the same choice is left open by all.
+    Raises SettingsInvalid, naming a profile of each kind, where they ask for different weights, and as `choose_weights`
+    where none of them can be followed.
     """
-    beside = [sidecar_of(path) for path in paths]
-    texts = {path.read_bytes() for path in beside if path and path.stat().st_size <= MOST_BYTES}
-    if None in beside or not texts:
-        return ""
-    try:
-        profiles = [parse_profile(text.decode(), "the profile beside a scan") for text in texts]
-    except (SettingsInvalid, UnicodeDecodeError):
-        # The scan beside it is referred, with what is wrong.
-        return ""
-    wanted = {(profile.weights, profile.rendering): profile for profile in profiles}
-    chosen = {choose_weights("", profile, ask) for profile in wanted.values()}
-    return chosen.pop() if len(chosen) == 1 else ""
+    chosen: dict[str, Path] = {}
+    faults: list[SettingsInvalid] = []
+    for profile, path in _profiles_beside(paths):
+        try:
+            chosen.setdefault(_shipped(profile, ask), path)
+        except SettingsInvalid as error:
+            faults.append(SettingsInvalid(f"{path}: {error.what}", remedy=error.remedy))
+    if len(chosen) > 1:
+        asked = ", ".join(f"{name} by {path}" for name, path in sorted(chosen.items()))
+        raise SettingsInvalid(
+            f"the profiles beside the scans ask for different weights: {asked}",
+            remedy="give --weights (scans of other weights are then referred), or scan them in runs of their own",
+        )
+    if faults and not chosen:
+        raise faults[0]
+    return next(iter(chosen), "")
+
+
+def _shipped(profile: ScannerProfile, ask: Ask | None) -> str:
+    chosen = choose_weights("", profile, ask)
+    manifest = read_manifest()
+    if manifest.pinned(chosen) is None:
+        raise SettingsInvalid(f"the weights {chosen} that it asks for are not shipped", remedy=UNSHIPPED_REMEDY)
+    return manifest.resolved(chosen)
+
+
+def _profiles_beside(paths: Sequence[Path]) -> list[tuple[ScannerProfile, Path]]:
+    """Each kind of profile once, with a file of it: those that can be taken, and none where a scan has no profile."""
+    texts: dict[bytes, Path] = {}
+    for path in paths:
+        try:
+            beside = sidecar_of(path)
+            if beside is None:
+                return []
+            if beside.stat().st_size <= MOST_BYTES:
+                texts.setdefault(beside.read_bytes(), beside)
+        except OSError:
+            # Reading the scan meets the same, and refers it.
+            continue
+    kinds: dict[tuple[str, Rendering], tuple[ScannerProfile, Path]] = {}
+    for path in texts.values():
+        with suppress(SettingsInvalid):
+            profile = load_profile(path)
+            kinds.setdefault((profile.weights, profile.rendering), (profile, path))
+    return list(kinds.values())
 
 
 def knowing(rendering: str) -> list[str]:
