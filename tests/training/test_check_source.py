@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from detector.errors import SettingsInvalid
-from tests.training.dataset_fixtures import labelme
+from tests.training.dataset_fixtures import labelme, opixray
 from tests.training.fake_set import ADAPTERS, luggage, make_set, scan_entry
 from training import progress
 from training.data_commands import data_app
@@ -103,6 +103,36 @@ def test_a_folder_in_a_folder_is_recognised(tmp_path: Path) -> None:
     assert recognise(tmp_path / "outer", ADAPTERS).root == inside
 
 
+def test_files_beside_the_one_folder_do_not_hide_it(tmp_path: Path) -> None:
+    inside = tmp_path / "outer" / "OPIXray"
+    opixray.build(inside)
+    for name in ("README.md", "terms.pdf", ".DS_Store"):
+        (tmp_path / "outer" / name).write_text("x")
+    assert recognise(tmp_path / "outer").root == inside
+    shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "outer")
+    assert "OPIXray" in run("check", tmp_path / "packed.zip")[1]
+    (tmp_path / "outer" / "other").mkdir()
+    with pytest.raises(SettingsInvalid, match="no layout fits"):
+        recognise(tmp_path / "outer")
+
+
+def test_archives_in_a_folder_are_named_and_what_to_do_with_them(tmp_path: Path) -> None:
+    """SIXray as it is downloaded: scans in an archive that was cut, boxes in another one."""
+    for name in ("JPEGImage.tar.gz00", "JPEGImage.tar.gz01", "Annotation.zip"):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(SettingsInvalid, match="no layout fits") as refused:
+        recognise(tmp_path)
+    assert refused.value.remedy.startswith(
+        "unpack Annotation.zip, JPEGImage.tar.gz00 into one folder "
+        "(`cat 'JPEGImage.tar.gz'* | tar xz` for the one in parts), then name that folder; "
+    )
+    for name in ("JPEGImage.tar.gz00", "JPEGImage.tar.gz01"):
+        (tmp_path / name).unlink()
+    with pytest.raises(SettingsInvalid) as refused:
+        recognise(tmp_path)
+    assert refused.value.remedy.startswith(f"name the archive {tmp_path / 'Annotation.zip'} itself; ")
+
+
 def test_an_unknown_layout_is_told_what_the_nearest_one_lacks(tmp_path: Path) -> None:
     (tmp_path / "set" / "JPEGImage").mkdir(parents=True)
     (tmp_path / "set" / "Annotation").mkdir()
@@ -120,7 +150,7 @@ def test_an_unknown_layout_is_told_what_the_nearest_one_lacks(tmp_path: Path) ->
     (tmp_path / "published" / "STCray_TrainSet.rar").write_bytes(b"Rar!")
     with pytest.raises(SettingsInvalid, match="no layout fits") as refused:
         recognise(tmp_path / "published", ADAPTERS)
-    assert "unpack its .rar files" in refused.value.remedy
+    assert refused.value.remedy.startswith("unpack STCray_TrainSet.rar into one folder, then name that folder; ")
     with pytest.raises(SettingsInvalid, match="no folder"):
         recognise(tmp_path / "nowhere", ADAPTERS)
 

@@ -14,6 +14,7 @@ from tests.training.dataset_fixtures.drawing import draw, put, voc
 from training.datasets.adapters import ADAPTERS
 from training.datasets.annotated_set import SourceBox, SourceScan, SourceSet
 from training.datasets.exchange import NOT_CARRIED
+from training.datasets.recognition import recognise
 
 LABELS = ("gun", "Knife-A (10 cm)", "ножницы", 'it\'s "quoted"', "- dash", "1", "null", "a, b", "<&>", "true")
 FORMATS = ("pascal-voc", "yolo")
@@ -182,6 +183,16 @@ def test_voc_beside_pictures_in_split_folders_as_roboflow_exports(tmp_path: Path
     assert [scan.split for scan in found.scans] == ["test", "test", "train", "train", "val", "val"]
     # Augmented copies of one picture may not be told apart by splits.
     assert {scan.group for scan in found.scans} == {"bag_jpg"}
+
+
+def test_voc_two_folders_deep_as_sixray_d_has_it(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        draw(tmp_path / f"{split}/Cleaned Scissors 1/{split}.jpg", 40, 30)
+        put(tmp_path / f"{split}/Cleaned Scissors 1/{split}.xml", voc(f"{split}.jpg", 40, 30, ("Scissors", 1, 1, 9, 9)))
+    recognised = recognise(tmp_path)
+    found = recognised.read()
+    assert recognised.name == "pascal-voc" and found.findings == ()
+    assert [(scan.split, len(scan.boxes)) for scan in found.scans] == [("test", 1), ("train", 1)]
 
 
 def test_voc_boxes_go_to_the_picture_of_the_annotations_own_name(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
     Annotations/a.xml   JPEGImages/a.jpg   ImageSets/Main/train.txt, val.txt ... (stems)   labelmap.txt (CVAT)
     train/a.xml train/a.jpg, valid/...     or a.xml beside a.jpg, or train/labels/a.xml train/images/a.jpg
+    train/Cleaned Scissors 1/a.xml         beside a.jpg (SIXray-D)
 
 An annotation belongs to the picture of its own file name. <filename> counts only where there is none, and then only
 the name in it: sets that were renamed keep the old one, and tools write where the picture lay on their own machine.
@@ -15,7 +16,8 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
 from detector.readers import SCAN_SUFFIXES
@@ -45,6 +47,8 @@ _XML, _IMAGES, _LISTS, _LABELS = "Annotations", "JPEGImages", "ImageSets/Main", 
 _SPLIT_FOLDERS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
 #: Other names of a split's own folder of annotations.
 _BESIDE = ("labels", "annotations")
+#: Folders of each level that are looked into to recognise the layout.
+_FOLDERS_TO_RECOGNISE_BY = 200
 #: Beside the annotation's own folder, where its picture may be.
 _PICTURE_FOLDERS = (_IMAGES, "images", "Images")
 
@@ -53,11 +57,20 @@ def recognise(root: Path) -> bool:
     """Whether there are VOC annotations in Annotations/, at the root, or in folders beside their pictures."""
     if (root / _XML).is_dir() and ((root / _IMAGES).is_dir() or (root / _LISTS).is_dir()):
         return True
-    inside = subfolders(root)
-    beside = (f"{name}/{place}" for name in inside if name.lower() in _SPLIT_FOLDERS for place in (_XML, *_BESIDE))
-    folders = (_XML, "", *(f"{name}/" for name in inside), *beside)
-    paths = [path for folder in folders for path in first_files(root, folder, ".xml", 3) if not _apart(root, folder)]
+    folders = (folder for folder in _folders_to_recognise_by(root) if not _apart(root, folder))
+    paths = (path for folder in folders for path in first_files(root, folder, ".xml", 3))
     return any(b"<annotation" in first_bytes(path) for path in paths)
+
+
+def _folders_to_recognise_by(root: Path) -> Iterator[str]:
+    """Below the root. Those with `/` at the end count only with pictures in them too."""
+    inside = subfolders(root, _FOLDERS_TO_RECOGNISE_BY)
+    yield from (_XML, "", *(f"{name}/" for name in inside))
+    yield from (f"{name}/{place}" for name in inside if name.lower() in _SPLIT_FOLDERS for place in (_XML, *_BESIDE))
+    # SIXray-D: train/Cleaned Scissors 1/P00001.xml
+    yield from islice(
+        (f"{name}/{below}/" for name in inside for below in subfolders(root / name)), _FOLDERS_TO_RECOGNISE_BY
+    )
 
 
 def read(root: Path) -> SourceSet:

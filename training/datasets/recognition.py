@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -11,14 +11,18 @@ from pathlib import Path
 from detector.errors import SettingsInvalid
 from training.datasets.adapters import ADAPTERS
 from training.datasets.annotated_set import Adapter, SourceSet
+from training.datasets.archives import is_archive, parts_of
 from training.datasets.exif_orientation import without_turned
+from training.datasets.source_folder import subfolders
 from training.datasets.splits import TEST, TRAIN, VAL
 
-#: Archives often hold one folder in another.
+#: Archives often hold one folder in another, some with a README beside it.
 _DEEPEST = 3
 _LISTED = 20_000
 #: Archives that some sets are published in and that nothing here unpacks.
 _NOT_UNPACKED = (".rar", ".7z")
+#: Archives named in a message.
+_NAMED = 5
 
 #: What each layout is known by; patterns below the root. Only for messages: the adapters decide.
 SIGNATURES: dict[str, tuple[str, ...]] = {
@@ -71,18 +75,17 @@ def recognise(path: Path, adapters: Mapping[str, Adapter] = ADAPTERS) -> Recogni
         raise SettingsInvalid(what, remedy="unpack it yourself and name the folder")
     if not path.is_dir():
         raise SettingsInvalid(f"no folder {path}", remedy="name the folder, or the archive, that holds the set")
-    root = path
+    roots = [path]
     for _ in range(_DEEPEST):
         for name, adapter in adapters.items():
-            if adapter.recognise(root):
-                return Recognised(name, adapter, root)
-        inside = [entry for entry in root.iterdir() if not entry.name.startswith((".", "__MACOSX"))]
-        if len(inside) != 1 or not inside[0].is_dir():
+            if adapter.recognise(roots[-1]):
+                return Recognised(name, adapter, roots[-1])
+        inside = subfolders(roots[-1], _LISTED)
+        if len(inside) != 1:
             break
-        root = inside[0]
-    packed = sorted({file.suffix for file in root.iterdir() if file.suffix.casefold() in _NOT_UNPACKED})
-    remedy = f"unpack its {' and '.join(packed)} files yourself, then name the folder" if packed else ""
-    raise SettingsInvalid(f"{path}: no layout fits; {_contents(path)}", remedy=remedy or _nearest(root, adapters))
+        roots.append(roots[-1] / inside[0])
+    remedies = (_unpacking(roots), _nearest(roots, adapters))
+    raise SettingsInvalid(f"{path}: no layout fits; {_contents(path)}", remedy="; ".join(filter(None, remedies)))
 
 
 def _contents(path: Path) -> str:
@@ -96,14 +99,30 @@ def _contents(path: Path) -> str:
     )
 
 
-def _nearest(root: Path, adapters: Mapping[str, Adapter]) -> str:
-    """What the layout that comes nearest lacks, and which ones were tried."""
-    missing = {
-        name: [pattern for pattern in patterns if next(root.glob(pattern), None) is None]
+def _unpacking(roots: Sequence[Path]) -> str:
+    """What to do with archives that lie in the folders; "" without any. Raises SettingsInvalid if one lacks a part."""
+    files = sorted(file for root in roots for file in islice(root.iterdir(), _LISTED))
+    packed = [file for file in files if file.suffix.casefold() in _NOT_UNPACKED or is_archive(file)]
+    if not packed:
+        return ""
+    if len(packed) == 1 and is_archive(packed[0]):
+        return f"name the archive {packed[0]} itself"
+    names = ", ".join(file.name for file in packed[:_NAMED]) + (", ..." if len(packed) > _NAMED else "")
+    cut = [file.name for file in packed if is_archive(file) and len(parts_of(file)) > 1]
+    # The first part of an archive ends in noughts or in letters a.
+    joining = "".join(f" (`cat '{name.rstrip(name[-1])}'* | tar xz` for the one in parts)" for name in cut[:1])
+    return f"unpack {names} into one folder{joining}, then name that folder"
+
+
+def _nearest(roots: Sequence[Path], adapters: Mapping[str, Adapter]) -> str:
+    """What the layout that comes nearest in one of the folders lacks, and which ones were tried."""
+    missing = [
+        (name, [pattern for pattern in patterns if next(root.glob(pattern), None) is None])
+        for root in roots
         for name, patterns in SIGNATURES.items()
-    }
-    best = min(missing, key=lambda name: (len(missing[name]) / len(SIGNATURES[name]), len(missing[name])))
+    ]
+    best, lacking = min(missing, key=lambda each: (len(each[1]) / len(SIGNATURES[each[0]]), len(each[1])))
     tried = f"tried: {', '.join(adapters)}"
-    if len(missing[best]) == len(SIGNATURES[best]):
+    if len(lacking) == len(SIGNATURES[best]):
         return f"give a folder in one of these layouts; {tried}"
-    return f"nearest is {best}, which lacks {', '.join(missing[best]) or 'only files that fit its names'}; {tried}"
+    return f"nearest is {best}, which lacks {', '.join(lacking) or 'only files that fit its names'}; {tried}"
