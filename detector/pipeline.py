@@ -62,6 +62,7 @@ from detector.tile_squares import (
     cut,
     pitch_along_belt,
     pitch_doubt,
+    size_doubt,
     tile_size,
 )
 from detector.unplaced import padding_doubt, unplaced
@@ -227,6 +228,7 @@ class Detector:
             trained,
             self._colour_doubt(seen),
             pitch_doubt(self.spec.look, self.tile_pixels, pitch),
+            size_doubt(self.spec.look, self.tile_pixels, tiles),
             *map(doubt, seen.images),
             *(chain.from_iterable(map(export_doubts, seen.images)) if seen.rendering == "stored" else ()),
             *seen.doubts,

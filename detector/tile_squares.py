@@ -135,6 +135,20 @@ def pitch_doubt(look: Look, asked: int | None, pitch_mm: tuple[float, float] | N
     return ""
 
 
+def size_doubt(look: Look, asked: int | None, tiles: Sequence[TileSquare]) -> str:
+    """Why tiles of a size that was set by hand show items smaller than the network has learned them; empty where none
+    that is looked at is larger than its own, or where `pitch_doubt` tells. asked: as for `tile_size`."""
+    if asked is None or look.pixel_pitch_mm is not None:
+        return ""
+    largest = max((max(one.tile.width, one.tile.height) for one in tiles if one.square is not None), default=0)
+    if largest <= look.tile_pixels:
+        return ""
+    return (
+        f"tiles of {largest} pixels were set by hand, where these weights look at {look.tile_pixels} at most: "
+        "give --tile auto"
+    )
+
+
 def check_tiles(
     views: Sequence[tuple[int, int]], look: Look, asked: int | None, pitch_mm: tuple[float, float] | None
 ) -> None:

@@ -136,6 +136,27 @@ def test_the_pitch_must_be_known_and_fine_enough_for_weights_of_one_scale() -> N
     assert "--tile auto" in pitch_doubt(CARGO, 0, (5.0, 5.0))
 
 
+def bags(width: int) -> Scan:
+    """As many bags of 200 pixels side by side as fit."""
+    image = np.full((200, width, 3), 255, np.uint8)
+    for left in range(0, width - 199, 200):
+        image[50:150, left + 50 : left + 150] = 200
+    return Scan((image,), "bags.png", "0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("tile", "width", "cleared"),
+    [("auto", 1600, True), ("off", 200, True), ("off", 1600, False), (256, 1600, True), (64, 1600, True),
+     (320, 1600, False), (320, 200, True)],
+)  # fmt: skip
+def test_tiles_larger_than_those_of_the_network_are_not_cleared(
+    tile: str | int, width: int, cleared: bool, probe: Path
+) -> None:
+    inspection = Detector(probe, provider="cpu", threads=1, tile=tile).inspect(bags(width))
+    assert inspection.decision is (Decision.CLEAR if cleared else Decision.REFER)
+    assert cleared or "--tile auto" in inspection.reasons[0]
+
+
 @pytest.fixture
 def detector(tmp_path: Path) -> Detector:
     spec = make_spec(tile_pixels=64, pixel_pitch_mm=5.0, passes=(1.0, 2.0), renderings=("cargo",))
