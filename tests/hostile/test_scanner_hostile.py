@@ -184,16 +184,18 @@ SCANS = {
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The probe, as if it had been trained on transmission: its rendering gives no doubt."""
-    return probe_onnx(tmp_path_factory.mktemp("weights") / "trained.onnx", make_spec(renderings=("grey",)))
+    return probe_onnx(
+        tmp_path_factory.mktemp("weights") / "trained.onnx", make_spec(tile_pixels=1000, renderings=("grey",))
+    )
 
 
 @pytest.mark.parametrize("name", SCANS)
 def test_never_clear_on_pixels_that_say_nothing(name: str, trained: Path) -> None:
-    inspection = Detector(trained, scanner=PROFILE, tile="off").inspect(scan_of(*SCANS[name]))
+    inspection = Detector(trained, scanner=PROFILE).inspect(scan_of(*SCANS[name]))
     assert inspection.decision is not Decision.CLEAR, inspection.reasons
     assert inspection.reasons[0]
 
 
 def test_the_sound_scan_beside_them_is_cleared(trained: Path) -> None:
-    inspection = Detector(trained, scanner=PROFILE, tile="off").inspect(scan_of(*pages(steel_cm=3.0, water_cm=5.0)))
+    inspection = Detector(trained, scanner=PROFILE).inspect(scan_of(*pages(steel_cm=3.0, water_cm=5.0)))
     assert inspection.decision is Decision.CLEAR, inspection.reasons
