@@ -37,7 +37,7 @@ class Detr(DetectionNetwork):
     backbone_prefix: ClassVar[str] = "model.backbone."
     #: Of the backbone, and what to do with weights of another one.
     backbone_name: str
-    backbone_remedy: str = "choose the model that these weights are of"
+    backbone_remedy: str = "choose the model that these weights are of, and weights as transformers names them"
     #: Pixels between the proposals of each level, and how many of them become queries.
     proposal_strides: tuple[int, ...]
     queries: int
