@@ -85,9 +85,9 @@ def read_parts(
         if check_names:
             check_names(contents.names, contents.part, folder)
     if not read:
-        places = ", ".join(part.annotations for part in parts) or "a JSON file with images and annotations"
-        what = f"{folder.root}: no annotations that can be read: {places}"
-        raise NothingToRead(what, folder.findings, remedy=f"give the folder that holds {places}")
+        place = next((part.annotations for part in parts), "a JSON file with images and annotations")
+        what = f"{folder.root}: no annotations that can be read"
+        raise NothingToRead(what, folder.findings, remedy=f"give the folder that holds {place}")
     labels = tuple(dict.fromkeys(name for contents in read for name in contents.names.values()))
     scans = [scan for contents in read for scan in _scans(folder, contents, labels, adjust)]
     _note_scans_without_entry(folder, parts, {path for contents in read for path, _ in contents.images.values()})
