@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -26,6 +27,9 @@ HEAD_BYTES = 160
 NO_SUFFIX = "no suffix"
 #: What a run writes into its output folder, beside its pictures.
 _OWN_FILES = frozenset({*OUTPUTS, "ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"})
+
+#: How an overlay starts: the mark of its result in a comment behind JFIF's own segment. Anything else may be a scan.
+_OVERLAY = re.compile(rb"\xff\xd8\xff\xe0\0\x10JFIF\0.{9}\xff\xfe..roentgate [0-9a-f]{32}", re.S)
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ def _in_folder(folder: Path, output: Path, left_out: Counter[str]) -> Iterator[S
     walk = os.walk(folder, followlinks=True, onerror=lambda error: unreadable.append(Path(str(error.filename))))
     for root, folders, files in walk:
         here = Path(root).resolve()
-        if here in seen or here == pictures:
+        if here in seen:
             folders.clear()
             continue
         seen.add(here)
@@ -111,7 +115,7 @@ def _in_folder(folder: Path, output: Path, left_out: Counter[str]) -> Iterator[S
         # A folder that is called like a scan is gone through, and referred as well: something was meant to be there.
         found += [Path(root) / name for name in folders if Path(name).suffix.lower() in SCAN_SUFFIXES]
         for path in (Path(root) / name for name in files):
-            if here == results and path.name in _OWN_FILES:
+            if (here == results and path.name in _OWN_FILES) or (here == pictures and _is_overlay(path)):
                 continue
             if _is_scan(path):
                 found.append(path)
@@ -120,6 +124,14 @@ def _in_folder(folder: Path, output: Path, left_out: Counter[str]) -> Iterator[S
     # A folder that cannot be listed stays in as one source: it becomes a REFER with the system's reason.
     for path in sorted({*found, *unreadable}):
         yield ScanSource(path.relative_to(folder).as_posix(), path)
+
+
+def _is_overlay(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return _OVERLAY.match(file.read(HEAD_BYTES)) is not None
+    except OSError:
+        return False
 
 
 def _is_scan(path: Path) -> bool:

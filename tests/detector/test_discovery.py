@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from detector.cli import app
 from detector.discovery import discover, in_shard
 from detector.errors import ScanTooLarge, ScanUnreadable, SettingsInvalid
 from detector.readers.files import read_file
@@ -38,10 +40,19 @@ def test_a_damaged_scan_is_not_left_out(tmp_path: Path) -> None:
     assert names([tmp_path]) == ["empty.png"]
 
 
-def test_the_output_folder_is_passed_over(tmp_path: Path, write_scan: WriteScan) -> None:
-    write_scan(tmp_path / "bag.png")
-    write_scan(tmp_path / "out" / "overlays" / "bag.png.jpg")
-    assert names([tmp_path], output=tmp_path / "out") == ["bag.png"]
+def test_what_a_run_wrote_is_passed_over_and_scans_beside_it_are_not(
+    tmp_path: Path, write_scan: WriteScan, probe: Path
+) -> None:
+    write_scan(tmp_path / "bag.png", middle=15)
+    arguments = ["scan", str(tmp_path), "--output", str(tmp_path), "--weights", str(probe)]
+    CliRunner().invoke(app, arguments)
+    assert (tmp_path / "overlays" / "bag.png.jpg").is_file()
+    assert names([tmp_path], output=tmp_path) == ["bag.png"]
+    for name in ("old.jpg", "bag.png", "deeper/bag.png.jpg"):
+        write_scan(tmp_path / "overlays" / name)
+    assert names([tmp_path], output=tmp_path) == [
+        "bag.png", "overlays/bag.png", "overlays/deeper/bag.png.jpg", "overlays/old.jpg"
+    ]  # fmt: skip
 
 
 def test_names_that_would_clash_become_paths(tmp_path: Path, write_scan: WriteScan) -> None:
