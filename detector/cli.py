@@ -17,7 +17,7 @@ from rich.prompt import Prompt
 from detector.batch import BatchOptions, run_batch
 from detector.cargo.cargo_cli import cargo_app
 from detector.console import print_summary, progress_of
-from detector.discovery import NO_SUFFIX, discover, in_shard
+from detector.discovery import MAY_BE_SCANS, discover, in_shard
 from detector.doctor import doctor_report
 from detector.errors import ProviderUnavailable, RoentgateError, ScanUnreadable, SettingsInvalid, WeightsRejected
 from detector.inspection import Decision
@@ -121,8 +121,8 @@ def _ask(names: Sequence[str]) -> str:
 
 
 def _tell_left_out(left_out: Counter[str], *, quiet: bool) -> None:
-    # A file without a suffix may be a scan that was torn before its first bytes were written: that is an error, too.
-    told = {suffix: count for suffix, count in left_out.items() if not quiet or suffix == NO_SUFFIX}
+    # A scan that is in no result is an error, too.
+    told = {suffix: count for suffix, count in left_out.items() if not quiet or suffix in MAY_BE_SCANS}
     if told:
         kinds = ", ".join(f"{count} {visible(suffix)}" for suffix, count in sorted(told.items()))
         tell(f"left out, being no scans: {kinds}")

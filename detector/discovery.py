@@ -19,12 +19,17 @@ from pathlib import Path
 from detector.errors import SettingsInvalid
 from detector.ledger import storable_text
 from detector.outputs import OUTPUTS
-from detector.readers import SCAN_SUFFIXES, looks_like_scan
+from detector.readers import TAKEN_SUFFIXES, looks_like_scan
 
 #: Enough of a file's beginning to tell its format; DICOM puts its mark after 128 bytes.
 HEAD_BYTES = 160
 #: What files without a suffix are counted as.
 NO_SUFFIX = "no suffix"
+#: What may be a scan although it does not begin as one: torn before its first bytes were written, bare levels, or a
+#: picture of a kind that nobody met.
+MAY_BE_SCANS = frozenset(
+    {NO_SUFFIX, ".raw", ".img", ".bin", ".dat", ".pgm", ".ppm", ".pnm", ".tga", ".pcx", ".fits", ".hdr", ".exr", ".jxl"}
+)
 #: What a run writes into its output folder, beside its pictures.
 _OWN_FILES = frozenset({*OUTPUTS, "ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"})
 
@@ -113,7 +118,7 @@ def _in_folder(folder: Path, output: Path, left_out: Counter[str]) -> Iterator[S
         # A folder that two links lead to is named after the first of them: in the order of names, not of the disk.
         folders.sort()
         # A folder that is called like a scan is gone through, and referred as well: something was meant to be there.
-        found += [Path(root) / name for name in folders if Path(name).suffix.lower() in SCAN_SUFFIXES]
+        found += [Path(root) / name for name in folders if Path(name).suffix.lower() in TAKEN_SUFFIXES]
         for path in (Path(root) / name for name in files):
             if (here == results and path.name in _OWN_FILES) or (here == pictures and _is_overlay(path)):
                 continue
@@ -135,7 +140,7 @@ def _is_overlay(path: Path) -> bool:
 
 
 def _is_scan(path: Path) -> bool:
-    if path.suffix.lower() in SCAN_SUFFIXES:
+    if path.suffix.lower() in TAKEN_SUFFIXES:
         return True
     try:
         if path.exists() and not path.is_file():

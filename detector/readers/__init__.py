@@ -21,7 +21,16 @@ from detector.readers import bmp, dicom, jpeg, numpy_array, png, sidecar, tiff, 
 from detector.readers.limits import Limits, ViewHeader, check_bytes, check_views
 from detector.scan import Pixels, Scan
 
-__all__ = ["READERS", "SCAN_SUFFIXES", "Limits", "Reader", "looks_like_scan", "read_headers", "read_scan"]
+__all__ = [
+    "READERS",
+    "SCAN_SUFFIXES",
+    "TAKEN_SUFFIXES",
+    "Limits",
+    "Reader",
+    "looks_like_scan",
+    "read_headers",
+    "read_scan",
+]
 
 
 @dataclass(frozen=True)
@@ -62,8 +71,14 @@ _NOT_READ = {
     "AVIF or HEIF": re.compile(rb".{4}ftyp", re.S),
     "PDF": re.compile(rb"%PDF"),
 }
-#: Those of them that scanners and their archives write.
-_SCAN_FORMATS = ("JPEG 2000", "GIF", "AVIF or HEIF")
+#: Those of them that scanners and their archives write, and their file name endings.
+_SCAN_FORMATS = {
+    "JPEG 2000": (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
+    "GIF": (".gif",),
+    "AVIF or HEIF": (".avif", ".heic", ".heif"),
+}
+#: Lower-case file name endings by which a file counts as a scan, be it read or referred, whatever is left of it.
+TAKEN_SUFFIXES: frozenset[str] = SCAN_SUFFIXES.union(*_SCAN_FORMATS.values())
 #: What parsing and decoding raise on bytes that do not hold together. They all mean: this file cannot be read.
 _BROKEN_FILE = (ValueError, TypeError, LookupError, ArithmeticError, struct.error, zlib.error, cv2.error, MemoryError)
 

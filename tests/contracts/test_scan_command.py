@@ -167,10 +167,28 @@ def test_a_file_of_the_same_name_from_elsewhere_takes_no_ones_place(
     station("scan", belt, "--output", "out", "--weights", probe)
     before = results(belt.parent / "out")
     write_scan(belt.parent / "other" / "sub" / "alarm.png")
-    refused = station("scan", "other", "--output", "out", "--weights", probe)
-    assert refused.returncode == 2
-    assert "another file called sub/alarm.png" in refused.stderr
-    assert results(belt.parent / "out") == before
+    for _ in range(2):
+        station("scan", "other", "--output", "out", "--weights", probe)
+        after = results(belt.parent / "out")
+        assert after.pop("other/sub/alarm.png")["decision"] == "CLEAR"
+        assert after == before
+
+
+def test_a_scanner_that_numbers_anew_in_each_folder_loses_no_scan(
+    station: Run, tmp_path: Path, probe: Path, write_scan: WriteScan
+) -> None:
+    write_scan(tmp_path / "d1" / "0001.png")
+    for name in ("0001.png", "0002.png"):
+        write_scan(tmp_path / "d2" / name, middle=15)
+    station("scan", "-", "--output", "out", "--weights", probe, stdin="d1/0001.png\n")
+    done = station("scan", "-", "--output", "out", "--weights", probe, stdin="d2/0001.png\nd2/0002.png\n")
+    assert done.returncode == 0 and "0 CLEAR, 2 ALARM, 0 REFER" in done.stderr
+    assert "there as well, from other runs: 1 CLEAR\n" in done.stderr
+    assert {name: record["decision"] for name, record in results(tmp_path / "out").items()} == {
+        "0001.png": "CLEAR",
+        "0002.png": "ALARM",
+        "d2/0001.png": "ALARM",
+    }
 
 
 def test_another_network_inspects_again(station: Run, belt: Path, probe: Path, tmp_path: Path) -> None:
@@ -290,7 +308,9 @@ def test_the_probe_prints_a_profile_that_scan_takes(station: Run, tmp_path: Path
     assert "ProfileMismatch" not in str(results(tmp_path / "out")["truck.npy"]["reasons"])
 
 
-def test_a_torn_file_without_a_suffix_is_told_even_when_quiet(station: Run, belt: Path, probe: Path) -> None:
-    (belt / "scan_0042").write_bytes(b"\0\0\0")
+def test_what_may_be_a_scan_is_told_even_when_quiet(station: Run, belt: Path, probe: Path) -> None:
+    for name in ("scan_0042", "levels.raw", "torn.pgm", "torn.jp2"):
+        (belt / name).write_bytes(b"")
     done = station("scan", belt, "--output", "out", "--weights", probe, "--quiet")
-    assert done.stderr == "left out, being no scans: 1 no suffix\n"
+    assert done.stderr == "left out, being no scans: 1 .pgm, 1 .raw, 1 no suffix\n"
+    assert results(belt.parent / "out")["torn.jp2"]["decision"] == "REFER"

@@ -35,9 +35,10 @@ def test_a_scan_without_suffix_is_found_by_its_first_bytes(tmp_path: Path, write
     assert found.left_out == {".txt": 1}
 
 
-def test_a_damaged_scan_is_not_left_out(tmp_path: Path) -> None:
-    (tmp_path / "empty.png").write_bytes(b"")
-    assert names([tmp_path]) == ["empty.png"]
+@pytest.mark.parametrize("suffix", [".png", ".jp2", ".J2K", ".gif", ".heic", ".avif"])
+def test_a_damaged_scan_is_not_left_out_be_its_format_read_or_not(suffix: str, tmp_path: Path) -> None:
+    (tmp_path / f"empty{suffix}").write_bytes(b"")
+    assert names([tmp_path]) == [f"empty{suffix}"]
 
 
 def test_what_a_run_wrote_is_passed_over_and_scans_beside_it_are_not(
