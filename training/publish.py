@@ -239,7 +239,11 @@ _OTHER = "On scanners and goods that it was not trained on, expect less until it
 def _drawn(metrics: dict[str, Any]) -> str:
     """What the bootstrap drew: scans that no group holds together are drawn one by one."""
     groups, scans = metrics["intervals"]["groups"], metrics["setup"]["scans"]
-    return f"by bag, {groups} in all" if groups < scans else "by scan, as no two are known to be of one bag"
+    return (
+        f"by bag as far as bags are known, {groups} in all"
+        if groups < scans
+        else "by scan, as no two are known to be of one bag"
+    )
 
 
 def _mean_line(frequent: dict[str, Any]) -> str:
