@@ -2,7 +2,7 @@
 
 `OUTPUT/images/<split>/projected_00000.png` and on; `OUTPUT/annotations/<split>.json` with the truth. Beyond what
 training/datasets/coco_index.py reads, an annotation says `projected`, `obscuration` (mean displayed attenuation, -ln of
-the level, that the item shares its beam with), `segmentation` (COCO's run lengths) and `donor`; an image says
+the level, that the item shares its beam with), `segmentation` (outlines, holes filled) and `donor`; an image says
 `background`. Scan number n is a function of the data, the seed and n, so a run that was cut off goes on where it was.
 
     write_projection_set(Path("data"), Path("projected"), ProjectionPlan(scans=500, items=(1, 3), seed=1))
@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +26,7 @@ from detector.outputs.atomic import write_bytes_whole
 from detector.tile_squares import BAG_PIXELS, Look
 from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
 from training.datasets.preview import encode_picture
+from training.datasets.terms import NOT_STATED, stated_terms
 from training.donors import Donors
 from training.file_digests import annotations_digest
 from training.threat_projection import Projection, Variation, project
@@ -103,7 +105,7 @@ def write_projection_set(data: Path, output: Path, plan: ProjectionPlan, watch: 
                 file.write(json.dumps(done[name]) + "\n")
             made += 1
     records = [done[f"projected_{number:05d}.png"] for number in range(plan.scans)]
-    document = json.dumps(_document(index, records), indent=1) + "\n"
+    document = json.dumps(_document(index, records, stated_terms(data)), indent=1) + "\n"
     write_bytes_whole(output / "annotations" / f"{plan.split}.json", document.encode())
     return made
 
@@ -232,16 +234,12 @@ class _Maker:
 
 
 def _annotation(projection: Projection, class_id: int, donor: Record) -> Record:
-    height, width = projection.image.shape[:2]
-    mask = np.zeros((height, width), bool)
-    x, y = projection.corner
-    mask[y : y + projection.mask.shape[0], x : x + projection.mask.shape[1]] = projection.mask
     return {
         **_box(projection.box.tolist()),
-        "area": int(mask.sum()),
+        "area": int(projection.mask.sum()),
         "category_id": class_id + 1,
         "iscrowd": 0,
-        "segmentation": {"size": [height, width], "counts": run_lengths(mask)},
+        "segmentation": outlines(projection.mask, projection.corner),
         "projected": True,
         "obscuration": round(projection.obscuration, 4),
         "donor": donor,
@@ -253,18 +251,25 @@ def _box(corners: list[float]) -> Record:
     return {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1)}
 
 
-def run_lengths(mask: NDArray[np.bool_]) -> list[int]:
-    """COCO's uncompressed run lengths of a mask (H, W): down the columns, unset first."""
-    flat = mask.ravel(order="F")
-    edges = np.flatnonzero(np.diff(flat)) + 1
-    lengths = np.diff(np.concatenate([[0], edges, [flat.size]])).tolist()
-    return [0, *lengths] if flat.size and flat[0] else lengths
+def outlines(mask: NDArray[np.bool_], corner: tuple[int, int]) -> list[list[float]]:
+    """COCO's polygons x y x y ... around the pieces of a mask (h, w), along the edges of its pixels.
+
+    corner: x, y of the mask's first pixel in the scan.
+    """
+    # Contours run through the middles of pixels. On a grid twice as fine, a pixel grown to 3 x 3 has its corners there.
+    grid = np.zeros((2 * mask.shape[0] + 1, 2 * mask.shape[1] + 1), np.uint8)
+    grid[1::2, 1::2] = mask
+    grown = cv2.dilate(grid, np.ones((3, 3), np.uint8))
+    contours, _ = cv2.findContours(grown, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return [(contour[:, 0] / 2 + corner).ravel().tolist() for contour in contours]
 
 
-def _document(index: CocoIndex, records: list[Record]) -> Record:
+def _document(index: CocoIndex, records: list[Record], terms: Mapping[str, str]) -> Record:
+    sources = sorted({record["image"]["source"] for record in records})
     images = [{"id": number, **record["image"]} for number, record in enumerate(records, start=1)]
     rows = [(number, row) for number, record in enumerate(records, start=1) for row in record["annotations"]]
     return {
+        "info": {"terms": {source: terms.get(source, NOT_STATED) for source in sources}},
         "images": images,
         "annotations": [{"id": place, "image_id": number, **row} for place, (number, row) in enumerate(rows, start=1)],
         "categories": [{"id": number, "name": name} for number, name in enumerate(index.class_names, start=1)],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from detector.tile_squares import Look
 from detector.weights import load_weights
 from detector.weights_spec import Flips, TrainingSource, WeightsSpec
 from training.datasets.coco_index import CocoIndex
+from training.datasets.terms import stated_terms
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
 from training.evaluation.thresholds import choose_thresholds
@@ -38,7 +39,8 @@ UInt8 = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Release:
-    """What the exported file shall be called and say. source_terms: source -> terms of its scans.
+    """What the exported file shall be called and say. source_terms: source -> terms of its scans, before what the
+    data's annotations say of them.
 
     checkpoint: name of the file in the run's checkpoints. input_size: 0 takes the recipe's. pfa: share of clean
     validation scans that may alarm. flips: mirror images to average over.
@@ -66,7 +68,7 @@ def export_release(run: Path, output: Path, release: Release, data: TrainingData
     network = averaged(load_checkpoint(run, release.checkpoint), release.flips)
     if release.input_size % network.stride:
         raise SettingsInvalid(f"--input-size {release.input_size} is no multiple of {network.stride}")
-    spec = _spec(described, release)
+    spec = _spec(described, release, stated_terms(Path(data.folder)) | release.source_terms)
     with tempfile.TemporaryDirectory(dir=_made(output.parent)) as folder:
         draft = Path(folder) / "draft.onnx"
         export_network(network, spec, draft)
@@ -112,9 +114,9 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _spec(run: Run, release: Release) -> WeightsSpec:
+def _spec(run: Run, release: Release, terms: Mapping[str, str]) -> WeightsSpec:
     sources = tuple(
-        TrainingSource(name=source, scans=scans, terms=release.source_terms.get(source, "terms not stated"))
+        TrainingSource(name=source, scans=scans, terms=terms.get(source, "terms not stated"))
         for source, scans in sorted(run.sources.items())
     )
     unchosen = unchosen_spec(run.recipe, run.class_names, release.input_size)

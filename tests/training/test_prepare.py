@@ -436,6 +436,29 @@ def test_merged_folders_keep_splits_sources_and_what_was_looked_for(tmp_path: Pa
     assert not [finding for finding in check(both) if finding.severity is Severity.ERROR]
 
 
+@pytest.mark.parametrize(
+    ("said", "joined"),
+    [
+        (None, "for tests alone"),
+        ("not stated", "for tests alone"),
+        ("as the sources that were joined say", "for tests alone"),
+        ("research only", "for tests alone; research only"),
+    ],
+)
+def test_terms_that_are_stated_are_never_lost(said: str | None, joined: str, tmp_path: Path) -> None:
+    for number, name in enumerate(("stated", "other")):
+        scans = [scan_entry("a.png", split="train")]
+        run(make_set(tmp_path / name, scans, first_seed=9 * number), tmp_path / f"data_{name}")
+    path = tmp_path / "data_other/annotations/train.json"
+    info = {"terms": {"fake": said}} if said else {}
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"info": info}))
+    merge([tmp_path / "data_stated", tmp_path / "data_other"], tmp_path / "both")
+    assert loaded(tmp_path / "both", "train")["info"]["terms"] == {"fake": joined}
+    run(make_set(tmp_path / "third", [scan_entry("a.png", split="train")], first_seed=30), tmp_path / "data_third")
+    merge([tmp_path / "both", tmp_path / "data_third"], tmp_path / "all")
+    assert loaded(tmp_path / "all", "train")["info"]["terms"] == {"fake": joined}
+
+
 def test_merging_leaves_out_what_another_folder_tests_with(tmp_path: Path) -> None:
     one = make_set(tmp_path / "one", [scan_entry("a.png", split="train"), scan_entry("b.png", split="train")])
     two = make_set(tmp_path / "two", [scan_entry("c.png", split="test")])

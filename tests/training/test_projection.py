@@ -16,9 +16,11 @@ from detector.errors import SettingsInvalid
 from detector.tile_squares import Look
 from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
 from training.datasets.preview import read_picture
+from training.datasets.recognition import recognise
+from training.datasets.terms import stated_terms
 from training.donors import Donors, donors_by_class
 from training.item_outline import outline
-from training.projection_set import ProjectionPlan, run_lengths, write_projection_set
+from training.projection_set import ProjectionPlan, outlines, write_projection_set
 from training.pseudo_colour import PaletteShift, add, estimate, is_one_energy, recolour, shift_palette
 from training.simulation import simulate_dataset
 from training.simulation.acquisition import Transmission
@@ -280,12 +282,10 @@ def test_a_projected_set_is_read_as_any_other_and_says_what_was_done(data: Path,
     assert 4 <= len(projected) <= 8
     names = {scan.path.name for scan in read_coco(data, "train").scans}
     for row in projected:
-        height, width = row["segmentation"]["size"]
-        values = np.repeat(np.arange(len(row["segmentation"]["counts"])) % 2, row["segmentation"]["counts"])
-        mask = values.reshape(width, height).T
-        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        box = [columns[0], rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1]
-        assert row["bbox"] == box and row["area"] == mask.sum()
+        points = np.concatenate([np.reshape(outline, (-1, 2)) for outline in row["segmentation"]])
+        x, y = points.min(axis=0)
+        width, height = points.max(axis=0) - (x, y)
+        assert row["bbox"] == [x, y, width, height] and 0 < row["area"] <= width * height
         assert row["obscuration"] >= 0 and row["donor"]["scan"] in names
     backgrounds = {image["id"]: data / "images" / "train" / image["background"] for image in document["images"]}
     for image in document["images"]:
@@ -379,9 +379,26 @@ def donors_of(data: Path, output: Path) -> set[str]:
     return {row["donor"]["scan"] for row in rows if row["projected"]}
 
 
-def test_run_lengths_start_with_what_is_unset() -> None:
-    assert run_lengths(np.array([[0, 1], [0, 1]], bool)) == [2, 2]
-    assert run_lengths(np.array([[1, 0], [1, 1]], bool)) == [0, 2, 1, 1]
+def test_outlines_follow_the_edges_of_pixels() -> None:
+    one = np.zeros((4, 5), bool)
+    one[1, 2] = True
+    assert outlines(one, (10, 20)) == [[12, 21, 12, 22, 13, 22, 13, 21]]
+    one[1, 0] = True
+    assert len(outlines(one, (0, 0))) == 2
+
+
+def test_a_projected_set_is_read_back_with_its_masks_and_terms(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(data, folder)
+    annotations = folder / "annotations" / "train.json"
+    terms = {"simulated": "academic use only", "another": "nobody's"}
+    annotations.write_text(json.dumps(json.loads(annotations.read_bytes()) | {"info": {"terms": terms}}))
+    write_projection_set(folder, tmp_path / "set", ProjectionPlan(scans=2, seed=5))
+    assert stated_terms(tmp_path / "set") == {"simulated": "academic use only"}
+    found = recognise(tmp_path / "set").read()
+    assert found.findings == ()
+    projected = [box for scan in found.scans for box in scan.boxes if box.polygons]
+    assert len(projected) >= 2
 
 
 def test_a_set_of_other_annotations_is_not_grown(data: Path, tmp_path: Path) -> None:

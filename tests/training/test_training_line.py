@@ -21,6 +21,7 @@ from detector import Detector
 from detector.errors import SettingsInvalid, WeightsRejected
 from detector.network import Network, Provider
 from detector.weights import load_weights, read_manifest
+from detector.weights_spec import WeightsSpec
 from training import release as release_module
 from training.batch_memory import BatchTooLarge
 from training.cli import app
@@ -224,6 +225,26 @@ def test_a_failed_gate_leaves_no_file(run: Path, data: Path, tmp_path: Path, mon
             run, tmp_path / "x.onnx", Release("x", "t", {}, "last"), TrainingData("", read_coco(data, "train"), None)
         )
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("given", "terms"), [({}, "academic use only"), ({"simulated": "made here"}, "made here")])
+def test_the_terms_of_the_data_go_along_unless_others_are_given(
+    given: dict[str, str], terms: str, run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stops(_network: object, spec: WeightsSpec, _output: Path) -> None:
+        raise Stopped(spec.training_data[0].terms)
+
+    annotations = tmp_path / "annotations" / "train.json"
+    annotations.parent.mkdir()
+    document = json.loads((data / "annotations" / "train.json").read_bytes())
+    annotations.write_text(json.dumps(document | {"info": {"terms": {"simulated": "academic use only"}}}))
+    monkeypatch.setattr(release_module, "export_network", stops)
+    splits = TrainingData(str(tmp_path), read_coco(data, "train"), None)
+    with pytest.raises(Stopped, match=terms):
+        export_release(run, tmp_path / "x.onnx", Release("x", "t", given, "last"), splits)
 
 
 def called_test(metrics: Path) -> None:

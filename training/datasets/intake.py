@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -17,13 +16,15 @@ from training.datasets.archives import is_archive, parts_of, unpack
 from training.datasets.recognition import Recognised, recognise
 from training.datasets.roentgate_layout import PreparedScan
 from training.datasets.splits import TEST, TRAIN, VAL, usual_split
+from training.datasets.terms import stated_terms
 
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
 class Intake:
-    """One set that is prepared. prefix: its folder under images/, no other has it. terms: by source."""
+    """One set that is prepared. prefix: its folder under images/, no other has it. terms: by source, as far as they
+    are stated."""
 
     prefix: str
     adapter_name: str
@@ -103,22 +104,11 @@ def _plain(name: str) -> str:
 
 
 def _terms(recognised: Recognised, found: SourceSet) -> dict[str, str]:
-    """What the sets allow. A prepared folder carries the terms of those that it joined."""
-    sources = sorted({scan.source for scan in found.scans if isinstance(scan, PreparedScan)})
+    """What the sets allow. A prepared folder carries the terms of those that it joined, as far as they are stated."""
+    sources = {scan.source for scan in found.scans if isinstance(scan, PreparedScan)}
     if not sources:
         return {found.source: recognised.adapter.terms}
-    stated = dict(_stated_terms(recognised.root))
-    return {source: stated.get(source, recognised.adapter.terms) for source in sources}
-
-
-def _stated_terms(root: Path) -> Iterator[tuple[str, str]]:
-    for path in sorted((root / "annotations").glob("*.json")):
-        try:
-            terms = json.loads(path.read_bytes())["info"]["terms"]
-            yield from ((str(source), str(text)) for source, text in terms.items())
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            # Scans prepared by others say nothing of terms; the layout's own line stands for them.
-            continue
+    return {source: text for source, text in stated_terms(recognised.root).items() if source in sources}
 
 
 def check_distinct(paths: Sequence[Path]) -> None:

@@ -46,6 +46,7 @@ from training.datasets.taxonomy import (
     map_labels,
     unknown_label,
 )
+from training.datasets.terms import joined_terms
 
 #: The journal, the options and unpacked archives; nothing in it is read by `fit`.
 WORKPLACE = ".prepare"
@@ -287,7 +288,7 @@ def _write(preparation: Preparation, gathered: _Gathered, plan: SplitPlan) -> Pr
             f"no scan is left of {total}: {_kinds(findings)}", remedy="run `roentgate-train data check` on the paths"
         )
     classes = options.classes or _classes_met(placed, taxonomy)
-    terms = {source: text for intake in intakes for source, text in intake.terms.items()}
+    terms = joined_terms(intake.terms for intake in intakes)
     _remove_strays(output, placed)
     in_turn = preparation.progress("placing scans", placed, len(placed))
     moved = sum(place(each.record, output / "images", options.link) for each in in_turn)

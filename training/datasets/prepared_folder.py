@@ -21,6 +21,7 @@ from detector.readers.sidecar import join, sidecar_of
 from training.datasets.findings import Finding
 from training.datasets.records import Record, RecordBox
 from training.datasets.scan_journal import ScanFacts
+from training.datasets.terms import NOT_STATED
 
 Link = Literal["hard", "copy"]
 #: A hard link does not go over to another disk, and some file systems have none.
@@ -196,7 +197,7 @@ def _annotation(box: RecordBox, number: int, image: int, ids: Mapping[str, int])
 
 def _terms(placed: Sequence[Placed], terms: Mapping[str, str]) -> dict[str, str]:
     sources = sorted({each.record.source for each in placed})
-    return {source: terms.get(source, "not stated") for source in sources}
+    return {source: terms.get(source, NOT_STATED) for source in sources}
 
 
 def _write_json(path: Path, document: Any) -> str:
