@@ -89,17 +89,20 @@ def _check(path: Path, taxonomy: Taxonomy, archive: Path | None = None) -> Seque
     """archive: the one that was unpacked as `path`."""
     from training.datasets.archives import is_archive, unpack
     from training.datasets.check import check
-    from training.datasets.check_source import check_source
-    from training.datasets.recognition import is_trainable, recognise
+    from training.datasets.check_source import check_source, taken_by_fit
+    from training.datasets.recognition import is_prepared, recognise
 
     if is_archive(path):
         with TemporaryDirectory(prefix="roentgate-") as folder:
             unpack(path, Path(folder) / "set")
             return _check(Path(folder) / "set", taxonomy, path)
-    if is_trainable(path):
+    if is_prepared(path):
         return check(path)
-    checked = check_source(recognise(path), taxonomy, with_progress, archive or path)
+    recognised = recognise(path)
+    checked = check_source(recognised, taxonomy, with_progress, archive or path)
     _print_counts(checked)
+    if recognised.name == "coco" and archive is None:
+        typer.echo(taken_by_fit(recognised.root))
     return checked.findings
 
 

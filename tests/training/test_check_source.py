@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 
 from detector.errors import SettingsInvalid
 from tests.training.dataset_fixtures import labelme, opixray
+from tests.training.dataset_fixtures.coco_files import coco
+from tests.training.dataset_fixtures.drawing import put
 from tests.training.fake_set import ADAPTERS, luggage, make_set, scan_entry
 from training import progress
 from training.data_commands import data_app
@@ -23,7 +25,7 @@ from training.datasets.check_source import SourceCheck, check_source
 from training.datasets.export_set import FORMATS, export_set
 from training.datasets.findings import Severity
 from training.datasets.prepare import PrepareOptions, prepare, silently
-from training.datasets.recognition import is_trainable, recognise
+from training.datasets.recognition import is_prepared, recognise
 from training.datasets.taxonomy import load_taxonomy
 
 
@@ -160,9 +162,28 @@ def prepared(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_a_prepared_folder_is_trainable_and_others_are_not(tmp_path: Path) -> None:
-    assert is_trainable(prepared(tmp_path))
-    assert not is_trainable(tmp_path / "set")
+def test_a_prepared_folder_is_told_from_others(tmp_path: Path) -> None:
+    assert is_prepared(prepared(tmp_path))
+    assert not is_prepared(tmp_path / "set")
+
+
+@pytest.mark.parametrize("before", ["", "train/", "images/train/"])
+def test_own_coco_is_checked_as_prepare_reads_it_wherever_its_names_begin(before: str, tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    document = coco({1: "gun"}, {f"{before}{name}.png": [(1, 4, 4, 20, 16)] for name in "ab"})
+    put(folder / "annotations/train.json", json.dumps(document))
+    for number, name in enumerate("ab"):
+        (folder / "images/train").mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / f"images/train/{name}.png"), luggage(number))
+    code, output = run("check", folder)
+    assert code == 0 and "train: 2 scans; boxes: gun 2" in output and "missing" not in output
+    # `fit` knows one place alone.
+    assert ("takes it as it stands" in output) == (not before)
+    assert ("does not take it as it stands, `data prepare` does: annotated scan is not there" in output) == bool(before)
+    code, output = run("prepare", folder, "--output", tmp_path / "data", "--val-share", "0")
+    assert code == 0 and "train: 2 scans; boxes: gun 2" in output
+    (folder / "images/train/a.png").write_bytes(b"")
+    assert run("check", folder)[0] == 1
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:

@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Published, SourceScan, SourceSet
+from training.datasets.coco_index import read_coco
 from training.datasets.findings import Finding, Severity
 from training.datasets.fingerprint import similar_pairs
 from training.datasets.intake import confined, source_name
@@ -21,7 +23,7 @@ from training.datasets.prepare import Progress, silently
 from training.datasets.recognition import Recognised
 from training.datasets.records import EDGE_TOLERANCE, clip
 from training.datasets.scan_journal import ScanFacts, examine_all
-from training.datasets.splits import usual_split
+from training.datasets.splits import TRAIN, VAL, usual_split
 from training.datasets.taxonomy import Taxonomy, map_labels, unknown_label
 
 
@@ -66,6 +68,17 @@ def check_source(
     findings += duplicates([(labels[path], split) for path, split in places], facts)
     adapter = recognised.adapter
     return SourceCheck(recognised.name, adapter.title, adapter.terms, counts, _ordered(findings))
+
+
+def taken_by_fit(folder: Path) -> str:
+    """One line: whether `fit` takes a COCO folder as it stands, or why not."""
+    try:
+        read_coco(folder, TRAIN)
+        if (folder / "annotations" / f"{VAL}.json").is_file():
+            read_coco(folder, VAL)
+    except SettingsInvalid as error:
+        return f"`fit` does not take it as it stands, `data prepare` does: {error.what}"
+    return f"`fit --data {folder}` takes it as it stands"
 
 
 def part_of(scan: SourceScan) -> str:

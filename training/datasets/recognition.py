@@ -14,7 +14,6 @@ from training.datasets.annotated_set import Adapter, SourceSet
 from training.datasets.archives import is_archive, parts_of
 from training.datasets.exif_orientation import without_turned
 from training.datasets.source_folder import subfolders
-from training.datasets.splits import TEST, TRAIN, VAL
 
 #: Archives often hold one folder in another, some with a README beside it.
 _DEEPEST = 3
@@ -59,13 +58,11 @@ class Recognised:
         return replace(found, scans=tuple(sorted(found.scans, key=lambda scan: scan.path)))
 
 
-def is_trainable(folder: Path, adapters: Mapping[str, Adapter] = ADAPTERS) -> bool:
-    """Whether `fit` reads the folder as it stands: images/ and annotations/<split>.json, of no public set's layout."""
+def is_prepared(folder: Path, adapters: Mapping[str, Adapter] = ADAPTERS) -> bool:
+    """Whether the folder is made for `fit`: images/ and annotations/<split>.json, of no other layout."""
     if not (folder / "images").is_dir() or next((folder / "annotations").glob("*.json"), None) is None:
         return False
-    known = next((name for name, adapter in adapters.items() if adapter.recognise(folder)), "roentgate")
-    usual = any((folder / "annotations" / f"{split}.json").is_file() for split in (TRAIN, VAL, TEST))
-    return known == "roentgate" or (known == "coco" and usual)
+    return next((name for name, adapter in adapters.items() if adapter.recognise(folder)), "roentgate") == "roentgate"
 
 
 def recognise(path: Path, adapters: Mapping[str, Adapter] = ADAPTERS) -> Recognised:
