@@ -6,7 +6,8 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -19,11 +20,19 @@ from detector.cargo.cargo_cli import cargo_app
 from detector.console import print_summary, progress_of
 from detector.discovery import MAY_BE_SCANS, discover, in_shard
 from detector.doctor import doctor_report
-from detector.errors import ProviderUnavailable, RoentgateError, ScanUnreadable, SettingsInvalid, WeightsRejected
+from detector.errors import (
+    ProviderUnavailable,
+    RoentgateError,
+    ScanUnreadable,
+    SettingsInvalid,
+    WeightsRejected,
+    system_remedy,
+)
 from detector.inspection import Decision
 from detector.ledger import Ledger
+from detector.ledger_file import LedgerUnusable
 from detector.network import Provider
-from detector.outputs import foreign_lines
+from detector.outputs import OUTPUTS, foreign_lines
 from detector.palette import Palette
 from detector.pipeline import Detector
 from detector.readers import SCAN_SUFFIXES
@@ -47,7 +56,8 @@ class Exit(IntEnum):
     ALARM = 5
 
 
-_DISK_REMEDY = "make room or give another --output; what was recorded is kept"
+#: A ledger that does not hold is evidence: moving it away, as a scan that cannot go on is told to, would lose it.
+_AUDIT_REMEDY = "keep the ledger as it is, and compare it with the last sha256 that was noted elsewhere"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 weights_app = typer.Typer(no_args_is_help=True, help="Look at the weights that are shipped.")
@@ -104,7 +114,7 @@ def scan(
         chosen, policy=rules, provider=provider, threads=threads, batch=batch, tile=tile, scanner=profile
     )
     options = BatchOptions(overlay, report)
-    with progress_of(len(sources), quiet=quiet) as progress:
+    with _naming(output), progress_of(len(sources), quiet=quiet) as progress:
         summary = run_batch(detector, sources, output, options, progress)
     if not quiet:
         tell(f"weights {visible(detector.weights.label)}")
@@ -113,6 +123,16 @@ def scan(
         raise typer.Exit(Exit.ALARM)
     if summary.decisions[Decision.REFER]:
         raise typer.Exit(Exit.REFERRED)
+
+
+@contextmanager
+def _naming(folder: Path) -> Iterator[None]:
+    """An error of the system that names no file, as of a write to one that is open, names the folder."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(folder)
+        raise
 
 
 def _ask(names: Sequence[str]) -> str:
@@ -190,16 +210,31 @@ def weights_verify() -> None:
 def audit(folder: Annotated[Path, typer.Argument(help="Output folder of a scan.")]) -> None:
     """Finds results in the ledger that were edited, deleted or moved, and foreign lines in results.jsonl."""
     path = folder / "ledger.sqlite"
-    if not path.is_file():
+    if not path.exists() and not any((folder / name).is_file() for name in OUTPUTS):
         raise SettingsInvalid(f"no ledger at {path}", remedy="give the --output folder of a scan")
-    with Ledger.to_read(path) as ledger:
-        findings, (rows, head) = ledger.verify(), ledger.head()
-        findings += tuple(foreign_lines(folder / "results.jsonl", ledger.ever_recorded()))
+    remedy = _AUDIT_REMEDY
+    try:
+        findings, state = _audited(path)
+    except LedgerUnusable as error:
+        findings, state = (visible(error.what),), "UNREADABLE"
+        if error.remedy != LedgerUnusable.default_remedy:
+            remedy = error.remedy
     for finding in findings:
         typer.echo(finding)
-    typer.echo(f"{rows} entries, last sha256 {head}: {'ALTERED' if findings else 'intact'}")
+    typer.echo(state)
     if findings:
+        tell(f"  what to do: {visible(remedy)}")
         raise typer.Exit(Exit.INTERNAL)
+
+
+def _audited(path: Path) -> tuple[tuple[str, ...], str]:
+    """What is wrong with a ledger and with the results.jsonl beside it, and how far the ledger goes."""
+    if not path.exists():
+        return (f"{visible(str(path))}: gone, and its results are still there",), "no entries: ALTERED"
+    with Ledger.to_read(path) as ledger:
+        findings, (rows, head) = ledger.verify(), ledger.head()
+        findings += tuple(foreign_lines(path.with_name("results.jsonl"), ledger.ever_recorded()))
+    return findings, f"{rows} entries, last sha256 {head}: {'ALTERED' if findings else 'intact'}"
 
 
 @app.command()
@@ -222,7 +257,7 @@ def main() -> None:
     except RoentgateError as error:
         _end(error)
     except OSError as error:
-        tell(f"{visible(str(error))}\n  what to do: {_DISK_REMEDY}")
+        tell(f"{visible(str(error))}\n  what to do: {system_remedy(error)}")
         sys.exit(Exit.INTERNAL)
 
 

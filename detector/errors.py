@@ -7,6 +7,24 @@ detector.errors.ScanTooLarge: bag.png: 90000 x 90000 pixels
 
 from __future__ import annotations
 
+import errno
+
+#: Kinds of system errors -> what to do about them.
+_SYSTEM_REMEDIES = (
+    ({errno.ENOSPC, errno.EDQUOT, errno.EFBIG}, "make room or give another --output"),
+    (
+        {errno.EACCES, errno.EPERM, errno.EROFS},
+        "let the user who runs this read and write there, or give another --output",
+    ),
+    (
+        {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY},
+        "a file stands where a folder belongs, or a folder where a file does: move it away, or give another --output",
+    ),
+    ({errno.ENOENT}, "something was removed or renamed meanwhile: run again, and leave the folder alone until the end"),
+    ({errno.EMFILE, errno.ENFILE}, "too many files are open at once: raise the limit (ulimit -n)"),
+)
+_DISK = "check the disk or network share that it is on, then run again"
+
 
 class RoentgateError(Exception):
     """Base of all. `what` says what is wrong, `remedy` what to do about it; both are one line."""
@@ -71,3 +89,9 @@ class SettingsInvalid(RoentgateError):
     """A policy, recipe or option that cannot be taken as it stands."""
 
     default_remedy = "correct the named setting"
+
+
+def system_remedy(error: OSError) -> str:
+    """What to do about an error of the system that is none of a scan. What was recorded before it is kept."""
+    told = next((remedy for numbers, remedy in _SYSTEM_REMEDIES if error.errno in numbers), _DISK)
+    return f"{told}; what was recorded is kept"

@@ -117,6 +117,21 @@ def test_an_altered_ledger_is_noticed(station: Run, belt: Path, probe: Path) -> 
     connection.close()
     audited = station("audit", "out")
     assert audited.returncode == 1 and "ALTERED" in audited.stdout
+    assert "compare it with the last sha256" in audited.stderr
+
+
+def test_a_ledger_that_is_damaged_emptied_or_gone_is_something_wrong(station: Run, belt: Path, probe: Path) -> None:
+    station("scan", belt, "--output", "out", "--weights", probe)
+    ledger = belt.parent / "out" / "ledger.sqlite"
+    whole = ledger.read_bytes()
+    for content in (whole[:100] + bytes(len(whole) - 100), b"", b"not a ledger"):
+        ledger.write_bytes(content)
+        audited = station("audit", "out")
+        assert audited.returncode == 1 and audited.stdout.endswith("UNREADABLE\n"), audited.stdout
+        assert "ledger.sqlite" in audited.stdout and "keep the ledger as it is" in audited.stderr
+    ledger.unlink()
+    audited = station("audit", "out")
+    assert audited.returncode == 1 and "gone" in audited.stdout and "ALTERED" in audited.stdout
 
 
 def test_fail_on_alarm_exits_5_also_when_nothing_is_new(station: Run, belt: Path, probe: Path) -> None:

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from detector import Detector
 from detector.batch import BatchOptions, run_batch
-from detector.cli import app
+from detector.cli import app, main
 from detector.discovery import discover
 from detector.errors import ScanUnreadable, SettingsInvalid
 from detector.ledger import Key, Ledger
@@ -222,6 +222,54 @@ def test_a_full_disk_is_no_wrong_call_and_what_was_recorded_stays(tmp_path: Path
             ledger.record(key(2), line(2), bytes(100_000))
         assert full.value.errno == errno.ENOSPC and full.value.filename.endswith("ledger.sqlite")
         assert ledger.has(key(1)) and not ledger.has(key(2)) and ledger.verify() == ()
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "make room"),
+        (errno.EDQUOT, "make room"),
+        (errno.EIO, "check the disk"),
+        (errno.EROFS, "let the user"),
+        (errno.EACCES, "let the user"),
+        (errno.ENOTDIR, "a file stands"),
+        (errno.ETIMEDOUT, "check the disk"),
+    ],
+)
+def test_an_error_of_the_system_names_a_file_and_what_helps(
+    number: int,
+    remedy: str,
+    tmp_path: Path,
+    write_scan: WriteScan,
+    probe: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("detector.cli.run_batch", fails)
+    scan, output = write_scan(tmp_path / "bag.png"), tmp_path / "out"
+    arguments = ["scan", str(scan), "--output", str(output), "--weights", str(probe)]
+    monkeypatch.setattr("sys.argv", ["roentgate", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr().err
+    assert ended.value.code == 1 and str(output) in told and f"what to do: {remedy}" in told
+
+
+def test_a_file_in_the_place_of_the_output_folder_is_told(
+    tmp_path: Path,
+    write_scan: WriteScan,
+    probe: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scan = write_scan(tmp_path / "bag.png")
+    monkeypatch.setattr("sys.argv", ["roentgate", "scan", str(scan), "--output", str(scan), "--weights", str(probe)])
+    with pytest.raises(SystemExit):
+        main()
+    assert "a file stands where a folder belongs" in capsys.readouterr().err
 
 
 def test_a_disk_that_fills_at_once_leaves_no_half_made_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
