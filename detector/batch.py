@@ -11,6 +11,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -21,15 +22,16 @@ import cv2
 from detector.discovery import ScanSource
 from detector.errors import InferenceFailed
 from detector.inspection import Decision, Inspection
-from detector.ledger import Key, Ledger, StoredResults, storable_text
+from detector.ledger import Key, Ledger, Published, storable_text
 from detector.outputs import (
     OUTPUTS,
     RunContext,
+    files_there,
+    prepared_outputs,
     remove_overlay,
     shows,
     thumbnail,
     to_line,
-    write_outputs,
     write_overlay,
 )
 from detector.pipeline import Detector, PreparedScan
@@ -48,9 +50,11 @@ class BatchOptions:
 
 @dataclass(frozen=True)
 class BatchSummary:
-    """decisions: of all sources of this run, those done in earlier runs counted in. done: inspected by this run."""
+    """decisions: of all sources of this run, those done in earlier runs counted in. others: of what else the outputs
+    hold, from other runs. done: inspected by this run."""
 
     decisions: Counter[Decision]
+    others: Counter[Decision]
     done: int
     skipped: int
     seconds: float
@@ -71,8 +75,7 @@ def run_batch(
     (folder / "overlays").mkdir(parents=True, exist_ok=True)
     skipped = 0
     with Ledger(folder / "ledger.sqlite") as ledger:
-        sources = _named_as_before(sources, ledger)
-        ledger.claim({source.name: str(source.path.absolute()) for source in sources})
+        sources = _claimed(sources, ledger)
         known = partial(_known, detector, ledger, folder / "overlays", options.overlays)
         for source, inspection, scan in _inspections(detector, sources, known):
             if inspection is None:
@@ -81,33 +84,19 @@ def run_batch(
                 _record(detector, ledger, folder, options, (source, inspection, scan))
             progress(inspection)
         seconds = time.perf_counter() - started
-        with ledger.exclusively():
-            context = _context(detector, ledger, begun, seconds)
-            names = [name for name in OUTPUTS if options.report or name != "report.html"]
-            results = ledger.results(detector.weights.sha256, detector.fingerprint())
-            write_outputs(folder, results, context, names)
-        decisions = _decisions(results, sources)
+        decisions, held = _publish(detector, ledger, folder, sources, options, (begun, seconds))
     if decisions.total() != len(sources):
         # Never met; if it ever is, a scan went missing between the input and the results, and nobody may rely on them.
         raise InferenceFailed(f"{len(sources)} scans went in, {decisions.total()} results came out")
-    return BatchSummary(decisions, len(sources) - skipped, skipped, time.perf_counter() - started)
+    return BatchSummary(decisions, held - decisions, len(sources) - skipped, skipped, time.perf_counter() - started)
 
 
-def _named_as_before(sources: Sequence[ScanSource], ledger: Ledger) -> Sequence[ScanSource]:
-    """A file keeps the name of its result, whatever else lies beside it by now: two names would be two results, of
-    which one grows old. Not where another file of this run is called so."""
-    given = {storable_text(str(source.path.absolute())): number for number, source in enumerate(sources)}
-    taken = {storable_text(source.name) for source in sources}
-    held: dict[int, list[str]] = {}
-    for scan, path in ledger.origins():
-        if path in given:
-            held.setdefault(given[path], []).append(scan)
-    named = list(sources)
-    for number, names in held.items():
-        free = [name for name in names if name not in taken]
-        if storable_text(sources[number].name) not in names and free:
-            named[number] = ScanSource(free[0], sources[number].path)
-    return named
+def _claimed(sources: Sequence[ScanSource], ledger: Ledger) -> list[ScanSource]:
+    """Each source under the name that its file has in this folder; where another file has it already, its path."""
+    whole = [source.path.absolute() for source in sources]
+    suiting = [(one.name, one.path.as_posix(), path.as_posix()) for one, path in zip(sources, whole, strict=True)]
+    names = ledger.claim(list(zip(map(str, whole), suiting, strict=True)))
+    return [ScanSource(name, source.path) for name, source in zip(names, sources, strict=True)]
 
 
 _Outcome = tuple[ScanSource, Inspection | None, Scan | None]
@@ -185,7 +174,37 @@ def _context(detector: Detector, ledger: Ledger, begun: datetime, seconds: float
     return RunContext(label, spec.class_names, spec.terms, settings, begun, seconds, ledger.head())
 
 
-def _decisions(results: StoredResults, sources: Sequence[ScanSource]) -> Counter[Decision]:
-    wanted = {storable_text(source.name) for source in sources}
-    records = (json.loads(stored.line) for stored in results)
-    return Counter(Decision(record["decision"]) for record in records if record["scan"] in wanted)
+def _publish(
+    detector: Detector,
+    ledger: Ledger,
+    folder: Path,
+    sources: Sequence[ScanSource],
+    options: BatchOptions,
+    took: tuple[datetime, float],
+) -> tuple[Counter[Decision], Counter[Decision]]:
+    """Brings the output files up to the ledger. Returns the decisions of `sources`, and of all results in the files."""
+    weights, settings = detector.weights.sha256, detector.fingerprint()
+    names = [name for name in OUTPUTS if options.report or name != "report.html"]
+    with ExitStack() as kept:
+        # Of one moment, whatever others record meanwhile: they need not wait until the files are written.
+        with ledger.snapshot():
+            decisions = _decisions(ledger, weights, settings, sources)
+            context = _context(detector, ledger, *took)
+            seen, there, shown = context.audit_head[0], files_there(folder), ledger.published()
+            if list(there) == names and shown == Published(seen, weights, settings, json.dumps(there)):
+                return decisions, shown.counts
+            results = ledger.results(weights, settings)
+            prepared = kept.enter_context(prepared_outputs(folder, results, context, names))
+        with ledger.exclusively():
+            shown = ledger.published()
+            # Of two runs that end together, the one that saw more has the last word.
+            if shown is None or not seen < shown.audit_rows <= ledger.head()[0]:
+                prepared.publish()
+                files = json.dumps(files_there(folder))
+                ledger.note_published(Published(seen, weights, settings, files, prepared.counts))
+    return decisions, prepared.counts
+
+
+def _decisions(ledger: Ledger, weights: str, settings: str, sources: Sequence[ScanSource]) -> Counter[Decision]:
+    lines = (ledger.current_line(source.name, weights, settings) for source in sources)
+    return Counter(Decision(json.loads(line)["decision"]) for line in lines if line is not None)

@@ -107,3 +107,7 @@ def print_summary(summary: BatchSummary, network: Network, folder: str, *, quiet
     if network.passed_over:
         tell(f"CUDA was not used: {network.passed_over}")
     tell(f"results in {folder}")
+    if others := ", ".join(
+        f"{summary.others[decision]} {decision.value}" for decision in Decision if summary.others[decision]
+    ):
+        tell(f"there as well, from other runs: {others}")

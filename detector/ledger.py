@@ -17,22 +17,22 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from detector.errors import SettingsInvalid
-from detector.ledger_file import APPLICATION_ID, SCHEMA_VERSION, LedgerUnusable, create_ledger, told
-from detector.policy import refers_for_error
+from detector.inspection import Decision
+from detector.ledger_audit import GENESIS, canonical_json, chained_sha256, findings, is_final
+from detector.ledger_file import ADDITIONS, APPLICATION_ID, SCHEMA_VERSION, LedgerUnusable, create_ledger, told
 
 #: How long a process waits for another one's transaction.
 BUSY_SECONDS = 3600.0
-#: What the first audit row covers in place of a row before it.
-GENESIS = "0" * 64
 
 #: How SQLite opens a file: one that vanished meanwhile is an error, not a new ledger.
 _TO_WRITE, _TO_READ = "mode=rw", "mode=ro"
@@ -56,7 +56,7 @@ class Key:
 
     def audited(self) -> dict[str, str]:
         """As it stands in an audit entry."""
-        return asdict(self) | {"scan": storable_text(self.scan)}
+        return dict(zip(("scan", "sha256", "weights", "settings"), self.columns(), strict=True))
 
     def mark(self) -> str:
         """Tells the picture of this result from that of another, which may bear the same name."""
@@ -65,43 +65,43 @@ class Key:
 
 @dataclass(frozen=True)
 class StoredResult:
-    """A result as recorded. line: one of results.jsonl. thumbnail: JPEG, empty where there are no pixels. mark: its
-    key's."""
+    """A result as recorded. line: one of results.jsonl. thumbnails: key -> its JPEG."""
 
     line: str
-    thumbnail: bytes
-    mark: str = ""
+    key: Key
+    thumbnails: Callable[[Key], bytes]
+
+    @property
+    def thumbnail(self) -> bytes:
+        """JPEG, read from the ledger when it is asked for; empty where there are no pixels."""
+        return self.thumbnails(self.key)
 
 
-class StoredResults:
-    """The current result of each scan, in the order of the scans' paths; can be iterated again and again."""
-
-    def __init__(self, ledger: Ledger, weights: str, settings: str) -> None:
-        self._ledger, self._parameters = ledger, {"weights": weights, "settings": settings}
-
-    def __iter__(self) -> Iterator[StoredResult]:
-        for scan, sha256, entry, thumbnail in self._ledger.rows(_CURRENT_RESULTS, self._parameters):
-            key = Key(scan, sha256, **self._parameters)
-            yield StoredResult(json.loads(entry)["result"], thumbnail, key.mark())
-
-
-# With max(), SQLite takes the other columns from the row that holds the maximum.
-_CURRENT_RESULTS = """
-SELECT scan, bytes_sha256, entry, thumbnail FROM (
-    SELECT scan, sha256 AS bytes_sha256, recorded, thumbnail, max(current) FROM results
-    WHERE weights = :weights AND settings = :settings GROUP BY scan
-) JOIN audit ON sequence = recorded ORDER BY scan
+#: A result with the audit row that it names; the join keeps one whose row is gone, which must not pass in silence.
+_RESULTS = """
+SELECT scan, results.sha256, sequence, utc, entry, previous, audit.sha256
+FROM results LEFT JOIN audit ON sequence = recorded WHERE weights = ? AND settings = ?
 """
+# In the order of the primary key: nothing is sorted or gathered before the first row, and no thumbnail is read.
+_CURRENT_RESULTS = f"""{_RESULTS} AND NOT EXISTS (
+    SELECT 1 FROM results AS newer WHERE newer.scan = results.scan AND newer.weights = results.weights
+    AND newer.settings = results.settings AND newer.current > results.current
+) ORDER BY scan"""
+_CURRENT_RESULT = f"{_RESULTS} AND scan = ? ORDER BY current DESC LIMIT 1"
 
 
 @dataclass(frozen=True)
-class _Audited:
-    """A row of results, less its key, as the audit says it must be."""
+class Published:
+    """What the output files show. audit_rows: of the audit when they were made. weights, settings: as in `Key`.
 
-    recorded: int
-    current: int
-    final: bool
-    thumbnail_sha256: str
+    files: tells these files from others. counts: of the results in them, by decision; follows from the rest.
+    """
+
+    audit_rows: int
+    weights: str
+    settings: str
+    files: str
+    counts: Counter[Decision] = field(default_factory=Counter, compare=False)
 
 
 class Ledger:
@@ -168,7 +168,7 @@ class Ledger:
 
     def record(self, key: Key, line: str, thumbnail: bytes = b"") -> None:
         """Stores a result's JSON line and thumbnail under `key`, in place of an earlier one; on the disk on return."""
-        final = _is_final(line)
+        final = is_final(line)
         entry = {
             "event": "result",
             "key": key.audited(),
@@ -183,32 +183,44 @@ class Ledger:
                 (*key.columns(), sequence, sequence, int(final), thumbnail),
             )
 
-    def claim(self, origins: Mapping[str, str]) -> None:
-        """Ties each scan's name to the absolute path of its file, for good.
+    def claim(self, files: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+        """Ties each file, given as its absolute path and the names that suit it, best first, to a name for good.
 
-        Raises SettingsInvalid, and ties none, if a name is another file's: its result would take that one's place.
+        A file keeps a name that it has here, whatever lies beside it by now: two names would be two results, of which
+        one grows old. Another gets the first of its names that no other file has. Returns the names as `storable_text`,
+        no name twice. Raises SettingsInvalid, and ties none, if all are other files'.
         """
         with self.exclusively():
-            for scan, path in origins.items():
-                name, own = storable_text(scan), storable_text(path)
-                self._connection.execute("INSERT OR IGNORE INTO origins VALUES (?, ?)", (name, own))
-                ((held,),) = self._connection.execute("SELECT path FROM origins WHERE scan = ?", (name,))
-                if held != own:
-                    raise SettingsInvalid(
-                        f"{self.path.parent} holds the result of another file called {name}: {held}",
-                        remedy="give each input its own --output",
-                    )
-
-    def origins(self) -> Iterator[tuple[str, str]]:
-        """Each scan's name with the absolute path of its file, both as `storable_text`."""
-        return self.rows("SELECT scan, path FROM origins ORDER BY scan", ())
+            own = [self._names_of(storable_text(path)) for path, _ in files]
+            best = [storable_text(names[0]) for _, names in files]
+            # Paths that are no UTF-8 may be spelled alike: a name goes first to the file that it suits best.
+            named = [one if one in names else "" for one, names in zip(best, own, strict=True)]
+            taken = set(named)
+            for number, (path, names) in enumerate(files):
+                if not named[number]:
+                    kept = (name for name in own[number] if name not in taken)
+                    named[number] = next(kept, "") or self._tie(storable_text(path), names, taken)
+                    taken.add(named[number])
+        return named
 
     def line(self, key: Key) -> str:
         """The JSON line of a result that is there."""
-        where = "scan = ? AND results.sha256 = ? AND weights = ? AND settings = ?"
-        rows = self.rows(f"SELECT entry FROM results JOIN audit ON sequence = recorded WHERE {where}", key.columns())
-        ((entry,),) = rows
-        return str(json.loads(entry)["result"])
+        scan, sha256, weights, settings = key.columns()
+        query = f"{_RESULTS} AND scan = ? AND results.sha256 = ?"
+        ((_, _, *audited),) = self.rows(query, (weights, settings, scan, sha256))
+        return self._audited_line(key, audited)
+
+    def current_line(self, scan: str, weights: str, settings: str) -> str | None:
+        """The JSON line of the scan's current result under these weights and settings, None where there is none."""
+        for _, sha256, *audited in self.rows(_CURRENT_RESULT, (weights, settings, storable_text(scan))):
+            return self._audited_line(Key(scan, sha256, weights, settings), audited)
+        return None
+
+    def thumbnail(self, key: Key) -> bytes:
+        """The JPEG stored with a result; empty where there is none."""
+        where = "scan = ? AND sha256 = ? AND weights = ? AND settings = ?"
+        ((thumbnail,),) = self.rows(f"SELECT thumbnail FROM results WHERE {where}", key.columns())
+        return thumbnail if isinstance(thumbnail, bytes) else b""
 
     def ever_recorded(self) -> Iterator[str]:
         """The JSON lines of all results that the audit holds, those since replaced as well; unreadable entries not."""
@@ -216,9 +228,12 @@ class Ledger:
             with suppress(ValueError, LookupError, TypeError, RecursionError):
                 yield str(json.loads(entry)["result"])
 
-    def results(self, weights: str, settings: str) -> StoredResults:
-        """The current result of each scan under these weights (digest) and settings (fingerprint)."""
-        return StoredResults(self, weights, settings)
+    def results(self, weights: str, settings: str) -> Iterator[StoredResult]:
+        """The current result of each scan under these weights (digest) and settings (fingerprint), in the order of the
+        scans' paths. Within `snapshot` thumbnails are of the same moment."""
+        for scan, sha256, *audited in self.rows(_CURRENT_RESULTS, (weights, settings)):
+            key = Key(scan, sha256, weights, settings)
+            yield StoredResult(self._audited_line(key, audited), key, self.thumbnail)
 
     def head(self) -> tuple[int, str]:
         """(rows in the audit, sha256 of the last): kept elsewhere, it shows later that nothing was cut off."""
@@ -227,16 +242,51 @@ class Ledger:
             return row.fetchone() or (0, GENESIS)
 
     def verify(self) -> tuple[str, ...]:
-        """What is wrong with the audit and the results, a line each; empty when all is whole."""
+        """What is wrong with the audit and the results, a line each; empty when all is whole.
+
+        Reads the whole file. Raises LedgerUnusable where SQLite finds it damaged.
+        """
+        # One snapshot for both tables, whatever other processes record meanwhile.
+        with self.snapshot():
+            ((health,),) = self.rows("PRAGMA quick_check(1)")
+            if health != "ok":
+                raise LedgerUnusable(f"{self.path}: damaged ({health})")
+            return tuple(findings(self.rows))
+
+    def published(self) -> Published | None:
+        """What the output files were said to show last."""
+        columns = ", ".join(f"CAST({name} AS INTEGER)" for name in ("audit_rows", "clear", "alarm", "refer"))
+        for rows, *counts, weights, settings, files in self.rows(
+            f"SELECT {columns}, weights, settings, files FROM published"
+        ):
+            return Published(rows, weights, settings, files, Counter(dict(zip(Decision, counts, strict=True))))
+        return None
+
+    def note_published(self, published: Published) -> None:
+        """Keeps what the output files show from now on; inside `exclusively`."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO published (one, audit_rows, weights, settings, files, clear, alarm, refer) "
+            "VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                published.audit_rows,
+                published.weights,
+                published.settings,
+                published.files,
+                *(published.counts[decision] for decision in Decision),
+            ),
+        )
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is read inside is of one moment; other processes record meanwhile."""
         with told(self.path):
-            # One snapshot for both tables, whatever other processes record meanwhile.
             self._connection.execute("BEGIN")
             try:
-                audited: dict[tuple[str, ...], _Audited] = {}
-                broken = list(self._follow_chain(audited))
-                return (*broken, *self._compare_results(audited))
+                yield
             finally:
-                self._connection.execute("ROLLBACK")
+                # An error may have ended it already.
+                with suppress(sqlite3.OperationalError):
+                    self._connection.execute("ROLLBACK")
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:
@@ -257,35 +307,19 @@ class Ledger:
         with told(self.path):
             yield from self._connection.execute(query, parameters)
 
-    def _follow_chain(self, audited: dict[tuple[str, ...], _Audited]) -> Iterator[str]:
-        """Problems of the chain; fills `audited` with what the results must be by the audit's entries."""
-        last, previous = 0, GENESIS
-        for sequence, utc, entry, names, sha256 in self.rows("SELECT * FROM audit ORDER BY sequence"):
-            if sequence != last + 1:
-                yield f"audit row {last + 1}: missing"
-            if names != previous:
-                yield f"audit row {sequence}: does not follow the row before it; one of them was moved or changed"
-            if sha256 != chained_sha256(sequence, names, entry, utc):
-                yield f"audit row {sequence}: edited"
-            try:
-                _replay(json.loads(entry), sequence, audited)
-            # Whoever tampers may put anything there, of any kind and depth.
-            except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-                yield f"audit row {sequence}: holds no result that can be read"
-            last, previous = sequence, sha256
+    def _names_of(self, path: str) -> list[str]:
+        return [name for (name,) in self.rows("SELECT scan FROM origins WHERE path = ? ORDER BY scan", (path,))]
 
-    def _compare_results(self, audited: dict[tuple[str, ...], _Audited]) -> Iterator[str]:
-        query = "SELECT scan, weights, settings, sha256, recorded, current, final, thumbnail FROM results"
-        for *key, recorded, current, final, thumbnail in self.rows(query):
-            # SQLite keeps text and numbers in a column of bytes, too.
-            digest = hashlib.sha256(thumbnail).hexdigest() if isinstance(thumbnail, bytes) else ""
-            stored = _Audited(recorded, current, bool(final), digest)
-            expected = audited.pop(tuple(key), None)
-            if expected is None:
-                yield f"result of {key[0]!r}: not in the audit"
-            elif stored != expected:
-                yield f"result of {key[0]!r}: not the one that the audit names"
-        yield from (f"result of {scan!r}: missing, though it was audited" for scan, *_ in audited)
+    def _tie(self, path: str, names: Sequence[str], taken: set[str]) -> str:
+        for name in map(storable_text, names):
+            self._connection.execute("INSERT OR IGNORE INTO origins VALUES (?, ?)", (name, path))
+            ((held,),) = self._connection.execute("SELECT path FROM origins WHERE scan = ?", (name,))
+            if held == path and name not in taken:
+                return name
+        raise SettingsInvalid(
+            f"{self.path.parent} holds the result of another file called {name}: {held}",
+            remedy="give each input its own --output",
+        )
 
     def _prepare(self, *, writing: bool) -> None:
         with told(self.path):
@@ -300,10 +334,26 @@ class Ledger:
             if writing:
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute("PRAGMA synchronous = FULL")
-            # Reads every page's structure once: a damaged ledger is told now, not in the middle of a batch.
-            (health,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
-            if health != "ok":
-                raise LedgerUnusable(f"{self.path}: damaged ({health})")
+                for statement in ADDITIONS:
+                    self._connection.execute(statement)
+            # Shows gross damage before a batch begins. Reading every page is for `verify`: it takes as long as the
+            # ledger is large. No result is shown unread, see `_audited_line`.
+            self.head()
+
+    def _audited_line(self, key: Key, audited: Sequence[Any]) -> str:
+        """The JSON line in an audit row (sequence, utc, entry, previous, sha256). Raises LedgerUnusable unless that is
+        the row as it was written, for this key: a damaged or edited decision is nobody's result."""
+        sequence, utc, entry, previous, sha256 = audited
+        with suppress(ValueError, LookupError, TypeError, RecursionError):
+            content = json.loads(entry)
+            if sha256 == chained_sha256(sequence, previous, entry, utc) and content["key"] == key.audited():
+                return str(content["result"])
+        raise LedgerUnusable(
+            f"{self.path}: the result of {storable_text(key.scan)} is not the one that was recorded; the ledger was "
+            "altered or is damaged",
+            remedy="see what roentgate audit finds; move the file away to start a new ledger, or name another output "
+            "folder",
+        )
 
     def _append(self, entry: dict[str, Any]) -> int:
         """Adds an audit row inside the transaction that is open. Returns its sequence number, from 1."""
@@ -325,29 +375,6 @@ class Ledger:
             )
 
 
-def canonical_json(entry: dict[str, Any]) -> str:
-    """One spelling for one entry: keys sorted, no spaces, ASCII."""
-    return json.dumps(entry, sort_keys=True, separators=(",", ":"))
-
-
-def chained_sha256(sequence: int, previous: str, entry: str, utc: str) -> str:
-    """SHA-256, hex, over the row before, the row's number and time, and its canonical JSON."""
-    return hashlib.sha256(f"{previous}\n{sequence}\n{utc}\n{entry}".encode()).hexdigest()
-
-
 def storable_text(name: str) -> str:
     r"""A path as valid Unicode: bytes of a file's name that are not UTF-8 are spelled \udcXX."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _replay(entry: dict[str, Any], sequence: int, audited: dict[tuple[str, ...], _Audited]) -> None:
-    key = tuple(entry["key"][name] for name in ("scan", "weights", "settings", "sha256"))
-    if entry["event"] == "recalled":
-        audited[key] = replace(audited[key], current=sequence)
-    else:
-        audited[key] = _Audited(sequence, sequence, _is_final(entry["result"]), entry["thumbnail_sha256"])
-
-
-def _is_final(line: str) -> bool:
-    result = json.loads(line)
-    return not refers_for_error(result["decision"], tuple(result["reasons"]))

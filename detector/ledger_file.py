@@ -43,6 +43,16 @@ PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
 
+#: What a ledger of this version may lack if an older Roentgate made it, which in turn may go on with one that has it.
+ADDITIONS = (
+    "CREATE INDEX IF NOT EXISTS origins_by_path ON origins (path)",
+    # What the output files show: one row, and none is no matter. Not audited, as no result depends on it.
+    """CREATE TABLE IF NOT EXISTS published (
+        one INTEGER PRIMARY KEY, audit_rows INTEGER NOT NULL, weights TEXT NOT NULL, settings TEXT NOT NULL,
+        files TEXT NOT NULL, clear INTEGER NOT NULL, alarm INTEGER NOT NULL, refer INTEGER NOT NULL
+    )""",
+)
+
 
 class LedgerUnusable(SettingsInvalid):
     """The ledger's file is foreign, damaged, of another version, or cannot be written. It is never made anew."""

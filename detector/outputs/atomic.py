@@ -5,9 +5,36 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TextIO
+
+
+class PreparedText:
+    """A UTF-8 text file under a temporary name in the folder of `path`, until `publish` gives it its place.
+
+    Line ends are written as given. Once closed unpublished it is gone, and `path` as it was. All raise OSError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._temporary = _temporary(path)
+        self.file: TextIO = self._temporary.open("x", encoding="utf-8", newline="")
+
+    def finish(self) -> None:
+        """All of it is on the disk on return; nothing more can be written."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+
+    def publish(self) -> None:
+        """Takes `path`'s place in one step, after `finish`."""
+        self._temporary.replace(self.path)
+
+    def close(self) -> None:
+        """Removes what was not published."""
+        self.file.close()
+        self._temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -16,24 +43,23 @@ def text_written_whole(path: Path) -> Iterator[TextIO]:
 
     Line ends are written as given. On an error the temporary file goes and `path` stays as it was. Raises OSError.
     """
-    temporary = path.with_name(f".{secrets.token_hex(8)}.partial")
-    try:
-        with temporary.open("x", encoding="utf-8", newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with closing(PreparedText(path)) as prepared:
+        yield prepared.file
+        prepared.finish()
+        prepared.publish()
 
 
 def write_bytes_whole(path: Path, content: bytes) -> None:
     """Writes `content` to `path` in one step, making the folder if need be. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.partial")
+    temporary = _temporary(path)
     try:
         # Not forced to the disk, unlike the results: a picture is made again at no loss, and a batch writes thousands.
         temporary.write_bytes(content)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{secrets.token_hex(8)}.partial")

@@ -1,16 +1,19 @@
-"""report.html: the whole run on one page that needs nothing else, alarms first.
+"""report.html: the results on one page that needs nothing else, alarms first.
 
-Every ALARM and REFER has its row; CLEAR scans fill up to LARGEST_TABLE rows, the rest stand in results.csv. Pictures
-are inside the page until PICTURE_BYTES are spent, in the order of the rows: a browser stays quick with such a page.
+The strongest LARGEST_TABLE alarms and as many REFER scans have their row; CLEAR scans fill up to LARGEST_TABLE rows.
+The page says above them how many more there are, and where. Pictures are inside the page until PICTURE_BYTES are spent,
+in the order of the rows: a browser stays quick with such a page.
 """
 
 from __future__ import annotations
 
 import base64
+import heapq
 import html
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC
 from pathlib import Path
 from typing import TextIO
@@ -18,13 +21,12 @@ from urllib.parse import quote
 
 from detector.inspection import Decision
 from detector.ledger import StoredResult
-from detector.outputs.atomic import text_written_whole
 from detector.outputs.overlay import shows
-from detector.outputs.record import Record, Results, RunContext, overlay_name, strongest
+from detector.outputs.record import Add, Record, RunContext, overlay_name, strongest
 from detector.outputs.report_page import CONTENT_SECURITY_POLICY, SCRIPT, STYLE
 from detector.terminal import visible
 
-#: Rows at most, unless there are more ALARM and REFER scans.
+#: Rows of ALARM, and of REFER, at most; of all together, where CLEAR scans fill them up.
 LARGEST_TABLE = 5000
 #: Bytes of base64 pictures in the page at most.
 PICTURE_BYTES = 20_000_000
@@ -41,33 +43,60 @@ _HEADINGS = (
 )  # fmt: skip
 
 
-def write_html_report(path: Path, results: Results, context: RunContext) -> None:
-    """Writes the page; a row links its overlay where `overlays/` beside it holds that result's. Raises OSError."""
-    counts: Counter[str] = Counter()
-    alarms: list[tuple[float, StoredResult]] = []
-    for stored in results:
-        record = json.loads(stored.line)
-        counts[record["decision"]] += 1
-        if record["decision"] == Decision.ALARM:
-            alarms.append((_top_score(record), stored))
-    alarms.sort(key=lambda pair: -pair[0])
-    with text_written_whole(path) as file:
-        file.write(_head(counts, context))
-        table = _Table(file, path.parent / "overlays")
-        for _, stored in alarms:
-            table.add(stored)
-        for decision in (Decision.REFER, Decision.CLEAR):
-            for stored in _of_decision(results, decision):
-                if decision == Decision.REFER or table.rows < LARGEST_TABLE:
-                    table.add(stored)
-        file.write(_foot(counts.total() - table.rows, table.without_picture, context))
+@contextmanager
+def write_html_report(file: TextIO, folder: Path, context: RunContext) -> Iterator[Add]:
+    """Writes the page; a row links its overlay where `overlays/` in `folder` holds that result's. Raises OSError."""
+    chosen = _Chosen()
+    yield chosen.add
+    file.write(_head(chosen.counts, chosen.left_out(), context))
+    table = _Table(file, folder / "overlays")
+    for stored in chosen.rows():
+        table.add(stored)
+    file.write(_foot(table.without_picture, context))
+
+
+class _Chosen:
+    """The results that get a row: the strongest alarms, and of the others those that come first."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        # The weakest is first; of two alike the later one.
+        self._alarms: list[tuple[float, int, StoredResult]] = []
+        self._others: dict[str, list[StoredResult]] = {Decision.REFER: [], Decision.CLEAR: []}
+
+    def add(self, stored: StoredResult, record: Record) -> None:
+        """Takes account of a result, and keeps it where it may get a row."""
+        decision = record["decision"]
+        self.counts[decision] += 1
+        if decision == Decision.ALARM:
+            heapq.heappush(self._alarms, (_top_score(record), -self.counts[decision], stored))
+            if len(self._alarms) > LARGEST_TABLE:
+                heapq.heappop(self._alarms)
+        elif len(self._others[decision]) < LARGEST_TABLE:
+            self._others[decision].append(stored)
+
+    def rows(self) -> Iterator[StoredResult]:
+        """In the order of the page."""
+        for _, _, stored in sorted(self._alarms, reverse=True):
+            yield stored
+        yield from self._others[Decision.REFER]
+        yield from self._others[Decision.CLEAR][: self._room()]
+
+    def left_out(self) -> Counter[str]:
+        """Decision -> how many results have no row."""
+        shown = {Decision.ALARM: len(self._alarms), Decision.REFER: len(self._others[Decision.REFER])}
+        shown[Decision.CLEAR] = min(self._room(), len(self._others[Decision.CLEAR]))
+        return self.counts - Counter({decision.value: count for decision, count in shown.items()})
+
+    def _room(self) -> int:
+        """For CLEAR scans."""
+        return max(0, LARGEST_TABLE - len(self._alarms) - len(self._others[Decision.REFER]))
 
 
 class _Table:
-    """Writes rows, and keeps the account of rows and pictures."""
+    """Writes rows, and keeps the account of pictures."""
 
     def __init__(self, file: TextIO, overlays: Path) -> None:
-        self.rows = 0
         self.without_picture = 0
         self._file, self._overlays, self._budget = file, overlays, PICTURE_BYTES
 
@@ -79,15 +108,10 @@ class _Table:
             picture = ""
             self.without_picture += 1
         self._budget -= len(picture)
-        # Not any picture of that name: another policy's, or of `Bag.png` where a disk takes that for `bag.png`.
-        own = shows(record["scan"], self._overlays, stored.mark)
+        # Not any picture of that name: it may be of another policy.
+        own = shows(record["scan"], self._overlays, stored.key.mark())
         link = f"overlays/{quote(overlay_name(record['scan']))}" if own else ""
         self._file.write(_row(record, picture, link))
-        self.rows += 1
-
-
-def _of_decision(results: Results, decision: Decision) -> Iterator[StoredResult]:
-    return (stored for stored in results if json.loads(stored.line)["decision"] == decision)
 
 
 def _top_score(record: Record) -> float:
@@ -130,7 +154,7 @@ def _picture(scan: str, picture: str, link: str) -> str:
     return f'<a href="{link}" target="_blank" rel="noopener">{shown}</a>' if link else shown
 
 
-def _head(counts: Counter[str], context: RunContext) -> str:
+def _head(counts: Counter[str], left_out: Counter[str], context: RunContext) -> str:
     name, _, digest = context.weights.partition("@")
     buttons = "".join(
         f'<button type="button" class="{decision}" value="{decision}" aria-pressed="false">'
@@ -148,7 +172,7 @@ def _head(counts: Counter[str], context: RunContext) -> str:
 <div class="bar" role="group" aria-label="Show by decision">
 <button type="button" value="" aria-pressed="true"><b>{counts.total()}</b>All scans</button>{buttons}
 <div class="find"><label for="find">Find in names and reasons</label><input id="find" type="search"></div>
-<div class="shown" id="shown" role="status"></div></div></header>
+<div class="shown" id="shown" role="status"></div></div>{_left_out_note(left_out)}</header>
 <main><div class="wide"><table><thead><tr>{"".join(_heading(*heading) for heading in _HEADINGS)}</tr></thead><tbody>
 """
 
@@ -159,12 +183,15 @@ def _heading(title: str, kind: str | None) -> str:
     return f'<th scope="col" aria-sort="none" data-kind="{kind}"><button type="button">{title}</button></th>'
 
 
-def _foot(left_out: int, without_picture: int, context: RunContext) -> str:
-    notes = []
-    if left_out:
-        notes.append(f"{left_out} more CLEAR scans are listed in results.csv and results.jsonl.")
-    if without_picture:
-        notes.append(f"{without_picture} rows are without their picture to keep this page quick.")
+def _left_out_note(left_out: Counter[str]) -> str:
+    if not left_out:
+        return ""
+    more = ", ".join(f"{left_out[decision]} {decision}" for decision in ORDER if left_out[decision])
+    return f'<p class="note">{more} more: not on this page, but in results.csv and results.jsonl.</p>'
+
+
+def _foot(without_picture: int, context: RunContext) -> str:
+    note = f"{without_picture} rows are without their picture to keep this page quick." if without_picture else ""
     sequence, sha256 = context.audit_head
     facts = {
         "weights": context.weights,
@@ -173,7 +200,7 @@ def _foot(left_out: int, without_picture: int, context: RunContext) -> str:
         "audit": f"{sequence} rows, last {sha256}",
     }
     listing = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in facts.items())
-    return f"""</tbody></table></div><p class="note">{" ".join(notes)}</p>
+    return f"""</tbody></table></div><p class="note">{note}</p>
 <details><summary>Weights, settings and audit</summary><dl>{listing}</dl></details></main>
 <script>{SCRIPT}</script></body></html>
 """

@@ -9,6 +9,7 @@ with items too small to be made out in it becomes a sheet: the whole with marks,
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from detector.detections import Detections
 from detector.errors import ScanWithoutContent
 from detector.inspection import Inspection
+from detector.ledger import storable_text
 from detector.normalise import AIR, UInt8, render
 from detector.outputs.atomic import write_bytes_whole
 from detector.outputs.drawing import GAP, Pen, Rectangle, boxes, frame, jpeg, label, resized, stacked
@@ -45,33 +47,44 @@ def write_overlay(
 
     Boxes are in pixels of the view as stored; the picture is the scan's size unless that is very small or very large,
     or a sheet where an item could not be made out otherwise. `folder` must exist. mark: what `shows` will ask for, kept
-    in the file as a comment. Raises OSError.
+    in the file as a comment beside the scan's own, which `remove_overlay` asks for. Raises OSError.
     """
     found = decisive(inspection.detections, thresholds)
     picture = sheet(scan, found) if needs_sheet(scan, found) else _whole(scan, found)
     path = folder / overlay_name(inspection.scan)
-    write_bytes_whole(path, _commented(jpeg(picture, quality=90), mark.encode()))
+    write_bytes_whole(path, _commented(jpeg(picture, quality=90), f"{mark} {_scan_mark(inspection.scan)}".encode()))
     return path
 
 
 def shows(scan: str, folder: Path, mark: str) -> bool:
     """Whether the scan at this path has an overlay that was written with this mark."""
+    return mark.encode() in _beginning(folder / overlay_name(scan))
+
+
+def remove_overlay(scan: str, folder: Path) -> None:
+    """Removes an earlier run's overlay of the scan at this path, so that none stands beside a newer result. A picture
+    of anything else, whatever it is called, is not ours to remove."""
+    path = folder / overlay_name(scan)
+    if _scan_mark(scan).encode() in _beginning(path):
+        path.unlink(missing_ok=True)
+
+
+def _scan_mark(scan: str) -> str:
+    return f"of scan {hashlib.sha256(storable_text(scan).encode()).hexdigest()[:32]}"
+
+
+def _beginning(path: Path) -> bytes:
     try:
-        with (folder / overlay_name(scan)).open("rb") as file:
-            return mark.encode() in file.read(COMMENT_WITHIN)
+        with path.open("rb") as file:
+            return file.read(COMMENT_WITHIN)
     except OSError:
-        return False
+        return b""
 
 
 def _commented(data: bytes, comment: bytes) -> bytes:
     """A JPEG with a comment segment (ITU-T T.81, B.2.4.5) behind its first one, which must be JFIF's own."""
     end = 4 + int.from_bytes(data[4:6], "big")
     return data[:end] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + data[end:]
-
-
-def remove_overlay(scan: str, folder: Path) -> None:
-    """Removes an earlier run's overlay of the scan at this path, so that none stands beside a newer result."""
-    (folder / overlay_name(scan)).unlink(missing_ok=True)
 
 
 def thumbnail(scan: Scan, inspection: Inspection, thresholds: EffectiveThresholds) -> bytes:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,10 +21,12 @@ from detector.detections import Detection
 from detector.inspection import Inspection
 from detector.ledger import StoredResult, storable_text
 
-#: Stored results in a stable order; can be iterated more than once (`ledger.results(...)`, or a list).
+#: Stored results in a stable order (`ledger.results(...)`, or a list).
 Results = Iterable[StoredResult]
 #: A line of results.jsonl as Python values.
 Record = dict[str, Any]
+#: (result, its line as Python values) -> nothing of use.
+Add = Callable[[StoredResult, Record], object]
 
 
 @dataclass(frozen=True)
@@ -88,13 +90,14 @@ def strongest(record: Record) -> Mapping[str, Any] | None:
 
 
 def overlay_name(scan: str, ending: str = ".jpg") -> str:
-    """The file name in overlays/ for the scan at this path; no two paths share one, whatever folders and suffixes.
+    """The file name in overlays/ for the scan at this path; no two share one, whatever folders, suffixes and case.
 
-    A plain name keeps it (`bag.png` -> `bag.png.jpg`). All others are made plain and told apart by a hash after `~`,
-    which no plain name holds (`a/bag.png` -> `a_bag.png~1b2c3d4e5f60.jpg`).
+    A plain name in small letters keeps it (`bag.png` -> `bag.png.jpg`). All others are made plain and told apart by a
+    hash after `~`, which no plain name holds (`a/bag.png` -> `a_bag.png~1b2c3d4e5f60.jpg`): many disks take `Bag.png`
+    for `bag.png`.
     """
     name = storable_text(scan)
-    if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,119}", name):
+    if re.fullmatch(r"[a-z0-9_][a-z0-9._-]{0,119}", name):
         return f"{name}{ending}"
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[-80:]
     return f"{plain}~{hashlib.sha256(name.encode()).hexdigest()[:12]}{ending}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from detector.outputs.atomic import text_written_whole
-from detector.outputs.record import Record, Results, RunContext, counts_by_class, strongest
+from detector.outputs.record import Add, Record, RunContext, counts_by_class, strongest
 
 COLUMNS = (
     "scan", "decision", "reasons", "detections", "counts", "top_class", "top_score", "width", "height", "views",
@@ -21,13 +21,12 @@ COLUMNS = (
 _FORMULA = re.compile("(?:^|(?<=[;\t]))(?=[=+@\t\r\n\uff1d\uff0b\uff0d\uff20-])")
 
 
-def write_results_csv(path: Path, results: Results, _context: RunContext) -> None:
-    """Writes a heading and a row a scan, UTF-8, in the order of `results`. Raises OSError."""
-    with text_written_whole(path) as file:
-        writer = csv.writer(_Lines(file))
-        writer.writerow(COLUMNS)
-        for stored in results:
-            writer.writerow([_cell(value) for value in _row(json.loads(stored.line))])
+@contextmanager
+def write_results_csv(file: TextIO, _folder: Path, _context: RunContext) -> Iterator[Add]:
+    """Writes a heading and a row a scan, UTF-8, in the order in which results are added. Raises OSError."""
+    writer = csv.writer(_Lines(file))
+    writer.writerow(COLUMNS)
+    yield lambda _, record: writer.writerow([_cell(value) for value in _row(record)])
 
 
 class _Lines:
@@ -64,4 +63,6 @@ def _row(record: Record) -> tuple[object, ...]:
 
 
 def _cell(value: object) -> object:
-    return _FORMULA.sub("'", value) if isinstance(value, str) else value
+    # Few cells can hold one, and the pattern takes its time with each sign of the others.
+    may = isinstance(value, str) and (";" in value or "\t" in value or not value[:1].isalnum())
+    return _FORMULA.sub("'", str(value)) if may else value

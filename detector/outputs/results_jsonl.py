@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
-from detector.outputs.atomic import text_written_whole
-from detector.outputs.record import Results, RunContext
+from detector.outputs.record import Add, RunContext
 
 
-def write_results_jsonl(path: Path, results: Results, _context: RunContext) -> None:
-    """Writes the lines in the order of `results`. Raises OSError."""
-    with text_written_whole(path) as file:
-        for stored in results:
-            file.write(stored.line + "\n")
+@contextmanager
+def write_results_jsonl(file: TextIO, _folder: Path, _context: RunContext) -> Iterator[Add]:
+    """Writes the lines in the order in which results are added. Raises OSError."""
+    yield lambda stored, _: file.write(stored.line + "\n")
 
 
 def foreign_lines(path: Path, recorded: Iterable[str]) -> list[str]:

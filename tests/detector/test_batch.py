@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import cv2
@@ -15,7 +19,7 @@ from detector.cli import app
 from detector.discovery import discover
 from detector.inspection import Decision
 from detector.ledger import Ledger
-from detector.outputs.record import overlay_name
+from detector.outputs import OUTPUTS, overlay_name
 from detector.pipeline import Detector
 from detector.settings import Policy
 
@@ -24,11 +28,11 @@ WriteScan = Callable[..., Path]
 
 @pytest.fixture
 def scan_all(probe: Path, tmp_path: Path) -> Callable[..., BatchSummary]:
-    def run(*inputs: Path, overlays: bool = True, alarm: float = 0.5) -> BatchSummary:
+    def run(*inputs: Path, overlays: bool = True, report: bool = True, alarm: float = 0.5) -> BatchSummary:
         detector = Detector(probe, policy=Policy(alarm={"gun": alarm, "knife": alarm}), provider="cpu")
         output = tmp_path / "out"
         sources = discover(inputs, (), output).sources
-        return run_batch(detector, sources, output, BatchOptions(overlays=overlays), lambda inspection: None)
+        return run_batch(detector, sources, output, BatchOptions(overlays, report), lambda inspection: None)
 
     return run
 
@@ -103,10 +107,118 @@ def test_a_file_keeps_its_name_when_another_of_that_name_joins(
     assert lines(tmp_path) == {"bag.png": "CLEAR", other: "ALARM"}
     # A folder that has two names of one file goes on under the one that this command line gives.
     with Ledger(tmp_path / "out" / "ledger.sqlite") as ledger:
-        ledger.claim({"older.png": str((second / "bag.png").absolute())})
+        ledger._connection.execute(
+            "INSERT INTO origins VALUES ('older.png', ?)", (str((second / "bag.png").absolute()),)
+        )
     assert scan_all(first, second).done == 0
     # Changed, it is the same line that changes.
     write_scan(first / "bag.png", middle=15)
     scan_all(first, second)
     assert lines(tmp_path) == {"bag.png": "ALARM", other: "ALARM"}
     assert (tmp_path / "out" / "overlays" / overlay_name(other)).exists()
+
+
+def test_a_newcomer_of_a_name_that_is_taken_is_called_by_its_path(
+    scan_all: Callable[..., BatchSummary], write_scan: WriteScan, tmp_path: Path
+) -> None:
+    first, again = write_scan(tmp_path / "1" / "0001.png"), write_scan(tmp_path / "2" / "0001.png", middle=15)
+    other = write_scan(tmp_path / "2" / "0002.png", middle=15)
+    scan_all(first)
+    for done in (2, 0):
+        assert scan_all(again, other).done == done
+        assert lines(tmp_path) == {"0001.png": "CLEAR", again.as_posix(): "ALARM", "0002.png": "ALARM"}
+    assert scan_all(again, first, other).done == 0
+
+
+def test_no_report_of_earlier_results_stays(
+    scan_all: Callable[..., BatchSummary], write_scan: WriteScan, tmp_path: Path
+) -> None:
+    belt, page = tmp_path / "belt", tmp_path / "out" / "report.html"
+    write_scan(belt / "bag.png")
+    scan_all(belt)
+    assert page.exists()
+    # Not even where nothing is new.
+    scan_all(belt, report=False)
+    assert not page.exists()
+    scan_all(belt)
+    write_scan(belt / "bag.png", middle=15)
+    scan_all(belt, report=False)
+    assert not page.exists() and lines(tmp_path) == {"bag.png": "ALARM"}
+
+
+def test_what_shows_the_ledger_already_is_not_written_again(
+    scan_all: Callable[..., BatchSummary], write_scan: WriteScan, tmp_path: Path
+) -> None:
+    belt, out = tmp_path / "belt", tmp_path / "out"
+    write_scan(belt / "bag.png", middle=15)
+    write_scan(belt / "other.png")
+    scan_all(belt)
+
+    def files() -> dict[str, int]:
+        return {name: (out / name).stat().st_ino for name in OUTPUTS if (out / name).exists()}
+
+    whole, (before, contents) = files(), ((out / "results.jsonl").stat(), (out / "results.jsonl").read_text())
+    summary = scan_all(belt / "bag.png")
+    assert files() == whole
+    assert (summary.decisions, summary.others) == (Counter(ALARM=1), Counter(CLEAR=1))
+    # Files that somebody edited or removed are made good.
+    (out / "results.jsonl").write_text(contents.replace("ALARM", "CLEAR"))
+    os.utime(out / "results.jsonl", ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    scan_all(belt)
+    assert (out / "results.jsonl").read_text() == contents
+    for name in OUTPUTS:
+        (out / name).unlink()
+        scan_all(belt)
+        assert files().keys() == whole.keys()
+    # Another policy's results are others, though nothing is new to either.
+    scan_all(belt, alarm=1)
+    assert lines(tmp_path) == {"bag.png": "CLEAR", "other.png": "CLEAR"}
+    assert scan_all(belt).done == 1
+    assert lines(tmp_path) == {"bag.png": "ALARM", "other.png": "CLEAR"}
+
+
+def test_others_record_while_outputs_are_written_and_the_last_word_is_the_newest(
+    scan_all: Callable[..., BatchSummary], write_scan: WriteScan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, quick = write_scan(tmp_path / "slow.png"), write_scan(tmp_path / "quick.png", middle=15)
+    write, told = OUTPUTS["results.csv"], []
+
+    @contextmanager
+    def overtaken(*arguments: object) -> Iterator[object]:
+        monkeypatch.setitem(OUTPUTS, "results.csv", write)
+        told.append(scan_all(quick))
+        with write(*arguments) as add:  # type: ignore[arg-type]
+            yield add
+
+    monkeypatch.setitem(OUTPUTS, "results.csv", overtaken)
+    summary = scan_all(slow)
+    assert (summary.decisions, summary.others) == (Counter(CLEAR=1), Counter())
+    assert (told[0].decisions, told[0].others) == (Counter(ALARM=1), Counter(CLEAR=1))
+    assert lines(tmp_path) == {"slow.png": "CLEAR", "quick.png": "ALARM"}
+    assert not list((tmp_path / "out").glob("*.partial"))
+    assert scan_all(slow).others == Counter(ALARM=1)
+
+
+def test_a_note_of_results_to_come_keeps_none_back(
+    scan_all: Callable[..., BatchSummary], write_scan: WriteScan, tmp_path: Path
+) -> None:
+    scan_all(write_scan(tmp_path / "a.png"))
+    with closing(sqlite3.connect(tmp_path / "out" / "ledger.sqlite")) as connection:
+        connection.execute("UPDATE published SET audit_rows = 1000000")
+        connection.commit()
+    scan_all(write_scan(tmp_path / "b.png"))
+    assert lines(tmp_path) == {"a.png": "CLEAR", "b.png": "CLEAR"}
+
+
+def test_results_of_files_that_are_gone_are_told_as_others(
+    scan_all: Callable[..., BatchSummary], write_scan: WriteScan, tmp_path: Path
+) -> None:
+    belt = tmp_path / "belt"
+    write_scan(belt / "bag.png")
+    passing = belt / ".bag.png.Xa3fQ1"
+    passing.write_bytes((belt / "bag.png").read_bytes()[:-40])
+    assert scan_all(belt).decisions == Counter(CLEAR=1, REFER=1)
+    passing.unlink()
+    summary = scan_all(belt)
+    assert (summary.decisions, summary.others) == (Counter(CLEAR=1), Counter(REFER=1))
+    assert len(lines(tmp_path)) == 2

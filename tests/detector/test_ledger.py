@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from detector.errors import SettingsInvalid
-from detector.ledger import Key, Ledger
+from detector.ledger import _CURRENT_RESULTS, Key, Ledger
 from detector.ledger_file import LedgerUnusable
 
 
@@ -138,6 +138,68 @@ def test_tampering_is_found(filled: Path, statements: list[str], told: str) -> N
     assert any(problem.startswith(told) for problem in tamper(filled, *statements))
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit SET entry = replace(entry, 'CLEAR', 'ALARM') WHERE sequence = 3",
+        "UPDATE audit SET entry = 7 WHERE sequence = 3",
+        "UPDATE audit SET entry = replace(hex(zeroblob(50000)), '0', '[') WHERE sequence = 3",
+        "DELETE FROM audit WHERE sequence = 3",
+        # The result of another scan in its place.
+        "UPDATE results SET recorded = 1 WHERE scan = '2.png'",
+    ],
+)
+def test_no_result_is_given_that_is_not_the_one_recorded(filled: Path, statement: str) -> None:
+    tamper(filled, statement)
+    with Ledger(filled) as ledger:
+        for asked in (
+            lambda: lines(ledger),
+            lambda: ledger.line(key("2.png")),
+            lambda: ledger.current_line("2.png", "weights", "settings"),
+        ):
+            with pytest.raises(LedgerUnusable, match=r"result of 2\.png is not the one that was recorded") as refused:
+                asked()
+            assert "roentgate audit" in refused.value.remedy
+        assert ledger.current_line("1.png", "weights", "settings") == line("1.png")
+
+
+def test_results_are_read_in_their_order_without_sorting_them_or_reading_pictures(filled: Path) -> None:
+    with Ledger(filled) as ledger:
+        plan = [row[-1] for row in ledger.rows(f"EXPLAIN QUERY PLAN {_CURRENT_RESULTS}", ("weights", "settings"))]
+        assert not [step for step in plan if "TEMP B-TREE" in step or "MATERIALIZE" in step], plan
+        assert "thumbnail" not in _CURRENT_RESULTS
+
+
+def test_a_ledger_of_before_the_additions_goes_on(filled: Path) -> None:
+    with closing(sqlite3.connect(filled)) as connection:
+        connection.executescript("DROP INDEX origins_by_path; DROP TABLE published;")
+    with Ledger(filled) as ledger:
+        assert ledger.published() is None and ledger.claim([("/belt/a.png", ["a.png"])]) == ["a.png"]
+        assert len(lines(ledger)) == 5 and ledger.verify() == ()
+
+
+def test_others_record_while_results_are_read(filled: Path) -> None:
+    with Ledger(filled) as reading, Ledger(filled) as writing, reading.snapshot():
+        seen = iter(reading.results("weights", "settings"))
+        next(seen)
+        writing.record(key("9.png"), line("9.png"))
+        assert len(list(seen)) == 4 and reading.head()[0] == 5
+        assert writing.head()[0] == 6
+
+
+def test_a_name_is_one_files_for_good(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        assert ledger.claim([("/1/a.png", ["a.png", "1/a.png"])]) == ["a.png"]
+        both = [("/1/a.png", ["1/a.png", "/1/a.png"]), ("/2/a.png", ["a.png", "2/a.png", "/2/a.png"])]
+        assert ledger.claim(both) == ["a.png", "2/a.png"]
+        assert ledger.claim(both[1:]) == ["2/a.png"]
+        # Its path as given is another's name already.
+        assert ledger.claim([("/x/2/a.png", ["2/a.png", "2/a.png", "/x/2/a.png"])]) == ["/x/2/a.png"]
+        with pytest.raises(SettingsInvalid, match=r"another file called 2/a\.png"):
+            ledger.claim([("/3/new.png", ["new.png"]), ("/4/a.png", ["a.png", "2/a.png"])])
+        assert "new.png" not in dict(ledger.rows("SELECT scan, path FROM origins"))
+
+
 def test_an_edit_with_its_own_hash_made_good_breaks_the_next_row(filled: Path) -> None:
     problems = tamper(filled, "UPDATE audit SET sha256 = 'forged' WHERE sequence = 2")
     assert any(problem.startswith("audit row 3: does not follow") for problem in problems)
@@ -174,7 +236,7 @@ def test_a_foreign_database_and_another_version_are_refused(tmp_path: Path, fill
         Ledger(filled)
 
 
-def test_a_damaged_or_shortened_ledger_is_told_on_opening(filled: Path) -> None:
+def test_gross_damage_is_told_on_opening_and_all_of_it_by_the_audit(filled: Path) -> None:
     whole = filled.read_bytes()
     filled.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(LedgerUnusable):
@@ -182,6 +244,14 @@ def test_a_damaged_or_shortened_ledger_is_told_on_opening(filled: Path) -> None:
     filled.write_bytes(whole[:4096] + b"\xa5" * (len(whole) - 4096))
     with pytest.raises(LedgerUnusable, match="damaged"):
         Ledger(filled)
+    # A page that only a picture is on.
+    filled.write_bytes(whole)
+    with Ledger(filled) as ledger:
+        ledger.record(key("large.png"), line("large.png"), b"picture" * 5000)
+    content = filled.read_bytes()
+    filled.write_bytes(content[:-4096] + b"\xa5" * 4096)
+    with Ledger(filled) as ledger, pytest.raises(LedgerUnusable, match="damaged"):
+        ledger.verify()
 
 
 def test_no_folder_and_a_folder_in_the_place_of_the_file(tmp_path: Path) -> None:

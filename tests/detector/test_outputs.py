@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,16 +19,16 @@ import pytest
 from detector.detections import Detections
 from detector.errors import ScanUnreadable
 from detector.inspection import Decision, Inspection
-from detector.ledger import StoredResult
+from detector.ledger import Key, StoredResult
 from detector.outputs import (
     OUTPUTS,
     RunContext,
     html_report,
     overlay_name,
+    prepared_outputs,
     report_page,
     to_line,
     to_record,
-    write_outputs,
 )
 from detector.policy import refer
 
@@ -65,7 +65,22 @@ def unreadable(scan: str) -> Inspection:
 
 def stored(*inspections: Inspection) -> list[StoredResult]:
     picture = cv2.imencode(".jpg", np.full((20, 30, 3), 200, np.uint8))[1].tobytes()
-    return [StoredResult(to_line(one), picture if one.view_sizes else b"") for one in inspections]
+    return [
+        StoredResult(
+            to_line(one), Key(one.scan, one.sha256, "w", "s"), lambda _, seen=one.view_sizes: picture if seen else b""
+        )
+        for one in inspections
+    ]
+
+
+def write_outputs(
+    folder: Path,
+    results: Iterable[StoredResult],
+    context: RunContext = CONTEXT,
+    names: Collection[str] = tuple(OUTPUTS),
+) -> None:
+    with prepared_outputs(folder, results, context, names) as prepared:
+        prepared.publish()
 
 
 def page_of(folder: Path, results: list[StoredResult], context: RunContext = CONTEXT) -> str:
@@ -165,8 +180,10 @@ def test_overlay_names_are_safe_and_never_shared() -> None:
         "bag.png", "bag.png.jpg", "a/bag.png", "a_bag.png", "a/bag.tif", "b/bag.png", "../bag.png", "/etc/bag.png",
         ".bag.png", "..", "bag png", "bag_png", "посылка.png", "пакет.png", "x" * 400 + ".png", "x" * 401 + ".png",
         overlay_name("a/bag.png"), overlay_name("a/bag.png").removesuffix(".jpg"), *HOSTILE,
+        "Bag.png", "BAG.PNG", "A/bag.png", "a/Bag.png",
     ]  # fmt: skip
-    names = [overlay_name(scan) for scan in scans]
+    # Many disks take names that differ in case alone for one.
+    names = [overlay_name(scan).lower() for scan in scans]
     assert len(set(names)) == len(scans)
     assert all(re.fullmatch(r"[A-Za-z0-9_~][A-Za-z0-9._~-]*\.jpg", name) and len(name) < 140 for name in names)
     assert overlay_name("bag_0001.png") == "bag_0001.png.jpg"
@@ -174,13 +191,13 @@ def test_overlay_names_are_safe_and_never_shared() -> None:
 
 def test_the_report_is_alarms_first_and_links_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "overlays").mkdir()
-    (tmp_path / "overlays" / overlay_name("d/alarm.png")).write_bytes(b"")
     results = stored(
         inspection("clear.png"),
         inspection("d/alarm.png", 0.6),
         unreadable("refer.png"),
         inspection("worse.png", 0.9),
     )
+    (tmp_path / "overlays" / overlay_name("d/alarm.png")).write_text(results[1].key.mark())
     page = Page(page_of(tmp_path, results))
     for row, name in zip(page.rows[1:], ["worse.png", "d/alarm.png", "refer.png", "clear.png"], strict=True):
         assert name in row
@@ -206,17 +223,50 @@ def test_weights_for_research_are_announced(tmp_path: Path, terms: str, warned: 
     assert ('role="note"' in page_of(tmp_path, [], context)) is warned
 
 
-def test_a_large_report_keeps_alarms_and_says_what_it_leaves_out(
+def test_a_large_report_shows_the_strongest_alarms_and_says_what_it_leaves_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(html_report, "LARGEST_TABLE", 5)
     monkeypatch.setattr(html_report, "PICTURE_BYTES", 4 * 4 * len(stored(inspection("a"))[0].thumbnail) // 3 + 16)
     many = [inspection(f"clear{number}.png") for number in range(9)]
-    page = Page(page_of(tmp_path, stored(*many, *[inspection(f"alarm{number}.png", 0.9) for number in range(3)])))
+    some = stored(*many, *[inspection(f"alarm{number}.png", 0.9) for number in range(3)])
+    text = page_of(tmp_path, some)
+    page = Page(text)
     assert len(page.rows) == 1 + 5
     assert sum(tag == "img" for tag, _ in page.tags) == 4
     assert all("alarm" in row for row in page.rows[1:4])
-    assert "7 more CLEAR scans" in page.rows[-1] and "1 rows are without" in page.rows[-1]
+    assert "7 CLEAR more: not on this page, but in results.csv" in text and "1 rows are without" in page.rows[-1]
+    # However many alarms there are, a scan that a person must look at is not crowded out.
+    alarms = [inspection(f"alarm{number}.png", 0.5 + number / 100) for number in range(8)]
+    text = page_of(tmp_path, stored(*many, *alarms, unreadable("refer.png")))
+    rows = Page(text).rows[1:]
+    assert [re.findall(r"[a-z]+\d*\.png", row)[-1] for row in rows] == [
+        "alarm7.png", "alarm6.png", "alarm5.png", "alarm4.png", "alarm3.png", "refer.png",
+    ]  # fmt: skip
+    assert "3 ALARM, 9 CLEAR more: not on this page, but in results.csv" in text
+    assert "<b>8</b>" in text and "<b>9</b>" in text
+
+
+def test_a_report_of_few_scans_says_nothing_of_more(tmp_path: Path) -> None:
+    assert "more: not on this page" not in page_of(tmp_path, stored(inspection("a.png"), inspection("b.png", 0.9)))
+
+
+def test_results_are_gone_through_once_and_few_pictures_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(html_report, "LARGEST_TABLE", 2)
+    read: list[str] = []
+
+    def thumbnail(key: Key) -> bytes:
+        read.append(key.scan)
+        return b""
+
+    lines = [to_line(inspection(f"{number}.png", 0.5 + number / 100)) for number in range(9)]
+    once = (StoredResult(line, Key(f"{number}.png", "", "", ""), thumbnail) for number, line in enumerate(lines))
+    write_outputs(tmp_path, once)
+    assert read == ["8.png", "7.png"]
+    assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 9
+    assert len(json.loads((tmp_path / "detections.coco.json").read_text())["images"]) == 9
 
 
 @pytest.mark.parametrize("name", list(OUTPUTS))

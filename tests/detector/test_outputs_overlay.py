@@ -135,3 +135,15 @@ def test_an_overlay_of_an_earlier_run_can_be_removed(tmp_path: Path) -> None:
     remove_overlay("a/b.png", tmp_path)
     remove_overlay("a/b.png", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_of_another_scan_is_not_removed(tmp_path: Path) -> None:
+    other = tmp_path / overlay_name("a/b.png")
+    # As on a disk that takes two names for one, or where a person put a picture of their own.
+    drawn(tmp_path, (grey(480, 640),))
+    theirs = other.rename(tmp_path / overlay_name("c.png"))
+    remove_overlay("c.png", tmp_path)
+    assert theirs.exists()
+    other.write_bytes(b"no picture of ours")
+    remove_overlay("a/b.png", tmp_path)
+    assert other.exists()
