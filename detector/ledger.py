@@ -191,6 +191,9 @@ class Ledger:
         no name twice. Raises SettingsInvalid, and ties none, if all are other files'.
         """
         with self.exclusively():
+            # Not on opening: an audit leaves an older ledger as it is.
+            for statement in ADDITIONS:
+                self._connection.execute(statement)
             own = [self._names_of(storable_text(path)) for path, _ in files]
             best = [storable_text(names[0]) for _, names in files]
             # Paths that are no UTF-8 may be spelled alike: a name goes first to the file that it suits best.
@@ -334,8 +337,6 @@ class Ledger:
             if writing:
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute("PRAGMA synchronous = FULL")
-                for statement in ADDITIONS:
-                    self._connection.execute(statement)
             # Shows gross damage before a batch begins. Reading every page is for `verify`: it takes as long as the
             # ledger is large. No result is shown unread, see `_audited_line`.
             self.head()

@@ -43,7 +43,7 @@ PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
 
-#: What a ledger of this version may lack if an older Roentgate made it, which in turn may go on with one that has it.
+#: What a ledger of this version lacks until a run of this Roentgate claims names in it; an older one may go on with it.
 ADDITIONS = (
     "CREATE INDEX IF NOT EXISTS origins_by_path ON origins (path)",
     # What the output files show: one row, and none is no matter. Not audited, as no result depends on it.

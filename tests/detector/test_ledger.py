@@ -170,11 +170,13 @@ def test_results_are_read_in_their_order_without_sorting_them_or_reading_picture
         assert "thumbnail" not in _CURRENT_RESULTS
 
 
-def test_a_ledger_of_before_the_additions_goes_on(filled: Path) -> None:
-    with closing(sqlite3.connect(filled)) as connection:
-        connection.executescript("DROP INDEX origins_by_path; DROP TABLE published;")
+def test_a_ledger_of_before_the_additions_goes_on_and_an_audit_leaves_it_as_it_is(filled: Path) -> None:
+    before = filled.read_bytes()
+    with Ledger.to_read(filled) as ledger:
+        assert ledger.verify() == ()
+    assert filled.read_bytes() == before
     with Ledger(filled) as ledger:
-        assert ledger.published() is None and ledger.claim([("/belt/a.png", ["a.png"])]) == ["a.png"]
+        assert ledger.claim([("/belt/a.png", ["a.png"])]) == ["a.png"] and ledger.published() is None
         assert len(lines(ledger)) == 5 and ledger.verify() == ()
 
 
