@@ -19,7 +19,9 @@ from tests.training.dataset_fixtures.coco_files import coco
 from tests.training.dataset_fixtures.drawing import put, voc
 from tests.training.fake_set import ADAPTERS, luggage, make_set, scan_entry
 from training.cargo.reading import profile_text
+from training.datasets.adapters import ADAPTERS as EVERY
 from training.datasets.annotated_set import SourceSet
+from training.datasets.archives import name_without_suffix
 from training.datasets.coco_index import read_coco
 from training.datasets.export_set import FORMATS, export_set
 from training.datasets.merge import merge
@@ -321,3 +323,46 @@ def test_an_archive_is_not_exported_and_is_said_to_be_one(tmp_path: Path) -> Non
     with pytest.raises(SettingsInvalid, match=r"plain.zip is an archive") as refused:
         export_set(archive, "coco", tmp_path / "exported")
     assert refused.value.remedy == "unpack it, and name the folder"
+
+
+def own_yolo(folder: Path, seed: int) -> Path:
+    """One scan without a split, with a gun."""
+    picture(folder / "images/a.png", seed)
+    put(folder / "labels/a.txt", "0 .5 .5 .2 .2\n")
+    put(folder / "classes.txt", "gun\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "sources"),
+    [
+        (("a/export", "b/export"), {"a_export", "b_export"}),
+        (("x/a/export", "y/a/export"), {"a_export", "a_export_2"}),
+        (("наборА", "наборБ"), {"наборА", "наборБ"}),
+        (("2024.05 north", "2024.06 north"), {"2024.05_north", "2024.06_north"}),
+        (("cafe\u0301", "other"), {"caf\u00e9", "other"}),
+    ],
+)
+def test_own_sets_are_sources_of_their_own(names: tuple[str, str], sources: set[str], tmp_path: Path) -> None:
+    folders = [own_yolo(tmp_path / name, 9 * number) for number, name in enumerate(names)]
+    prepared = prepare(folders, tmp_path / "data", OPTIONS)
+    found = json.loads((tmp_path / "data/annotations/train.json").read_bytes())
+    assert {entry["source"] for entry in found["images"]} == sources == found["info"]["terms"].keys()
+    told = [finding for finding in prepared.findings if finding.kind == "name of two sets"]
+    assert len(told) == (2 if "export" in names[0] else 0)
+
+
+def test_own_scans_are_not_taken_for_a_public_set_beside_them(tmp_path: Path) -> None:
+    official = make_set(tmp_path / "official", [scan_entry("x.png", "Gun")], labels=("Gun",), source="sixray")
+    own = own_yolo(tmp_path / "station/sixray", 9)
+    every = {**EVERY, **ADAPTERS}
+    prepared = prepare([official, own], tmp_path / "data", OPTIONS, adapters=every)
+    assert prepared.counts["train"]["sources"] == {"sixray": 1, "station_sixray": 1}
+
+
+@pytest.mark.parametrize("name", ["May 2024.05.zip", "May 2024.05.tar.gz", "May 2024.05.TGZ", "May 2024.05.tar.gz00"])
+def test_an_archive_is_called_by_its_name_without_the_suffix(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"")
+    assert name_without_suffix(tmp_path / name) == "May 2024.05"
+    (tmp_path / "folder.zip").mkdir()
+    assert name_without_suffix(tmp_path / "folder.zip") == "folder.zip"

@@ -57,6 +57,16 @@ def is_archive(path: Path) -> bool:
     return path.is_file() and (name.endswith((*_ZIP, *_TAR)) or _FIRST_PART.fullmatch(name) is not None)
 
 
+def name_without_suffix(path: Path) -> str:
+    """The name of a folder, or of an archive without what tells that it is one."""
+    if not is_archive(path):
+        return path.name
+    if part := _FIRST_PART.fullmatch(path.name.casefold()):
+        return path.name[: part.start(1) - 1]
+    suffix = max((each for each in (*_ZIP, *_TAR) if path.name.casefold().endswith(each)), key=len)
+    return path.name[: -len(suffix)]
+
+
 def unpack(archive: Path, folder: Path, limits: ArchiveLimits = ArchiveLimits()) -> None:
     """Puts the files of the archive under `folder`, which must not exist; it appears whole or not at all.
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping, Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -12,13 +14,14 @@ from detector.errors import SettingsInvalid
 from training.datasets import roentgate_layout
 from training.datasets.adapters import ADAPTERS
 from training.datasets.annotated_set import Adapter, SourceScan, SourceSet
-from training.datasets.archives import is_archive, parts_of, unpack
+from training.datasets.archives import is_archive, name_without_suffix, parts_of, unpack
+from training.datasets.findings import Finding, Severity
 from training.datasets.recognition import Recognised, recognise
 from training.datasets.roentgate_layout import PreparedScan
 from training.datasets.splits import TEST, TRAIN, VAL, usual_split
 from training.datasets.terms import stated_terms
 
-_PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
+_NOT_PLAIN = re.compile(r"[^\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,12 @@ def take_in(paths: Sequence[Path], workplace: Path, adapters: Mapping[str, Adapt
 
     Raises SettingsInvalid for a path that is in no layout that is read, or that no set can be read from.
     """
-    read = []
+    named = []
     for path in paths:
         recognised = recognise(_unpacked(path, workplace) if is_archive(path) else path, adapters)
         found = recognised.read()
-        read.append((recognised, replace(found, source=source_name(recognised, found, path))))
+        named.append((path, recognised, replace(found, source=source_name(recognised, found, path))))
+    read = list(_told_apart(named))
     # coco_index.py takes images/<split>/ for a split's own folder, so no set may be called so.
     splits = {usual_split(scan.split) for _, found in read for scan in found.scans} | {TRAIN, VAL, TEST}
     taken: dict[str, Intake] = {}
@@ -68,8 +72,24 @@ def source_name(recognised: Recognised, found: SourceSet, path: Path) -> str:
     """What a set is called, also in a taxonomy. path: as a person named it."""
     if recognised.adapter.write is not None or recognised.adapter is roentgate_layout.ADAPTER:
         # A format is no set: a person's own scans are called by their folder.
-        return _plain(path.resolve().name.split(".")[0])
+        return _plain(name_without_suffix(path.resolve()))
     return found.source
+
+
+def _told_apart(named: Sequence[tuple[Path, Recognised, SourceSet]]) -> Iterator[tuple[Recognised, SourceSet]]:
+    """An own set that is called as another set gets the name of the folder that it lies in before its own: each is a
+    source with its own scanners and terms."""
+    counts = Counter(found.source for _, _, found in named)
+    taken = set(counts)
+    for path, recognised, found in named:
+        if recognised.adapter.write is None or counts[found.source] == 1:
+            yield recognised, found
+            continue
+        source = _free_name(f"{path.resolve().parent.name}_{found.source}", taken, ())
+        taken.add(source)
+        message = f"another set is called so, too: this one is the source {source} here, also for --taxonomy"
+        collision = Finding(Severity.WARNING, "name of two sets", found.source, message)
+        yield recognised, replace(found, source=source, findings=(*found.findings, collision))
 
 
 def confined(path: str) -> bool:
@@ -82,7 +102,7 @@ def _unpacked(archive: Path, workplace: Path) -> Path:
     """Unpacked once; an archive that has changed since is unpacked anew."""
     states = [(part.name, part.stat().st_size, part.stat().st_mtime_ns) for part in parts_of(archive)]
     identity = hashlib.sha256(repr(states).encode()).hexdigest()[:12]
-    folder = workplace / f"{_plain(archive.name.split('.')[0])}-{identity}"
+    folder = workplace / f"{_plain(name_without_suffix(archive))}-{identity}"
     if not folder.is_dir():
         unpack(archive, folder)
     return folder
@@ -100,7 +120,8 @@ def _free_name(source: str, taken: Collection[str], splits: Collection[str]) -> 
 
 
 def _plain(name: str) -> str:
-    return _PLAIN.sub("_", name).strip("._") or "set"
+    """Letters of any script, digits, dots and hyphens; some systems take accents apart and others do not."""
+    return _NOT_PLAIN.sub("_", unicodedata.normalize("NFC", name)).strip("._") or "set"
 
 
 def _terms(recognised: Recognised, found: SourceSet) -> dict[str, str]:
