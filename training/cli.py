@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -271,13 +271,22 @@ def publish(
 
 
 def main() -> None:
-    """Entry point: every error of ours is one line on stderr and exit code 2, a disk that cannot be used one and 1."""
+    """Entry point: every error of ours, and an extra that is not installed, is one line on stderr and exit code 2; a
+    disk that cannot be used one and 1."""
     try:
         app()
     except RoentgateError as error:
-        stderr.print(f"{error.reason()}\n  what to do: {error.remedy}", style="red", markup=False, soft_wrap=True)
-        sys.exit(2)
+        _end(error.reason(), error.remedy, 2)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in ("", "detector", "training"):
+            raise
+        remedy = 'pip install "WHEEL[train]" with its file for WHEEL; in a checkout, begin with uv run --all-extras'
+        _end(f"{missing} is not installed, which retraining needs", remedy, 2)
     except OSError as error:
-        remedy = "make room, or name files and folders that can be used; what was saved is kept"
-        stderr.print(f"{error}\n  what to do: {remedy}", style="red", markup=False, soft_wrap=True)
-        sys.exit(1)
+        _end(str(error), "make room, or name files and folders that can be used; what was saved is kept", 1)
+
+
+def _end(what: str, remedy: str, code: int) -> NoReturn:
+    stderr.print(f"{what}\n  what to do: {remedy}", style="red", markup=False, soft_wrap=True)
+    sys.exit(code)

@@ -118,6 +118,12 @@ def test_the_installed_wheel_scans_with_its_own_weights(station: Path) -> None:
     assert (station / "out" / "report.html").is_file()
 
 
+def test_retraining_without_its_extra_is_refused_in_one_line(station: Path) -> None:
+    done = command(station / "venv/bin/roentgate-train", "data", "check", REPOSITORY / "examples", cwd=station)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "scipy is not installed" in done.stderr and 'pip install "WHEEL[train]"' in done.stderr
+
+
 def test_the_installed_wheel_proves_its_weights_and_finds_nothing_wrong(station: Path) -> None:
     verified = command(station / "venv/bin/roentgate", "weights", "verify", cwd=station)
     assert verified.returncode == 0 and "ok" in verified.stdout

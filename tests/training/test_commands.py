@@ -239,6 +239,25 @@ def test_a_disk_that_cannot_be_used_is_one_line_and_no_traceback(
     assert ended.value.code == 1 and "Not a directory" in told and "what to do: make room" in told
 
 
+def test_an_extra_that_is_not_installed_is_one_line_and_a_fault_of_ours_is_not_taken_for_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lacks(name: str) -> None:
+        def fails() -> None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+        monkeypatch.setattr("training.cli.app", fails)
+
+    lacks("scipy.spatial")
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr().err
+    assert ended.value.code == 2 and told.startswith("scipy is not installed") and 'pip install "WHEEL[train]"' in told
+    lacks("training.fitt")
+    with pytest.raises(ModuleNotFoundError, match="fitt"):
+        main()
+
+
 @pytest.mark.parametrize("pfa", ["0", "1", "nan"])
 def test_an_export_for_a_pfa_that_no_scans_can_support_is_refused(
     pfa: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
