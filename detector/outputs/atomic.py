@@ -33,8 +33,10 @@ class PreparedText:
 
     def close(self) -> None:
         """Removes what was not published."""
-        self.file.close()
-        self._temporary.unlink(missing_ok=True)
+        try:
+            self.file.close()
+        finally:
+            self._temporary.unlink(missing_ok=True)
 
 
 @contextmanager

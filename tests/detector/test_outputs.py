@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import resource
 import shutil
 import subprocess
 from collections.abc import Collection, Iterable, Iterator
@@ -30,6 +31,7 @@ from detector.outputs import (
     to_line,
     to_record,
 )
+from detector.outputs.atomic import text_written_whole
 from detector.policy import refer
 
 CLASSES = ("gun", "knife")
@@ -280,6 +282,19 @@ def test_a_writer_that_is_stopped_leaves_the_old_file_and_nothing_else(tmp_path:
     with pytest.raises(OSError, match="disk full"):
         write_outputs(tmp_path, Cut(), CONTEXT, [name])
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "old")]
+
+
+def test_a_disk_that_stays_full_leaves_nothing_half_written(tmp_path: Path) -> None:
+    # What is buffered in one output when another fails is written on closing, and fails as well.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(OSError, match="too large"), text_written_whole(tmp_path / "results.csv") as file:
+            file.write("x" * 5_000)
+            raise RuntimeError
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
