@@ -285,13 +285,17 @@ def test_a_writer_that_is_stopped_leaves_the_old_file_and_nothing_else(tmp_path:
 
 
 def test_a_disk_that_stays_full_leaves_nothing_half_written(tmp_path: Path) -> None:
-    # What is buffered in one output when another fails is written on closing, and fails as well.
+    def half_written() -> None:
+        with text_written_whole(tmp_path / "results.csv") as file:
+            file.write("x" * 5_000)
+            # As where another output fails: what is buffered in this one is written on closing, and fails as well.
+            raise RuntimeError
+
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
     try:
-        with pytest.raises(OSError, match="too large"), text_written_whole(tmp_path / "results.csv") as file:
-            file.write("x" * 5_000)
-            raise RuntimeError
+        with pytest.raises(OSError, match="too large"):
+            half_written()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(tmp_path.iterdir()) == []
