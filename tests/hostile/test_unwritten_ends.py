@@ -1,4 +1,4 @@
-"""Files of full size whose end was never written: what decodes all the same is not cleared, and a whole file may be."""
+"""Files of full size of which part was never written: what decodes all the same is not cleared; a whole file may be."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from detector import Detector
+from detector.errors import ScanUnreadable
 from detector.inspection import Decision
 from detector.readers import read_scan
 from tests.conftest import picture
@@ -91,6 +92,25 @@ def test_a_hole_in_a_lossy_webp_is_doubted() -> None:
     data = bytearray(FILES["webp"])
     data[len(data) // 2 : len(data) // 2 + 512] = bytes(512)
     assert "written whole" in read_scan(bytes(data), "bag").doubt
+
+
+@pytest.mark.parametrize("options", [(), (cv2.IMWRITE_JPEG_RST_INTERVAL, 10), (cv2.IMWRITE_JPEG_OPTIMIZE, 1)])
+def test_a_hole_in_a_jpeg_is_refused_wherever_it_lies(options: tuple[int, ...]) -> None:
+    data = encode(".jpg", cv2.resize(luggage(), (640, 480)), cv2.IMWRITE_JPEG_QUALITY, 90, *options)
+    read_scan(data, "bag")
+    for at in range(1024, len(data) - 514, 512):
+        with pytest.raises(ScanUnreadable, match="JPEG is damaged"):
+            read_scan(data[:at] + bytes(512) + data[at + 512 :], "bag")
+
+
+@pytest.mark.parametrize("optimised", [0, 1])
+@pytest.mark.parametrize("quality", [1, 50, 95, 100])
+def test_a_whole_jpeg_of_even_air_is_read(quality: int, optimised: int) -> None:
+    image = cv2.resize(luggage(), (800, 600))
+    for even in (0, 300, 600):
+        image[600 - even :] = 255
+        options = (cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, optimised)
+        assert read_scan(encode(".jpg", image, *options), "bag").doubt == ""
 
 
 def test_where_a_palette_starts_with_air_whole_rows_of_it_may_end_a_scan() -> None:
