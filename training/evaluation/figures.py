@@ -129,6 +129,7 @@ def _pd_at_pfa(metrics: Metrics) -> Figure:
         axes.step(shown, values, where="post", color=colour, linewidth=1.8, label=name)
         band = np.array([clopper_pearson(round(value * positive), positive) for value in values])
         axes.fill_between(shown, band[:, 0], band[:, 1], step="post", color=colour, alpha=0.13, linewidth=0)
+    axes.fill_between([], [], [], color=_INK, alpha=0.13, linewidth=0, label="95 % of Pd, the threshold given")
     _mark_shipped(axes, metrics, first)
     axes.set(xscale="log", xlim=(first, 1), ylim=(0, 1.02), xlabel="Pfa: clean scans that alarm", ylabel="Pd")
     axes.set_title(_pd_title(metrics.scores, clean, positive))
@@ -145,8 +146,7 @@ def _mark_shipped(axes: Any, metrics: Metrics, first: float) -> None:
 
 
 def _pd_title(scores: ScanScores, clean: int, positive: int) -> str:
-    counts = f"{positive} scans with an item, {clean} clean scans; bands: 95 % of Pd at a fixed threshold"
-    return f"{', '.join(map(_plain, scores.classes))}\n{counts}"
+    return f"{', '.join(map(_plain, scores.classes))}\n{positive} scans with an item, {clean} clean scans"
 
 
 def _classes(metrics: Metrics) -> Figure:
