@@ -135,11 +135,10 @@ def measure_accuracy(original: Path, quantised: Path, index: CocoIndex) -> Accur
     )
     table, other = average_precision(index, before), average_precision(index, after)
     judged = table.frequent or tuple(name for name, row in table.classes.items() if row.n)
-    means = [one.mean_of_frequent if one.frequent else one.mean for one in (table, other)]
+    mean, again = (one.mean_of_frequent if one.frequent else one.mean for one in (table, other))
     draws = group_draws(group_numbers(index), RESAMPLES, 0)
     lost = middle_of(100 * (_redrawn(index, before, judged, draws) - _redrawn(index, after, judged, draws)))
-    values = [mean.AP50 or 0.0 for mean in means]
-    return Accuracy(*values, lost or (0.0, 0.0), len(index), means[0].n)
+    return Accuracy(mean.AP50 or 0.0, again.AP50 or 0.0, lost or (0.0, 0.0), len(index), mean.n)
 
 
 def _redrawn(
