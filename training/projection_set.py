@@ -265,7 +265,8 @@ def outlines(mask: NDArray[np.bool_], corner: tuple[int, int]) -> list[list[floa
 
 
 def _document(index: CocoIndex, records: list[Record], terms: Mapping[str, str]) -> Record:
-    sources = sorted({record["image"]["source"] for record in records})
+    # Of the items as well as of the backgrounds.
+    sources = sorted({scan.source for scan in index.scans})
     images = [{"id": number, **record["image"]} for number, record in enumerate(records, start=1)]
     rows = [(number, row) for number, record in enumerate(records, start=1) for row in record["annotations"]]
     return {
