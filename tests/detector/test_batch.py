@@ -19,6 +19,7 @@ from detector.cli import app
 from detector.discovery import discover
 from detector.inspection import Decision
 from detector.ledger import Ledger
+from detector.ledger_file import LedgerUnusable
 from detector.outputs import OUTPUTS, overlay_name
 from detector.pipeline import Detector
 from detector.settings import Policy
@@ -222,3 +223,20 @@ def test_results_of_files_that_are_gone_are_told_as_others(
     summary = scan_all(belt)
     assert (summary.decisions, summary.others) == (Counter(CLEAR=1), Counter(REFER=1))
     assert len(lines(tmp_path)) == 2
+
+
+def test_an_alarm_that_was_turned_into_clear_in_the_ledger_reaches_no_output(
+    scan_all: Callable[..., BatchSummary], write_scan: WriteScan, tmp_path: Path
+) -> None:
+    alarm = write_scan(tmp_path / "alarm.png", middle=15)
+    scan_all(alarm)
+    with closing(sqlite3.connect(tmp_path / "out" / "ledger.sqlite")) as connection:
+        connection.executescript(
+            "DROP TRIGGER audit_never_edited; UPDATE audit SET entry = replace(entry, 'ALARM', 'CLEAR');"
+        )
+    # In a run of its own scan, and in one of another.
+    for scan in (alarm, write_scan(tmp_path / "other.png")):
+        with pytest.raises(LedgerUnusable, match=r"result of alarm\.png is not the one that was recorded"):
+            scan_all(scan)
+        assert lines(tmp_path) == {"alarm.png": "ALARM"}
+    assert not list((tmp_path / "out").glob("*.partial"))
