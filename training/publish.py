@@ -44,9 +44,9 @@ def publish(
     """Copies `file` into `folder` as NAME.onnx and describes it by the metrics.json of `evaluate` or `cargo-benchmark`.
 
     alias: another name for them from now on; weights of that name leave the folder. origin: puts NAME.safetensors
-    there too, to train on from. Raises SettingsInvalid when the evaluation is of another file: a card must never carry
-    another network's numbers; ParityFailed when the file was not made from `origin`. Whatever is refused, `folder`
-    stays as it was.
+    there too, to train on from; without it, that of the same bytes published before stays. Raises SettingsInvalid when
+    the evaluation is of another file: a card must never carry another network's numbers; ParityFailed when the file was
+    not made from `origin`. Whatever is refused, `folder` stays as it was.
     """
     _require_names(name, alias)
     try:
@@ -76,11 +76,13 @@ def publish(
     if origin:
         pinned = write_trainable(origin.run, origin.checkpoint, Weights(name, data, digest, spec), trainable)
         entry = entry.model_copy(update={"trainable": pinned})
+    elif (before := known.weights.get(name) if known else None) and before.sha256 == digest:
+        entry = entry.model_copy(update={"trainable": before.trainable})
     write_bytes_whole(folder / f"{name}.onnx", data)
     write_bytes_whole(folder / "README.md", page.encode())
     # Last: what the manifest names is there in full.
     _write_manifest(folder, known, name, entry, default=default, alias=alias)
-    if not origin:
+    if not entry.trainable:
         # What may lie there belongs to weights that made way.
         trainable.unlink(missing_ok=True)
     return entry

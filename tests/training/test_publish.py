@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from detector.errors import SettingsInvalid, WeightsRejected
-from detector.weights import load_weights, read_manifest
+from detector.weights import PinnedFile, load_weights, manifest_json, read_manifest
 from tests.conftest import make_spec, probe_onnx
 from training.publish import publish
 
@@ -88,3 +89,20 @@ def test_a_manifest_names_both_weights_of_a_folder(exported: Path, tmp_path: Pat
     assert set(read_manifest(tmp_path / "weights").weights) == {"first", "second"}
     text = (tmp_path / "weights" / "README.md").read_text()
     assert text.count("## first") == text.count("## second") == 1
+
+
+def test_a_new_card_for_the_same_file_keeps_what_training_starts_from(exported: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "weights"
+    entry = publish(exported, "first", folder, evaluated(exported), default=False)
+    content = b"as published with its run"
+    (folder / "first.safetensors").write_bytes(content)
+    pinned = PinnedFile(file="first.safetensors", sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+    manifest = read_manifest(folder)
+    kept = manifest.model_copy(update={"weights": {"first": entry.model_copy(update={"trainable": pinned})}})
+    (folder / "manifest.json").write_bytes(manifest_json(kept).encode())
+    assert publish(exported, "first", folder, evaluated(exported), default=False).trainable == pinned
+    assert (folder / "first.safetensors").read_bytes() == content
+    # Of other bytes under the same name it says nothing.
+    other = probe_onnx(tmp_path / "other.onnx", make_spec(operating_point="chosen anew"))
+    assert publish(other, "first", folder, evaluated(other), default=False).trainable is None
+    assert not (folder / "first.safetensors").exists()
