@@ -92,6 +92,6 @@ class SettingsInvalid(RoentgateError):
 
 
 def system_remedy(error: OSError) -> str:
-    """What to do about an error of the system that is none of a scan. What was recorded before it is kept."""
+    """What to do about an error of the system that is none of a scan. What was saved before it is kept."""
     told = next((remedy for numbers, remedy in _SYSTEM_REMEDIES if error.errno in numbers), _DISK)
-    return f"{told}; what was recorded is kept"
+    return f"{told}; what was saved is kept"

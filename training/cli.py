@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from detector.errors import RoentgateError, SettingsInvalid
+from detector.errors import RoentgateError, SettingsInvalid, system_remedy
 from detector.terminal import stderr
 from detector.version_option import Version
 from training.cargo_commands import cargo_app
@@ -284,7 +284,7 @@ def main() -> None:
         remedy = 'pip install "WHEEL[train]" with its file for WHEEL; in a checkout, begin with uv run --all-extras'
         _end(f"{missing} is not installed, which retraining needs", remedy, 2)
     except OSError as error:
-        _end(str(error), "make room, or name files and folders that can be used; what was saved is kept", 1)
+        _end(str(error), system_remedy(error), 1)
 
 
 def _end(what: str, remedy: str, code: int) -> NoReturn:
