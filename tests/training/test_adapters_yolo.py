@@ -134,3 +134,42 @@ def test_where_no_split_is_found_folders_tell_it_and_others_are_left_out(tmp_pat
     found = read(tmp_path)
     assert splits_of(found) == {"a": "train", "b": "train", "c": "val", "d": "val"}
     assert kinds(found) == {"path refused": 2, "split not known": 1, "no labels": 1}
+
+
+@pytest.mark.parametrize("split", ["valid", "val"])
+def test_roboflows_paths_over_folders_of_splits_in_images_make_no_train_of_val_and_test(
+    split: str, tmp_path: Path
+) -> None:
+    for name in ("train/a", f"{split}/b", "test/c"):
+        draw(tmp_path / f"images/{name}.jpg", 40, 20)
+        put(tmp_path / f"labels/{name}.txt", "0 0.5 0.5 0.5 0.5\n")
+    paths = "train: ../train/images\nval: ../valid/images\ntest: ../test/images\n"
+    put(tmp_path / "data.yaml", f"{paths}names: [gun]\n")
+    found = read(tmp_path)
+    assert splits_of(found) == {"a": "train", "b": "val", "c": "test"}
+    assert kinds(found) == {"missing folder": 3}
+
+
+def test_a_training_folder_of_another_machine_does_not_take_val_in(tmp_path: Path) -> None:
+    yolo.build(tmp_path)
+    put(tmp_path / "data.yaml", "train: /home/x/ds/training/images\nval: images/val\nnames: [gun, knife]\n")
+    found = read(tmp_path)
+    assert splits_of(found) == {"c": "val", "d": "val"}
+    assert kinds(found) == {"path refused": 1, "split not known": 1, "no labels": 1}
+
+
+def test_splits_that_are_written_differently_and_come_to_one_place_are_neither(tmp_path: Path) -> None:
+    yolo.build(tmp_path)
+    put(tmp_path / "data.yaml", "train: /x/a/images\nval: /x/b/images\ntest: /x/b/images\nnames: [gun, knife]\n")
+    found = read(tmp_path)
+    # What is left are the names of the folders.
+    assert splits_of(found) == {"a": "train", "b": "train", "c": "val", "d": "val"}
+    assert kinds(found) == {"two splits": 2, "no labels": 1}
+
+
+def test_a_scan_in_two_splits_is_held_back(tmp_path: Path) -> None:
+    yolo.build(tmp_path)
+    put(tmp_path / "data.yaml", "train: images\nval: images/val\nnames: [gun, knife]\n")
+    found = read(tmp_path)
+    assert splits_of(found) == {"a": "train", "b": "train", "c": "val", "d": "val"}
+    assert kinds(found) == {"two splits": 2, "no labels": 1}

@@ -4,7 +4,8 @@
     split_of = split_pictures(folder, splits)       # picture -> split
 
 Paths in both are often those of the machine that the set was made on. What stands before the set's own part is taken
-off: `path:` of the same file, or all up to the last folder `images`. They are never opened as they are written.
+off: `path:` of the same file, or all up to the last folder `images`; not a split's own folder, which alone tells
+train/images from valid/images. They are never opened as they are written.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from training.datasets.source_folder import SourceFolder, is_confined
+from training.datasets.splits import TEST, TRAIN, VAL, usual_split
 
-_SPLITS = ("train", "val", "test")
+_SPLITS = (TRAIN, VAL, TEST)
 #: Folders that are splits where no data.yaml names any.
 _SPLIT_FOLDERS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
 #: Keys of data.yaml that hold something else; `valid` is read as val.
@@ -26,8 +28,8 @@ _IMAGES = "images"
 
 @dataclass(frozen=True)
 class Splits:
-    """base: `path:` as written. places: folder or list below the root -> split. whole: whether all of them were found,
-    so that a picture in none of them is in no split."""
+    """base: `path:` as written. places: folder or list below the root -> split. whole: whether all of them were found
+    and told apart, so that a picture in none of them is in no split."""
 
     base: str = ""
     places: Mapping[str, str] = field(default_factory=dict)
@@ -39,18 +41,26 @@ def read_splits(folder: SourceFolder, name: str, document: Mapping[str, object])
     said = document.get("path")
     base = said if isinstance(said, str) else ""
     keys = [*_SPLITS, *(key for key in document if key not in (*_SPLITS, *_NO_SPLITS))]
-    places: dict[str, str] = {}
+    places: dict[str, tuple[str, str]] = {}
+    confused: set[str] = set()
     whole = True
     for split, written in ((key, written) for key in keys for written in _written(document, key)):
         place = _place(folder, base, written)
-        if place is not None and places.setdefault(place, split) != split:
-            folder.error("two splits", place, f"is {places[place]} and {split}; taken as {places[place]}")
         # Other keys may hold anything.
         if place is None and split in _SPLITS:
             kind = "missing folder" if is_confined(_plain(written)) else "path refused"
             folder.error(kind, name, f"{split}: {written!r} is not in the set")
             whole = False
-    return Splits(base, places, whole)
+        if place is None:
+            continue
+        first, as_written = places.setdefault(place, (split, _plain(written)))
+        if first != split:
+            if split in _SPLITS and as_written != _plain(written):
+                confused.add(place)
+            taken = "neither: they are written differently" if place in confused else first
+            folder.error("two splits", place, f"is {first} and {split}; taken as {taken}")
+    clear = {place: split for place, (split, _) in places.items() if place not in confused}
+    return Splits(base, clear, whole and not confused)
 
 
 def split_pictures(folder: SourceFolder, splits: Splits) -> dict[str, str]:
@@ -69,8 +79,10 @@ def split_pictures(folder: SourceFolder, splits: Splits) -> dict[str, str]:
             else folder.pictures("" if place == "." else place)
         )
         for path in paths:
-            if found.setdefault(path, split) != split:
-                folder.error("two splits", path, f"in {found[path]} and in {split}")
+            if (before := found.setdefault(path, split)) != split:
+                # Test comes after val, and val after train: what is held back by one of them stays so.
+                found[path] = split if split in _SPLITS else before
+                folder.error("two splits", path, f"in {before} and in {split}; taken as {found[path]}")
     rest = _IMAGES if (folder.root / _IMAGES).is_dir() or splits.places else ""
     others = {path: "" if splits.places else _split_of_folder(path) for path in folder.pictures(rest)}
     unclear = {path for path in others.keys() - found.keys() if _is_unclear(path, others[path], splits, lost)}
@@ -134,6 +146,9 @@ def _candidates(base: str, written: str) -> Iterator[str]:
         yield full.removeprefix(f"{start}/")
     parts = full.split("/")
     last = max((at for at, part in enumerate(parts) if part == _IMAGES), default=0)
+    if 0 < last == len(parts) - 1 and usual_split(parts[last - 1]) in _SPLITS:
+        # Of ../train/images and ../valid/images no more than images would be left: both one place.
+        last -= 1
     yield from ("/".join(parts[at:]) for at in range(1, last + 1))
 
 
