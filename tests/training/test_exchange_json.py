@@ -288,6 +288,24 @@ def test_labelme_picture_beside_its_file_is_not_lost_nor_another_scans(tmp_path:
     assert [(finding.kind, finding.subject) for finding in found.findings] == [("other scan's name", "train/a.json")]
 
 
+@pytest.mark.parametrize(
+    ("image", "taken"),
+    [("b.png", "train/a.png"), ("b.JPG", "train/a.jpg"), ("b.bmp", None), ("b", None), (None, None)],
+)
+def test_labelme_of_two_pictures_beside_the_file_none_is_another_scans(
+    tmp_path: Path, image: str | None, taken: str | None
+) -> None:
+    labelme_fixture.build(tmp_path)
+    draw(tmp_path / "train/a.jpg", 40, 20)
+    draw(tmp_path / "train/b.bmp", 40, 20)
+    (tmp_path / "train/b.json").unlink()
+    path = tmp_path / "train/a.json"
+    put(path, json.dumps(json.loads(path.read_text()) | {"imagePath": image}))
+    found = labelme.ADAPTER.read(tmp_path)
+    assert [scan.path for scan in found.scans if scan.path.startswith("train/")] == [taken] * (taken is not None)
+    assert kinds(found) == {"other scan's name" if taken else "missing scan": 1, "missing annotation": 1}
+
+
 def test_labelme_file_of_the_pictures_own_name_comes_before_others_that_name_it(tmp_path: Path) -> None:
     labelme_fixture.build(tmp_path)
     document = json.loads((tmp_path / "train/a.json").read_text())

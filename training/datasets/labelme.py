@@ -1,7 +1,8 @@
 """LabelMe: a JSON file beside each scan, rectangles and polygons (also as X-AnyLabeling writes it).
 
 The picture is the one that `imagePath` names; where that is not in the set, or is another scan although a picture of
-the file's own name lies beside it, it is this one. A path that leads out of the set is never opened.
+the file's own name lies beside it, it is this one; of several the one with the suffix of `imagePath`. A path that leads
+out of the set is never opened.
 
 A scan without JSON was never looked at and is left out; one with an empty list of shapes is clean. The split is the
 first folder of a path, where that is train, val or test. `labels.txt`, which LabelMe takes its labels from, lists also
@@ -84,11 +85,16 @@ class _Pictures:
         said = _from_root(annotation, image)
         named = plain_path(said)
         own = self._by_name.get(posixpath.splitext(annotation)[0], [])
-        fits = named is not None and self._folder.holds(named) and (not own or stem_of(named) == stem_of(annotation))
-        if fits or len(own) != 1:
+        if not own or (named is not None and self._folder.holds(named) and stem_of(named) == stem_of(annotation)):
             return self._folder.place(("",), said, annotation)
+        suffix = posixpath.splitext(image if isinstance(image, str) else "")[1].lower()
+        likely = own if len(own) == 1 else [path for path in own if posixpath.splitext(path)[1].lower() == suffix]
+        if len(likely) != 1:
+            message = f"its scan may be any of {', '.join(own)}: imagePath is none of them; name the one that it is of"
+            self._folder.error("missing scan", annotation, message)
+            return None
         self.taken.append(annotation)
-        return own[0]
+        return likely[0]
 
 
 def _read_scan(folder: IndexedFolder, path: str, pictures: _Pictures) -> SourceScan | None:
