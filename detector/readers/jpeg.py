@@ -3,7 +3,8 @@
 A cut file has no end mark and is refused. A file that was cut and closed again, or lost bytes in the middle, decodes to
 a picture that is partly grey or shifted: libjpeg notices when a scan's codes run out early, are left over, or do not
 exist, and `libjpeg_warnings` hears it. Where bytes were never written and are zero, the codes may fall into step again
-behind them; most tables make no such picture. What nobody can notice: a changed byte; JPEG carries no checksum.
+behind them; few scans of a whole picture hold such a run. What nobody can notice: a changed byte; JPEG carries no
+checksum.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ _NEXT_MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 _SLACK = bytes(range(1, 255)) * 2
 #: Zero bytes in a row that are no picture, where zeros do not stand for even parts: 2,898 whole files hold 5 at most.
 _HOLE = bytes(64)
+#: The same where a scan refines coefficients: their bits stand there as they are, up to 1,000 of them between two codes
+#: of libjpeg. 399 whole files hold 30 at most.
+_REFINING_HOLE = bytes(256)
 #: Every scan costs a pass over the picture, however little it holds. Encoders write about ten.
 _MOST_SCANS = 32
 #: Those of full length fill the largest file that is read; a million empty ones would cost seconds for nothing.
@@ -52,8 +56,8 @@ class _Structure:
     #: Where each scan's compressed data ends.
     data_ends: tuple[int, ...]
     end: int
-    #: Whether a scan's tables make zeros of blocks without content, as those of encoders that count their codes may.
-    zeros_are_even: tuple[bool, ...]
+    #: The zeros in a row that a scan cannot hold; none where they are its blocks without content.
+    holes: tuple[bytes, ...]
 
 
 def inspect(data: bytes) -> tuple[ViewHeader, ...]:
@@ -116,13 +120,14 @@ def _frame_header(frame: _Segment) -> ViewHeader:
 
 
 def _walk(data: bytes) -> _Structure:
-    frames, scans, data_ends, even, end = [], [], [], [], 2
+    frames: list[_Segment] = []
+    scans, data_ends, holes, end = [], [], [], 2
     shortest: dict[int, int] = {}
     for segment, end in _segments(data):
         if segment.marker == _SOS:
             scans.append(segment)
             data_ends.append(end)
-            even.append(_zeros_are_even(segment, shortest))
+            holes.append(_hole(segment, shortest, progressive=any(one.marker == _PROGRESSIVE for one in frames)))
         elif segment.marker == _DHT:
             shortest |= _shortest_codes(segment.body)
         elif segment.marker in _FRAMES:
@@ -131,7 +136,7 @@ def _walk(data: bytes) -> _Structure:
             raise ScanUnreadable(f"the JPEG is damaged: unexpected marker 0x{segment.marker:02x}")
     if len(frames) != 1 or not 1 <= len(scans) <= _MOST_SCANS:
         raise ScanUnreadable(f"the JPEG has {len(frames)} frames and {len(scans)} scans")
-    return _Structure(frames[0], tuple(scans), tuple(data_ends), end, tuple(even))
+    return _Structure(frames[0], tuple(scans), tuple(data_ends), end, tuple(holes))
 
 
 def _shortest_codes(tables: bytes) -> dict[int, int]:
@@ -145,10 +150,27 @@ def _shortest_codes(tables: bytes) -> dict[int, int]:
     return found
 
 
-def _zeros_are_even(scan: _Segment, shortest: dict[int, int]) -> bool:
-    """Whether zero bits are blocks of no difference in brightness, and nothing else, in every component."""
+def _hole(scan: _Segment, shortest: dict[int, int], *, progressive: bool) -> bytes:
+    first, last, bits = _coefficients(scan, progressive=progressive)
+    # Bits of the mean brightness that are refined stand as they are: alike in even parts, and maybe zero.
+    if not first and bits >> 4:
+        return b""
+    # Zeros may be blocks of no difference in brightness, and nothing else, in every component.
     selected = scan.body[2 : 1 + 2 * scan.body[0] : 2]
-    return all(shortest.get(one >> 4) == 0 and shortest.get(0x10 | one & 0x0F) == 0 for one in selected)
+    even = (
+        (first or shortest.get(one >> 4) == 0) and (not last or shortest.get(0x10 | one & 0x0F) == 0)
+        for one in selected
+    )
+    if all(even):
+        return b""
+    return _REFINING_HOLE if bits >> 4 else _HOLE
+
+
+def _coefficients(scan: _Segment, *, progressive: bool) -> tuple[int, int, int]:
+    """First and last of a scan (0 is the mean), and its bits: upper four those it refines, lower four its lowest."""
+    count = scan.body[0]
+    first, last, bits = scan.body[1 + 2 * count : 4 + 2 * count]
+    return (first, last, bits) if progressive else (0, 63, 0)
 
 
 def _end_of_scan(data: bytes, start: int) -> int:
@@ -163,22 +185,16 @@ def _check_scans_complete(structure: _Structure) -> None:
     components = structure.frame.body[6::3]
     missing = {component: np.full(64, 14) for component in components}
     for scan in structure.scans:
-        count = scan.body[0]
-        first, last, approximation = scan.body[1 + 2 * count : 4 + 2 * count]
-        if structure.frame.marker != _PROGRESSIVE:
-            first, last, approximation = 0, 63, 0
-        for component in scan.body[1 : 1 + 2 * count : 2]:
-            missing[component][first : last + 1] = approximation & 0x0F
-    if any(bits.any() for bits in missing.values()):
+        first, last, bits = _coefficients(scan, progressive=structure.frame.marker == _PROGRESSIVE)
+        for component in scan.body[1 : 1 + 2 * scan.body[0] : 2]:
+            missing[component][first : last + 1] = bits & 0x0F
+    if any(lowest.any() for lowest in missing.values()):
         raise ScanUnreadable("the JPEG is cut short: some of its scans are missing")
 
 
 def _check_written(data: bytes, structure: _Structure) -> None:
-    # A progressive scan may be of one kind of code alone; libjpeg notices what is missing there.
-    if structure.frame.marker == _PROGRESSIVE:
-        return
-    for scan, end, even in zip(structure.scans, structure.data_ends, structure.zeros_are_even, strict=True):
-        if not even and data.find(_HOLE, scan.end, end) >= 0:
+    for scan, end, hole in zip(structure.scans, structure.data_ends, structure.holes, strict=True):
+        if hole and data.find(hole, scan.end, end) >= 0:
             raise ScanUnreadable("the JPEG is damaged: part of its compressed data is zero, as if never written")
 
 
