@@ -28,7 +28,7 @@ from typing import Any
 
 from detector.errors import SettingsInvalid
 from detector.inspection import Decision
-from detector.ledger_audit import GENESIS, canonical_json, chained_sha256, findings, is_final
+from detector.ledger_audit import GENESIS, canonical_json, chained_sha256, entry_of, findings, is_final
 from detector.ledger_file import ADDITIONS, APPLICATION_ID, SCHEMA_VERSION, LedgerUnusable, create_ledger, told
 
 #: How long a process waits for another one's transaction.
@@ -77,17 +77,20 @@ class StoredResult:
         return self.thumbnails(self.key)
 
 
+#: A result counts from its own audit row on at least: a lower `current` is no reason to go back to an older result.
+_LAST_FIRST = "ORDER BY max(recorded, current) DESC"
 #: A result with the audit row that it names; the join keeps one whose row is gone, which must not pass in silence.
 _RESULTS = """
-SELECT scan, results.sha256, sequence, utc, entry, previous, audit.sha256
+SELECT scan, results.sha256, results.current, sequence, utc, entry, previous, audit.sha256
 FROM results LEFT JOIN audit ON sequence = recorded WHERE weights = ? AND settings = ?
 """
 # In the order of the primary key: nothing is sorted or gathered before the first row, and no thumbnail is read.
 _CURRENT_RESULTS = f"""{_RESULTS} AND NOT EXISTS (
     SELECT 1 FROM results AS newer WHERE newer.scan = results.scan AND newer.weights = results.weights
-    AND newer.settings = results.settings AND newer.current > results.current
+    AND newer.settings = results.settings
+    AND max(newer.recorded, newer.current) > max(results.recorded, results.current)
 ) ORDER BY scan"""
-_CURRENT_RESULT = f"{_RESULTS} AND scan = ? ORDER BY current DESC LIMIT 1"
+_CURRENT_RESULT = f"{_RESULTS} AND scan = ? {_LAST_FIRST} LIMIT 1"
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,7 @@ class Ledger:
         """
         scan, sha256, weights, settings = key.columns()
         rows = self.rows(
-            "SELECT sha256, final FROM results WHERE scan = ? AND weights = ? AND settings = ? ORDER BY current DESC",
+            f"SELECT sha256, final FROM results WHERE scan = ? AND weights = ? AND settings = ? {_LAST_FIRST}",
             (scan, weights, settings),
         )
         found = list(rows)
@@ -210,13 +213,13 @@ class Ledger:
         """The JSON line of a result that is there."""
         scan, sha256, weights, settings = key.columns()
         query = f"{_RESULTS} AND scan = ? AND results.sha256 = ?"
-        ((_, _, *audited),) = self.rows(query, (weights, settings, scan, sha256))
-        return self._audited_line(key, audited)
+        ((_, _, *stored),) = self.rows(query, (weights, settings, scan, sha256))
+        return self._audited_line(key, stored)
 
     def current_line(self, scan: str, weights: str, settings: str) -> str | None:
         """The JSON line of the scan's current result under these weights and settings, None where there is none."""
-        for _, sha256, *audited in self.rows(_CURRENT_RESULT, (weights, settings, storable_text(scan))):
-            return self._audited_line(Key(scan, sha256, weights, settings), audited)
+        for _, sha256, *stored in self.rows(_CURRENT_RESULT, (weights, settings, storable_text(scan))):
+            return self._audited_line(Key(scan, sha256, weights, settings), stored)
         return None
 
     def thumbnail(self, key: Key) -> bytes:
@@ -234,9 +237,9 @@ class Ledger:
     def results(self, weights: str, settings: str) -> Iterator[StoredResult]:
         """The current result of each scan under these weights (digest) and settings (fingerprint), in the order of the
         scans' paths. Within `snapshot` thumbnails are of the same moment."""
-        for scan, sha256, *audited in self.rows(_CURRENT_RESULTS, (weights, settings)):
+        for scan, sha256, *stored in self.rows(_CURRENT_RESULTS, (weights, settings)):
             key = Key(scan, sha256, weights, settings)
-            yield StoredResult(self._audited_line(key, audited), key, self.thumbnail)
+            yield StoredResult(self._audited_line(key, stored), key, self.thumbnail)
 
     def head(self) -> tuple[int, str]:
         """(rows in the audit, sha256 of the last): kept elsewhere, it shows later that nothing was cut off."""
@@ -341,13 +344,14 @@ class Ledger:
             # ledger is large. No result is shown unread, see `_audited_line`.
             self.head()
 
-    def _audited_line(self, key: Key, audited: Sequence[Any]) -> str:
-        """The JSON line in an audit row (sequence, utc, entry, previous, sha256). Raises LedgerUnusable unless that is
-        the row as it was written, for this key: a damaged or edited decision is nobody's result."""
-        sequence, utc, entry, previous, sha256 = audited
+    def _audited_line(self, key: Key, stored: Sequence[Any]) -> str:
+        """The JSON line of a result, stored as (current, *the columns of its audit row). Raises LedgerUnusable unless
+        the rows that it names are as they were written, for this key: a damaged or edited decision is nobody's result,
+        nor is one that was put in the place of a newer one."""
+        current, sequence, *_ = stored
         with suppress(ValueError, LookupError, TypeError, RecursionError):
-            content = json.loads(entry)
-            if sha256 == chained_sha256(sequence, previous, entry, utc) and content["key"] == key.audited():
+            content = entry_of(stored[1:], key.audited())
+            if current == sequence or self._was_recalled(key, current):
                 return str(content["result"])
         raise LedgerUnusable(
             f"{self.path}: the result of {storable_text(key.scan)} is not the one that was recorded; the ledger was "
@@ -355,6 +359,11 @@ class Ledger:
             remedy="see what roentgate audit finds; move the file away to start a new ledger, or name another output "
             "folder",
         )
+
+    def _was_recalled(self, key: Key, sequence: object) -> bool:
+        query = "SELECT sequence, utc, entry, previous, sha256 FROM audit WHERE sequence = ?"
+        ((*audited,),) = self.rows(query, (sequence,))
+        return bool(entry_of(audited, key.audited())["event"] == "recalled")
 
     def _append(self, entry: dict[str, Any]) -> int:
         """Adds an audit row inside the transaction that is open. Returns its sequence number, from 1."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +29,16 @@ def canonical_json(entry: dict[str, Any]) -> str:
 def chained_sha256(sequence: int, previous: str, entry: str, utc: str) -> str:
     """SHA-256, hex, over the row before, the row's number and time, and its canonical JSON."""
     return hashlib.sha256(f"{previous}\n{sequence}\n{utc}\n{entry}".encode()).hexdigest()
+
+
+def entry_of(row: Sequence[Any], key: dict[str, str]) -> dict[str, Any]:
+    """What an audit row (sequence, utc, entry, previous, sha256) holds for `key`. Raises ValueError, LookupError,
+    TypeError or RecursionError unless the row is as it was written, and of that key."""
+    sequence, utc, entry, previous, sha256 = row
+    content: dict[str, Any] = json.loads(entry)
+    if sha256 != chained_sha256(sequence, previous, entry, utc) or content["key"] != key:
+        raise ValueError(f"audit row {sequence} was altered, or is of another result")
+    return content
 
 
 def is_final(line: str) -> bool:

@@ -240,3 +240,19 @@ def test_an_alarm_that_was_turned_into_clear_in_the_ledger_reaches_no_output(
             scan_all(scan)
         assert lines(tmp_path) == {"alarm.png": "ALARM"}
     assert not list((tmp_path / "out").glob("*.partial"))
+
+
+def test_an_older_clear_that_was_put_in_front_of_an_alarm_reaches_no_output(
+    scan_all: Callable[..., BatchSummary], write_scan: WriteScan, tmp_path: Path
+) -> None:
+    scan = write_scan(tmp_path / "bag.png")
+    scan_all(scan)
+    write_scan(scan, middle=15)
+    scan_all(scan)
+    with closing(sqlite3.connect(tmp_path / "out" / "ledger.sqlite")) as connection:
+        connection.execute("UPDATE results SET current = 999 WHERE recorded = 1")
+        connection.commit()
+    for _ in range(2):
+        with pytest.raises(LedgerUnusable, match=r"result of bag\.png is not the one that was recorded"):
+            scan_all(scan)
+        assert lines(tmp_path) == {"bag.png": "ALARM"}

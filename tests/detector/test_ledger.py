@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -161,6 +161,52 @@ def test_no_result_is_given_that_is_not_the_one_recorded(filled: Path, statement
                 asked()
             assert "roentgate audit" in refused.value.remedy
         assert ledger.current_line("1.png", "weights", "settings") == line("1.png")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        # A row that the audit does not have, that of another result, and that of another scan that was recalled.
+        "UPDATE results SET current = 999 WHERE sha256 = 'cleared'",
+        "UPDATE results SET current = recorded + 2 WHERE sha256 = 'cleared'",
+        "UPDATE results SET current = 6 WHERE sha256 = 'cleared'",
+        # An alarm that steps back.
+        "UPDATE results SET current = 0 WHERE sha256 = 'alarmed'",
+        # Not numbers at all.
+        "UPDATE results SET current = 'z' WHERE sha256 = 'cleared'",
+        "UPDATE results SET current = x'ff' WHERE sha256 = 'cleared'",
+    ],
+)
+def test_no_older_result_takes_the_place_of_a_newer_one(tmp_path: Path, statement: str) -> None:
+    path = tmp_path / "l.sqlite"
+    with Ledger(path) as ledger:
+        ledger.record(key("s.png", "cleared"), line("s.png"))
+        ledger.record(key("o.png", "1"), line("o.png"))
+        ledger.record(key("s.png", "alarmed"), line("s.png", "ALARM"))
+        ledger.record(key("o.png", "2"), line("o.png"))
+        ledger.record(key("o.png", "3"), line("o.png"))
+        assert ledger.has(key("o.png", "1")) and ledger.head()[0] == 6
+    assert any("result of 's.png'" in problem for problem in tamper(path, statement))
+    with Ledger(path) as ledger:
+        with pytest.raises(LedgerUnusable, match=r"result of s\.png is not the one that was recorded"):
+            lines(ledger)
+        assert ledger.current_line("o.png", "weights", "settings") == line("o.png")
+        for _ in range(2):
+            with suppress(LedgerUnusable):
+                assert ledger.current_line("s.png", "weights", "settings") == line("s.png", "ALARM")
+            # A run that meets the file as it is now may put its result in front again.
+            assert ledger.has(key("s.png", "alarmed"))
+
+
+def test_a_recall_whose_audit_row_was_altered_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    with Ledger(path) as ledger:
+        ledger.record(key("s.png", "old"), line("s.png"))
+        ledger.record(key("s.png", "new"), line("s.png", "ALARM"))
+        assert ledger.has(key("s.png", "old"))
+    tamper(path, "UPDATE audit SET utc = '2020-01-01' WHERE sequence = 3")
+    with Ledger(path) as ledger, pytest.raises(LedgerUnusable, match="not the one that was recorded"):
+        lines(ledger)
 
 
 def test_results_are_read_in_their_order_without_sorting_them_or_reading_pictures(filled: Path) -> None:
