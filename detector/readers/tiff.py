@@ -19,7 +19,7 @@ from detector.readers.limits import ViewHeader
 from detector.readers.tiff_compression import UNPACKERS
 from detector.readers.tiff_rest import may_hold_a_page
 from detector.readers.tiff_structure import Directory, read_directories
-from detector.readers.unwritten import means_air, rows_doubt
+from detector.readers.unwritten import MOST_ROWS, means_air, rows_doubt
 from detector.scan import Pixels
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
@@ -103,11 +103,22 @@ def doubt(data: bytes) -> str:
     # What is compressed does not add up where it is cut off.
     if last.compression != _UNCOMPRESSED or _zero_is_air(last):
         return ""
-    row_bytes = last.header.width * last.samples * last.header.bits // 8
+    row_bytes = _grid(last)[1] * last.block_width * last.samples * last.header.bits // 8
+    return rows_doubt(_end(data, last, (MOST_ROWS + 1) * row_bytes), row_bytes)
+
+
+def _end(data: bytes, page: _Page, least: int) -> bytes:
+    """At least so many bytes of an uncompressed page, if it has them: those that stand last in the file."""
+    end = b""
+    placed = zip(page.offsets.tolist(), _blocks(data, page), strict=True)
     # Strips may hold a single row each.
-    strips = zip(last.offsets.tolist(), last.byte_counts.tolist(), strict=True)
-    stored = b"".join(data[offset : offset + size] for offset, size in sorted(strips))
-    return rows_doubt(stored, row_bytes)
+    for _, block in sorted(placed, key=lambda one: one[0], reverse=True):
+        # What a tile holds below the page is padding, mostly zeros.
+        rows = min(block.height, page.header.height - block.top)
+        end = bytes(block.data[: len(block.data) * rows // block.height]) + end
+        if len(end) >= least:
+            break
+    return end
 
 
 def _zero_is_air(page: _Page) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from detector.scan import Pixels
 
 #: Rows of zeros that are left to dead elements of the detector and thin frames around exports.
-_MOST_ROWS = 4
+MOST_ROWS = 4
 #: Zero bytes in a row that a whole compressed picture may hold: 1,150 WebP files of libwebp, many with even air over
 #: three quarters of the picture, hold at most 60, and one more for every 6,100 pixels.
 _SPARE, _PIXELS_A_ZERO = 64, 2048
@@ -24,7 +24,7 @@ _REMEDY = "it may not have been written whole; copy or export it again"
 def rows_doubt(stored: memoryview | bytes, row_bytes: int) -> str:
     """Why uncompressed pixels, in the order of the file, must not be cleared; empty where they do not end in zeros. Not
     for pixels of which zero is air. row_bytes: of a stored row."""
-    least = (_MOST_ROWS + 1) * row_bytes
+    least = (MOST_ROWS + 1) * row_bytes
     if len(stored) < least or bytes(stored[-least:]).strip(b"\0"):
         return ""
     return f"the file ends in zeros, where its last rows should be: {_REMEDY}"

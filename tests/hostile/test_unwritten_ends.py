@@ -31,6 +31,16 @@ def uncompressed_tiff(image: np.ndarray, photometric: int, rows: int = 1) -> byt
     return tiff([(page_tags(image, photometric, rows=rows), strips_of(image, rows))])
 
 
+def tiled_tiff(image: np.ndarray, side: int = 256) -> bytes:
+    """RGB, its tiles filled up with zeros to the right of the page and below it."""
+    down, across = (-(-length // side) for length in image.shape[:2])
+    padded = np.zeros((down * side, across * side, 3), image.dtype)
+    padded[: image.shape[0], : image.shape[1]] = image
+    rows = [padded[top : top + side] for top in range(0, len(padded), side)]
+    tiles = [row[:, left : left + side].tobytes() for row in rows for left in range(0, row.shape[1], side)]
+    return tiff([([*page_tags(image, RGB), (322, "I", [side]), (323, "I", [side]), (324, "I", [0])], tiles)])
+
+
 def grey_bmp(zero: int) -> bytes:
     """8 bits, 160 x 120. zero: the level of its palette's first colour."""
     palette = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 4, axis=1)
@@ -74,6 +84,17 @@ def test_zeros_at_the_end_of_a_tiff_are_doubted(rows: int) -> None:
     assert read_scan(uncompressed_tiff(luggage(), RGB, rows), "bag").doubt == ""
     assert "written whole" in read_scan(uncompressed_tiff(torn, RGB, rows), "bag").doubt
     assert read_scan(uncompressed_tiff(torn[:, :, 0], WHITE_IS_ZERO, rows), "bag").doubt == ""
+
+
+@pytest.mark.parametrize("height", [480, 512, 516])
+def test_what_tiles_hold_below_the_page_is_no_doubt_and_a_tile_that_was_not_written_is(height: int) -> None:
+    image = cv2.resize(luggage(), (520, height))
+    # A thin black frame fills the last row of tiles where only four rows are left for it.
+    image[:4] = image[-4:] = 0
+    assert read_scan(tiled_tiff(image), "bag").doubt == ""
+    torn = image.copy()
+    torn[256:512, 512:] = torn[512:] = 0
+    assert "written whole" in read_scan(tiled_tiff(torn), "bag").doubt
 
 
 def test_zeros_at_the_end_of_a_dicom_are_doubted() -> None:
