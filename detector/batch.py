@@ -197,8 +197,14 @@ def _publish(
             prepared = kept.enter_context(prepared_outputs(folder, results, context, names))
         with ledger.exclusively():
             shown = ledger.published()
-            # Of two runs that end together, the one that saw more has the last word.
-            if shown is None or not seen < shown.audit_rows <= ledger.head()[0]:
+            # Of two runs that end together, the one that saw more has the last word. A run with other weights or
+            # settings saw none of these results, whenever it ended.
+            newer = (
+                shown is not None
+                and (shown.weights, shown.settings) == (weights, settings)
+                and seen < shown.audit_rows <= ledger.head()[0]
+            )
+            if not newer:
                 prepared.publish()
                 files = json.dumps(files_there(folder))
                 ledger.note_published(Published(seen, weights, settings, files, prepared.counts))

@@ -178,26 +178,43 @@ def test_what_shows_the_ledger_already_is_not_written_again(
     assert lines(tmp_path) == {"bag.png": "ALARM", "other.png": "CLEAR"}
 
 
-def test_others_record_while_outputs_are_written_and_the_last_word_is_the_newest(
-    scan_all: Callable[..., BatchSummary], write_scan: WriteScan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slow, quick = write_scan(tmp_path / "slow.png"), write_scan(tmp_path / "quick.png", middle=15)
+def overtake_by(monkeypatch: pytest.MonkeyPatch, run: Callable[[], BatchSummary]) -> list[BatchSummary]:
+    """Lets `run` overtake the next run while that writes its outputs. Gives its summary, once there is one."""
     write, told = OUTPUTS["results.csv"], []
 
     @contextmanager
     def overtaken(*arguments: object) -> Iterator[object]:
         monkeypatch.setitem(OUTPUTS, "results.csv", write)
-        told.append(scan_all(quick))
+        told.append(run())
         with write(*arguments) as add:  # type: ignore[arg-type]
             yield add
 
     monkeypatch.setitem(OUTPUTS, "results.csv", overtaken)
+    return told
+
+
+def test_others_record_while_outputs_are_written_and_the_last_word_is_the_newest(
+    scan_all: Callable[..., BatchSummary], write_scan: WriteScan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, quick = write_scan(tmp_path / "slow.png"), write_scan(tmp_path / "quick.png", middle=15)
+    told = overtake_by(monkeypatch, lambda: scan_all(quick))
     summary = scan_all(slow)
     assert (summary.decisions, summary.others) == (Counter(CLEAR=1), Counter())
     assert (told[0].decisions, told[0].others) == (Counter(ALARM=1), Counter(CLEAR=1))
     assert lines(tmp_path) == {"slow.png": "CLEAR", "quick.png": "ALARM"}
     assert not list((tmp_path / "out").glob("*.partial"))
     assert scan_all(slow).others == Counter(ALARM=1)
+
+
+def test_a_run_with_other_settings_that_ended_meanwhile_keeps_no_outputs_back(
+    scan_all: Callable[..., BatchSummary], write_scan: WriteScan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, quick = write_scan(tmp_path / "slow.png", middle=15), write_scan(tmp_path / "quick.png", middle=15)
+    overtake_by(monkeypatch, lambda: scan_all(quick, alarm=1))
+    assert scan_all(slow).decisions == Counter(ALARM=1)
+    assert lines(tmp_path) == {"slow.png": "ALARM"}
+    assert scan_all(quick, alarm=1).decisions == Counter(CLEAR=1)
+    assert lines(tmp_path) == {"quick.png": "CLEAR"}
 
 
 def test_a_note_of_results_to_come_keeps_none_back(
