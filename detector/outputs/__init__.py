@@ -98,11 +98,11 @@ def prepared_outputs(
 
 
 def files_there(folder: Path) -> dict[str, list[int]]:
-    """Name of each output that is in `folder` -> [size in bytes, time of its last change in ns]: whoever writes or
-    replaces one changes it."""
+    """Name of each output that is in `folder` -> [size in bytes, when it was written, when its inode changed, both in
+    ns]: whoever writes or replaces one changes them, and can set back all but the last."""
     there = {}
     for name in OUTPUTS:
         with suppress(FileNotFoundError):
             status = (folder / name).stat()
-            there[name] = [status.st_size, status.st_mtime_ns]
+            there[name] = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
     return there

@@ -162,9 +162,9 @@ def test_what_shows_the_ledger_already_is_not_written_again(
     summary = scan_all(belt / "bag.png")
     assert files() == whole
     assert (summary.decisions, summary.others) == (Counter(ALARM=1), Counter(CLEAR=1))
-    # Files that somebody edited or removed are made good.
+    # Files that somebody edited or removed are made good, also where size and time of writing stay the same.
     (out / "results.jsonl").write_text(contents.replace("ALARM", "CLEAR"))
-    os.utime(out / "results.jsonl", ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    os.utime(out / "results.jsonl", ns=(before.st_atime_ns, before.st_mtime_ns))
     scan_all(belt)
     assert (out / "results.jsonl").read_text() == contents
     for name in OUTPUTS:
