@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 data_app = typer.Typer(no_args_is_help=True, help="Check, prepare and look at annotated scans.")
 console = Console(highlight=False)
 
-#: Findings of one kind that are printed; all of them are in findings.jsonl.
+#: Findings of one kind that are printed.
 _SHOWN = 5
 
 PreparedFolder = Annotated[Path, typer.Argument(help="Folder that `data prepare` wrote.")]
@@ -162,9 +162,13 @@ def data_export(
     ] = "",
 ) -> None:
     """Writes the scans and boxes in a format that other tools read."""
+    from training.datasets.check import summarise
     from training.datasets.export_set import export_set
 
     written = export_set(data, format_name.value, output, tuple(classes.split(",")) if classes else ())
+    if written.findings:
+        _print_findings(written.findings, f"; `roentgate-train data check {data}` lists them")
+        typer.echo(f"{data}: {summarise(written.findings)}")
     left_out = f"; {written.left_out} were not looked through for these classes" if written.left_out else ""
     typer.echo(f"wrote {written.scans} scans to {output}{left_out}")
 
@@ -228,16 +232,21 @@ def _print_counts(checked: SourceCheck) -> None:
         typer.echo(f"  {name or 'no split'}: {count.scans:,} scans{published}; boxes: {boxes or 'none'}")
 
 
-def _print_prepared(prepared: Prepared) -> None:
-    """A few findings of each kind, then what there is."""
+def _print_findings(findings: Sequence[Finding], where: str) -> None:
+    """A few of each kind, and how many more there are. where: these can be read, the end of a sentence."""
     shown: Counter[str] = Counter()
-    for finding in prepared.findings:
+    for finding in findings:
         shown[finding.kind] += 1
         if shown[finding.kind] <= _SHOWN:
             typer.echo(_line(finding))
     for kind, count in shown.items():
         if count > _SHOWN:
-            typer.echo(f"{kind}: {count - _SHOWN} more in {prepared.folder / 'findings.jsonl'}")
+            typer.echo(f"{kind}: {count - _SHOWN} more{where}")
+
+
+def _print_prepared(prepared: Prepared) -> None:
+    """A few findings of each kind, then what there is."""
+    _print_findings(prepared.findings, f" in {prepared.folder / 'findings.jsonl'}")
     for split, counts in prepared.counts.items():
         boxes = ", ".join(f"{name} {each['boxes']:,}" for name, each in counts["classes"].items() if each["boxes"])
         typer.echo(f"{split}: {counts['scans']:,} scans; boxes: {boxes or 'none'}")

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 
+import cv2
 import pytest
+from typer.testing import CliRunner
 
+from detector.errors import SettingsInvalid
 from tests.training.dataset_fixtures.drawing import draw, put, voc
+from tests.training.fake_set import luggage
+from training.data_commands import data_app
+from training.datasets.check import check
+from training.datasets.check_source import check_source
+from training.datasets.coco_index import read_coco
 from training.datasets.exif_orientation import orientation
-from training.datasets.findings import Severity
+from training.datasets.export_set import export_set
+from training.datasets.findings import Finding, Severity
+from training.datasets.prepare import PrepareOptions, prepare
 from training.datasets.recognition import recognise
+from training.datasets.taxonomy import load_taxonomy
 
 
 def tags(number: int, order: str = "<", kind: int = 3) -> bytes:
@@ -58,18 +70,56 @@ def test_files_without_a_mark_or_with_nonsense_are_upright(tmp_path: Path) -> No
     assert orientation(tmp_path / "fill.jpg") == 1
 
 
-def test_a_scan_with_boxes_that_viewers_turn_is_left_out_and_said_to_be(tmp_path: Path) -> None:
-    for name in ("turned", "clean", "upright"):
-        draw(tmp_path / f"JPEGImages/{name}.jpg", 40, 20)
+def turned_set(root: Path) -> Path:
+    """Two scans that viewers turn, one of them without boxes, and one that they do not."""
+    for seed, name in enumerate(("turned", "clean", "upright")):
+        (root / "JPEGImages").mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(root / f"JPEGImages/{name}.jpg"), luggage(seed))
         boxes = [("gun", 1, 1, 10, 10)] if name != "clean" else []
-        put(tmp_path / f"Annotations/{name}.xml", voc(f"{name}.jpg", 40, 20, *boxes))
-        mark(tmp_path / f"JPEGImages/{name}.jpg", tags(1 if name == "upright" else 6))
-    found = recognise(tmp_path).read()
-    assert [Path(scan.path).stem for scan in found.scans] == ["clean", "upright"]
-    (finding,) = found.findings
-    assert (finding.severity, finding.kind, finding.subject) == (
-        Severity.ERROR,
-        "turned by EXIF",
-        "JPEGImages/turned.jpg",
-    )
-    assert "orientation 6" in finding.message
+        put(root / f"Annotations/{name}.xml", voc(f"{name}.jpg", 64, 48, *boxes))
+        mark(root / f"JPEGImages/{name}.jpg", tags(1 if name == "upright" else 6))
+    return root
+
+
+def turned(findings: Iterable[Finding]) -> list[str]:
+    """Subjects of the findings, all of them errors that name the orientation."""
+    found = [finding for finding in findings if finding.kind == "turned by EXIF"]
+    assert all(each.severity is Severity.ERROR and "orientation 6" in each.message for each in found)
+    return [finding.subject for finding in found]
+
+
+def test_a_scan_with_boxes_that_viewers_turn_is_left_out_and_said_to_be(tmp_path: Path) -> None:
+    folder, options = turned_set(tmp_path / "set"), PrepareOptions(share=0.0)
+    prepared = prepare([folder], tmp_path / "data", options)
+    assert turned(prepared.findings) == ["set/JPEGImages/turned.jpg"] and prepared.left_out == 1
+    scans = read_coco(tmp_path / "data", "train").scans
+    assert sorted(scan.path.stem for scan in scans) == ["clean", "upright"]
+    again = prepare([folder], tmp_path / "data", options)
+    assert again.examined == 0 and again.findings == prepared.findings
+
+
+def test_a_check_names_scans_that_viewers_turn(tmp_path: Path) -> None:
+    checked = check_source(recognise(turned_set(tmp_path / "set")), load_taxonomy())
+    assert turned(checked.findings) == ["no split: JPEGImages/turned.jpg"]
+    prepare([tmp_path / "set"], tmp_path / "data", PrepareOptions(share=0.0, link="copy"))
+    assert check(tmp_path / "data") == []
+    # As a tool may put it in later.
+    mark(tmp_path / "data/images/set/JPEGImages/upright.jpg", tags(6))
+    assert turned(check(tmp_path / "data")) == ["train: set/JPEGImages/upright.jpg"]
+
+
+def test_an_export_tells_which_scans_it_leaves_out_since_viewers_turn_them(tmp_path: Path) -> None:
+    folder = turned_set(tmp_path / "set")
+    words = ["export", str(folder), "--format", "yolo", "--output", str(tmp_path / "out")]
+    result = CliRunner().invoke(data_app, words)
+    assert result.exit_code == 0 and sorted(path.stem for path in (tmp_path / "out").rglob("*.jpg")) == [
+        "clean",
+        "upright",
+    ]
+    first, counted, last = result.output.splitlines()
+    assert first.startswith("error: turned by EXIF: JPEGImages/turned.jpg: ") and first.endswith("left out")
+    assert counted == f"{folder}: 1 x error: turned by EXIF" and last.startswith("wrote 2 scans to ")
+    for name in ("clean", "upright"):
+        (folder / f"Annotations/{name}.xml").unlink()
+    with pytest.raises(SettingsInvalid, match=r"holds no scan to export: JPEGImages/turned.jpg: EXIF orientation 6"):
+        export_set(folder, "coco", tmp_path / "none")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from training.datasets.check_source import duplicates
+from training.datasets.exif_orientation import turned
 from training.datasets.findings import Finding, Severity
 from training.datasets.scan_journal import ScanFacts, examine_all
 from training.datasets.source_folder import is_confined
@@ -162,6 +163,7 @@ def _examined(data: Path, split: str, document: dict[str, Any]) -> list[ScanFact
 
 
 def _check_scans(split: str, document: dict[str, Any], facts: list[ScanFacts]) -> Iterator[Finding]:
+    boxed = {annotation["image_id"] for annotation in document["annotations"]}
     for image, seen in zip(document["images"], facts, strict=True):
         subject = f"{split}: {image['file_name']}"
         if not is_confined(str(image["file_name"])):
@@ -170,6 +172,8 @@ def _check_scans(split: str, document: dict[str, Any], facts: list[ScanFacts]) -
             yield Finding(Severity.ERROR, "missing file", subject, "the scan is not there")
         elif seen.error:
             yield Finding(Severity.ERROR, "unreadable scan", subject, seen.error)
+        elif image["id"] in boxed and (problem := turned(seen.orientation)):
+            yield Finding(Severity.ERROR, problem[0], subject, problem[1])
         elif (seen.width, seen.height) != (image["width"], image["height"]):
             said = f"{image['width']} x {image['height']}"
             message = f"the file is {seen.width} x {seen.height}, the annotations say {said}"

@@ -16,6 +16,7 @@ from typing import Any
 from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Published, SourceScan, SourceSet
 from training.datasets.coco_index import read_coco
+from training.datasets.exif_orientation import turned
 from training.datasets.findings import Finding, Severity
 from training.datasets.fingerprint import similar_pairs
 from training.datasets.intake import confined, source_name
@@ -173,6 +174,8 @@ def _scan_faults(scan: SourceScan, seen: ScanFacts) -> Iterator[Finding]:
         yield Finding(Severity.ERROR, "missing file", subject, "the scan is not there")
     elif seen.error:
         yield Finding(Severity.ERROR, "unreadable scan", subject, seen.error)
+    elif scan.boxes and (problem := turned(seen.orientation)):
+        yield Finding(Severity.ERROR, problem[0], subject, problem[1])
     elif (scan.width and scan.width != seen.width) or (scan.height and scan.height != seen.height):
         message = f"the file is {seen.width} x {seen.height}, the annotations say {scan.width} x {scan.height}"
         yield Finding(Severity.ERROR, "size mismatch", subject, message)

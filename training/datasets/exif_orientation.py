@@ -1,6 +1,7 @@
 """Scans that annotation tools show turned, by a mark that JPEG and TIFF may carry (EXIF orientation).
 
-    found = without_turned(adapter.read(root))
+    found = without_turned(adapter.read(root))            # opens every scan with boxes
+    problem = turned(orientation_of(content))             # where a scan's bytes are there already
 
 Scans are read as stored, here and at the station. Most tools draw boxes on the turned picture, some on the stored one,
 and no format says which: such boxes cannot be placed.
@@ -11,6 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +21,7 @@ from training.datasets.findings import Finding, Severity
 from training.datasets.source_folder import is_confined
 
 #: What every viewer shows as it is stored.
-_UPRIGHT = 1
+UPRIGHT = 1
 _ORIENTATIONS = range(1, 9)
 _TAG = 0x112
 #: Types of a number: short and long.
@@ -32,10 +34,16 @@ _MOST_SEGMENTS = 1000
 
 def without_turned(found: SourceSet) -> SourceSet:
     """The set without scans whose boxes may be on a turned picture, each with a Finding. Scans without boxes stay."""
-    turned = dict(_turned(found))
-    scans = tuple(scan for scan in found.scans if scan.path not in turned)
-    findings = (_finding(path, number) for path, number in turned.items())
-    return replace(found, scans=scans, findings=(*found.findings, *findings))
+    problems = dict(_problems(found))
+    scans = tuple(scan for scan in found.scans if scan.path not in problems)
+    return replace(found, scans=scans, findings=(*found.findings, *problems.values()))
+
+
+def turned(number: int) -> tuple[str, str] | None:
+    """(kind, message) of what is wrong with a scan with boxes of that orientation; None for an upright one."""
+    if number == UPRIGHT:
+        return None
+    return "turned by EXIF", f"EXIF orientation {number}: its boxes may be on the picture as viewers turn it"
 
 
 def orientation(path: Path) -> int:
@@ -44,23 +52,34 @@ def orientation(path: Path) -> int:
         # What is no plain file may never end, or wait for ever.
         if path.is_file():
             with path.open("rb") as file:
-                start = _start_of_tags(file)
-                return _UPRIGHT if start is None else _tagged(file, start)
-    except (OSError, struct.error):
+                return _orientation(file)
+    except OSError:
         # Reading the scan itself says what is wrong with it.
         pass
-    return _UPRIGHT
+    return UPRIGHT
 
 
-def _turned(found: SourceSet) -> Iterator[tuple[str, int]]:
+def orientation_of(content: bytes) -> int:
+    """As `orientation`, of a file's bytes."""
+    return _orientation(BytesIO(content))
+
+
+def _problems(found: SourceSet) -> Iterator[tuple[str, Finding]]:
     for scan in found.scans:
-        if scan.boxes and is_confined(scan.path) and (number := orientation(found.root / scan.path)) != _UPRIGHT:
-            yield scan.path, number
+        if not (scan.boxes and is_confined(scan.path)):
+            continue
+        if problem := turned(orientation(found.root / scan.path)):
+            kind, message = problem
+            yield scan.path, Finding(Severity.ERROR, kind, scan.path, f"{message}; left out")
 
 
-def _finding(path: str, number: int) -> Finding:
-    message = f"EXIF orientation {number}: its boxes may be on the picture as viewers turn it; left out"
-    return Finding(Severity.ERROR, "turned by EXIF", path, message)
+def _orientation(file: BinaryIO) -> int:
+    try:
+        start = _start_of_tags(file)
+        return UPRIGHT if start is None else _tagged(file, start)
+    except struct.error:
+        # Cut short: reading the scan itself says so.
+        return UPRIGHT
 
 
 def _start_of_tags(file: BinaryIO) -> int | None:
@@ -96,5 +115,5 @@ def _tagged(file: BinaryIO, start: int) -> int:
         tag, kind, value = struct.unpack(f"{order}HH4x4s", file.read(12))
         if tag == _TAG and kind in _NUMBERS:
             (number,) = struct.unpack_from(order + _NUMBERS[kind], value)
-            return int(number) if number in _ORIENTATIONS else _UPRIGHT
-    return _UPRIGHT
+            return int(number) if number in _ORIENTATIONS else UPRIGHT
+    return UPRIGHT

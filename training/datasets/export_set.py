@@ -17,6 +17,8 @@ from detector.toml_settings import nearest
 from training.datasets.adapters import ADAPTERS
 from training.datasets.annotated_set import Adapter, SourceSet
 from training.datasets.archives import is_archive
+from training.datasets.exif_orientation import without_turned
+from training.datasets.findings import Finding, NothingToRead, Severity
 from training.datasets.recognition import recognise
 from training.datasets.roentgate_layout import PreparedScan
 
@@ -32,10 +34,12 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class Exported:
-    """scans: written. left_out: not looked through for all classes that were asked for."""
+    """scans: written. left_out: not looked through for all classes that were asked for. findings: what was wrong with
+    the set, errors first, among them the scans that were left out since viewers turn them."""
 
     scans: int
     left_out: int
+    findings: tuple[Finding, ...]
 
 
 def export_set(
@@ -57,11 +61,14 @@ def export_set(
         raise SettingsInvalid(f"no format {format_name!r}{hint}", remedy=f"the formats are: {', '.join(FORMATS)}")
     if is_archive(data):
         raise SettingsInvalid(f"{data} is an archive", remedy="unpack it, and name the folder")
-    found = _below_images(_as_taken(recognise(data, adapters).read()))
+    found = _below_images(_as_taken(without_turned(recognise(data, adapters).read())))
+    findings = tuple(sorted(found.findings, key=lambda finding: finding.severity != Severity.ERROR))
     written = _restricted(found, classes) if classes else found
+    if not found.scans:
+        raise NothingToRead(f"{data} holds no scan to export", findings, remedy="give a folder with annotated scans")
     if not written.scans:
-        what = "that was looked through for all of these classes" if found.scans else "at all"
-        raise SettingsInvalid(f"{data} holds no scan {what}", remedy="run `roentgate-train data stats` on it")
+        what = f"{data} holds no scan that was looked through for all of these classes"
+        raise SettingsInvalid(what, remedy="run `roentgate-train data stats` on it")
     try:
         write(written, output)
     except OSError as error:
@@ -69,7 +76,7 @@ def export_set(
             f"{error.filename or output}: {error.strerror}",
             remedy="put that right, free space if the disk is full, and run it again",
         ) from None
-    return Exported(len(written.scans), len(found.scans) - len(written.scans))
+    return Exported(len(written.scans), len(found.scans) - len(written.scans), findings)
 
 
 def _as_taken(found: SourceSet) -> SourceSet:

@@ -12,7 +12,6 @@ from detector.errors import SettingsInvalid
 from training.datasets.adapters import ADAPTERS
 from training.datasets.annotated_set import Adapter, SourceSet
 from training.datasets.archives import is_archive, parts_of
-from training.datasets.exif_orientation import without_turned
 from training.datasets.source_folder import subfolders
 
 #: Archives often hold one folder in another, some with a README beside it.
@@ -54,7 +53,7 @@ class Recognised:
 
     def read(self) -> SourceSet:
         """Everything that can be placed, sorted by path: file systems list folders in any order."""
-        found = without_turned(self.adapter.read(self.root))
+        found = self.adapter.read(self.root)
         return replace(found, scans=tuple(sorted(found.scans, key=lambda scan: scan.path)))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from training.datasets.annotated_set import Corners, SourceBox, SourceScan
+from training.datasets.exif_orientation import turned
 from training.datasets.findings import Finding, Severity
 from training.datasets.intake import Intake, confined
 from training.datasets.roentgate_layout import PreparedScan
@@ -160,6 +161,8 @@ class RecordMaker:
             return "missing file", f"{self.intake.found.root / scan.path} is not there"
         if facts.error:
             return "unreadable scan", facts.error
+        if scan.boxes and (problem := turned(facts.orientation)):
+            return problem[0], f"{problem[1]}; left out"
         if (scan.width and scan.width != facts.width) or (scan.height and scan.height != facts.height):
             said = f"{scan.width} x {scan.height}"
             return "size mismatch", f"the file is {facts.width} x {facts.height}, the annotations say {said}"

@@ -30,12 +30,14 @@ from detector.readers.limits import Limits
 from detector.readers.sidecar import sidecar_of
 from detector.scan import Scan
 from detector.scanner_profile import parse_profile
+from training.datasets.exif_orientation import UPRIGHT, orientation_of
 from training.datasets.fingerprint import Fingerprint, fingerprint, fingerprint_from_text
 
 #: Files read ahead, so that a million waiting ones need no memory.
 _AHEAD = 64
-#: Of a line: what was asked of a scan. In form 1, which lines do not name, nobody asked whether it shows anything.
-_FORM = 2
+#: Of a line: what was asked of a scan. In form 1, which lines do not name, nobody asked whether it shows anything; in
+#: form 2, whether viewers turn it.
+_FORM = 3
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class ScanFacts:
 
     width, height: pixels as decoded. picture: its fingerprint as text. error: why it cannot be read, or what in it
     shows nothing; "" for a good one. profile: state of the profile beside it, which the digest covers; "" without one.
+    orientation: as EXIF numbers it; 1 for what viewers show as it is stored.
     """
 
     size: int
@@ -54,6 +57,7 @@ class ScanFacts:
     picture: str = ""
     error: str = ""
     profile: str = ""
+    orientation: int = UPRIGHT
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -79,7 +83,8 @@ def examine(path: Path, drawn: bool = False) -> ScanFacts:
     except (cv2.error, MemoryError) as error:
         error_text = f"{type(error).__name__}: the scan cannot be shrunk here"
         return ScanFacts(size, changed, error=error_text, profile=profile)
-    return ScanFacts(size, changed, scan.sha256, scan.width, scan.height, picture, profile=profile)
+    turn = orientation_of(data)
+    return ScanFacts(size, changed, scan.sha256, scan.width, scan.height, picture, profile=profile, orientation=turn)
 
 
 def _refuse_unusable(scan: Scan) -> None:
