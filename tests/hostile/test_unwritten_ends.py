@@ -14,7 +14,8 @@ from detector import Detector
 from detector.errors import ScanUnreadable
 from detector.inspection import Decision
 from detector.readers import read_scan
-from tests.conftest import picture
+from detector.scanner_profile import ScannerProfile
+from tests.conftest import make_spec, picture, probe_onnx
 from tests.detector.test_readers import page_tags, strips_of, tiff
 from tests.hostile.test_readers_hostile import encode, luggage
 
@@ -177,5 +178,18 @@ def test_what_was_not_written_whole_is_not_cleared(probe: Path) -> None:
     whole = encode(".bmp", picture(320, 320))
     assert detector.inspect(whole).decision is Decision.CLEAR
     torn = detector.inspect(without_end(whole, 0.03))
+    assert torn.decision is Decision.REFER
+    assert "written whole" in torn.reasons[0]
+
+
+def test_rows_of_zeros_are_not_cleared_where_the_profile_alone_says_that_they_are_air(tmp_path: Path) -> None:
+    weights = probe_onnx(tmp_path / "probe.onnx", make_spec(renderings=("grey",), tile_pixels=64))
+    profile = ScannerProfile(name="belt", polarity="air dark", bits_stored=16, air_value=65_035)
+    detector = Detector(weights, provider="cpu", threads=1, scanner=profile)
+    raw = np.random.default_rng(0).integers(480, 520, (320, 320)).astype(np.uint16)
+    raw[100:200, 100:200] += 25_000
+    assert detector.inspect(npy(raw)).decision is Decision.CLEAR
+    raw[-6:] = 0
+    torn = detector.inspect(npy(raw))
     assert torn.decision is Decision.REFER
     assert "written whole" in torn.reasons[0]
