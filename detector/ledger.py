@@ -187,27 +187,18 @@ class Ledger:
             )
 
     def claim(self, files: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
-        """Ties each file, given as its absolute path and the names that suit it, best first, to a name for good.
+        """Ties each file, given as text that is no other file's and the names that suit it, best first, to a name for
+        good.
 
         A file keeps a name that it has here, whatever lies beside it by now: two names would be two results, of which
-        one grows old. Another gets the first of its names that no other file has. Returns the names as `storable_text`,
-        no name twice. Raises SettingsInvalid, and ties none, if all are other files'.
+        one grows old. Another gets the first of its names that no other file has. Returns the names as `storable_text`;
+        no two files share one. Raises SettingsInvalid, and ties none, if all are other files'.
         """
         with self.exclusively():
             # Not on opening: an audit leaves an older ledger as it is.
             for statement in ADDITIONS:
                 self._connection.execute(statement)
-            own = [self._names_of(storable_text(path)) for path, _ in files]
-            best = [storable_text(names[0]) for _, names in files]
-            # Paths that are no UTF-8 may be spelled alike: a name goes first to the file that it suits best.
-            named = [one if one in names else "" for one, names in zip(best, own, strict=True)]
-            taken = set(named)
-            for number, (path, names) in enumerate(files):
-                if not named[number]:
-                    kept = (name for name in own[number] if name not in taken)
-                    named[number] = next(kept, "") or self._tie(storable_text(path), names, taken)
-                    taken.add(named[number])
-        return named
+            return [self._name_of(file, list(map(storable_text, names))) for file, names in files]
 
     def line(self, key: Key) -> str:
         """The JSON line of a result that is there."""
@@ -313,14 +304,14 @@ class Ledger:
         with told(self.path):
             yield from self._connection.execute(query, parameters)
 
-    def _names_of(self, path: str) -> list[str]:
-        return [name for (name,) in self.rows("SELECT scan FROM origins WHERE path = ? ORDER BY scan", (path,))]
-
-    def _tie(self, path: str, names: Sequence[str], taken: set[str]) -> str:
-        for name in map(storable_text, names):
-            self._connection.execute("INSERT OR IGNORE INTO origins VALUES (?, ?)", (name, path))
+    def _name_of(self, file: str, names: Sequence[str]) -> str:
+        own = [name for (name,) in self.rows("SELECT scan FROM origins WHERE path = ? ORDER BY scan", (file,))]
+        if own:
+            return names[0] if names[0] in own else own[0]
+        for name in names:
+            self._connection.execute("INSERT OR IGNORE INTO origins VALUES (?, ?)", (name, file))
             ((held,),) = self._connection.execute("SELECT path FROM origins WHERE scan = ?", (name,))
-            if held == path and name not in taken:
+            if held == file:
                 return name
         raise SettingsInvalid(
             f"{self.path.parent} holds the result of another file called {name}: {held}",

@@ -92,6 +92,22 @@ def test_two_names_that_are_spelled_alike_keep_a_result_each(
         assert sorted(run(detector, output, belt).values()) == ["ALARM", "CLEAR"]
 
 
+def test_two_names_that_are_spelled_alike_are_not_exchanged_by_lone_runs(
+    tmp_path: Path, write_scan: WriteScan, detector: Detector
+) -> None:
+    belt, output = tmp_path / "belt", tmp_path / "out"
+    clear = write_scan(belt / "clear.png").rename(belt / NOT_UTF_8)
+    alarm = write_scan(belt / "bag_\\udcff.png", middle=15)
+    both = run(detector, output, belt)
+    assert sorted(both.values()) == ["ALARM", "CLEAR"]
+    for lone in (clear, alarm, clear):
+        assert run(detector, output, lone) == both
+    # In a folder that met them one by one.
+    each = [run(detector, tmp_path / "other", lone) for lone in (clear, alarm, clear, belt)]
+    assert sorted(each[1].values()) == ["ALARM", "CLEAR"] and each[0].items() < each[1].items()
+    assert each[1:] == [each[1]] * 3
+
+
 def test_one_file_is_the_same_from_every_folder(
     tmp_path: Path, write_scan: WriteScan, detector: Detector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
