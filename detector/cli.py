@@ -32,7 +32,7 @@ from detector.inspection import Decision
 from detector.ledger import Ledger
 from detector.ledger_file import LedgerUnusable
 from detector.network import Provider
-from detector.outputs import OUTPUTS, foreign_lines
+from detector.outputs import foreign_lines
 from detector.palette import Palette
 from detector.pipeline import Detector
 from detector.readers import SCAN_SUFFIXES
@@ -210,7 +210,8 @@ def weights_verify() -> None:
 def audit(folder: Annotated[Path, typer.Argument(help="Output folder of a scan.")]) -> None:
     """Finds results in the ledger that were edited, deleted or moved, and foreign lines in results.jsonl."""
     path = folder / "ledger.sqlite"
-    if not path.exists() and not any((folder / name).is_file() for name in OUTPUTS):
+    # Evaluations and benchmarks write a report.html as well, without any ledger.
+    if not path.exists() and not (folder / "results.jsonl").is_file():
         raise SettingsInvalid(f"no ledger at {path}", remedy="give the --output folder of a scan")
     remedy = _AUDIT_REMEDY
     try:

@@ -134,6 +134,12 @@ def test_a_ledger_that_is_damaged_emptied_or_gone_is_something_wrong(station: Ru
     assert audited.returncode == 1 and "gone" in audited.stdout and "ALTERED" in audited.stdout
 
 
+def test_a_folder_that_only_holds_a_report_never_had_a_ledger(station: Run, tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("<!doctype html>")
+    audited = station("audit", ".")
+    assert audited.returncode == 2 and "no ledger at" in audited.stderr
+
+
 def test_fail_on_alarm_exits_5_also_when_nothing_is_new(station: Run, belt: Path, probe: Path) -> None:
     for _ in range(2):
         done = station("scan", belt, "--output", "out", "--weights", probe, "--fail-on-alarm", "--quiet")
