@@ -82,7 +82,13 @@ def scan(
     provider: Annotated[Provider, typer.Option(help="Where the network runs.")] = Provider.AUTO,
     threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads of the network; 0 for one a core.")] = 0,
     batch: Annotated[int, typer.Option(min=1, help="Tiles given to the network at once.")] = 8,
-    tile: Annotated[str, typer.Option(help="auto, off, or the side of a tile in pixels.")] = "auto",
+    tile: Annotated[
+        str,
+        typer.Option(
+            help="auto, off, or the side of a tile in pixels; "
+            "what is looked at in tiles larger than the weights' own is not cleared."
+        ),
+    ] = "auto",
     overlay: Annotated[bool, typer.Option(help="Write pictures with boxes.")] = True,
     report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
     shard: Annotated[str, typer.Option(metavar="I/N", help="Do only part I of N.")] = "",
