@@ -26,7 +26,7 @@ def require_startable(run: Path, resume: bool) -> None:
 
 
 def require_learnable(data: TrainingData, recipe: Recipe) -> None:
-    """One scan and one class are enough to learn from; none is not."""
+    """Raises SettingsInvalid where there is nothing to learn from, in all or for a class; one scan is enough."""
     for split, index in {"train": data.train, "val": data.validation}.items():
         if index is not None and not any(index.boxes_per_class().values()):
             raise SettingsInvalid(
@@ -70,7 +70,8 @@ def require_readable(validation: CocoIndex, folder: str) -> None:
 
 
 def require_same(before: Run, now: Recipe, data: TrainingData) -> None:
-    """Only what does not change the result may differ between the parts of one run."""
+    """Raises SettingsInvalid where recipe, classes or files are not those of the run's start, as far as they change its
+    result."""
     class_names, folder = data.train.class_names, data.folder
     old, new = before.recipe.model_dump(), now.model_dump()
     changed = [name for name in new if new[name] != old[name] and name not in ("workers",)]

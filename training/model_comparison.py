@@ -159,6 +159,11 @@ def _result(folder: Path, setting: dict[str, Any]) -> Compared | None:
     if changed:
         raise SettingsInvalid(f"{folder} holds a result of another {', '.join(changed)}", remedy=_ANEW)
     row = document["row"]
+    if "classes" not in row:
+        raise SettingsInvalid(
+            f"{path} does not say which classes its means are of",
+            remedy="remove that file: the run beside it stays and is scored anew",
+        )
     interval, classes = row.pop("AP50_interval"), tuple(row.pop("classes"))
     return Compared(**row, AP50_interval=tuple(interval) if interval else None, classes=classes)
 

@@ -236,7 +236,8 @@ def test_a_disk_that_cannot_be_used_is_one_line_and_no_traceback(
     with pytest.raises(SystemExit) as ended:
         main()
     told = capsys.readouterr().err
-    assert ended.value.code == 1 and "Not a directory" in told and "what to do: a file stands where a folder belongs" in told
+    assert ended.value.code == 1 and "Not a directory" in told
+    assert "what to do: a file stands where a folder belongs" in told
 
 
 def test_an_extra_that_is_not_installed_is_one_line_and_a_fault_of_ours_is_not_taken_for_it(

@@ -30,7 +30,9 @@ from training.evaluation.intervals import (
 from training.evaluation.matching import average_precision_at_50, match_all, match_class
 from training.evaluation.metrics import evaluate
 from training.evaluation.operating_curve import (
+    ScanScores,
     classes_with_clean_scans,
+    full_curve,
     last_alarm,
     operating_curve,
     rates_at,
@@ -312,7 +314,22 @@ def test_the_threshold_of_a_pfa_is_the_score_of_the_last_clean_scan_that_may_ala
     assert [last_alarm(clean, allowed) for allowed in (1, 3, 4)] == [0.9, 0.6, 0.2]
     assert last_alarm(clean, 2) == 0.9, "two of the same score cannot be told apart"
     assert last_alarm(clean, 0) == np.nextafter(0.9, np.inf)
-    assert 0 < last_alarm(clean, 5) < 1e-30, "any box may alarm, a scan without one cannot"
+    assert last_alarm(clean, 5) == 0.1, "the last scan with a box, as nothing below it was seen"
+    assert 0 < last_alarm(clean, 6) < 1e-30, "any box may alarm, a scan without one cannot"
+
+
+def test_the_drawn_curve_holds_the_points_that_are_chosen() -> None:
+    random = np.random.default_rng(4)
+    highest = np.round(random.random(60), 1)
+    clean = np.arange(60) < 30
+    scores = ScanScores(
+        ("gun",), highest, 0.9 * highest[:, None], clean, ~clean, ~clean[:, None], ("s",) * 60, np.arange(60)
+    )
+    drawn = set(zip(*(values.tolist() for values in full_curve(scores)), strict=True))
+    for allowed in range(30):
+        rates = rates_at(scores, last_alarm(highest[clean], allowed))
+        assert (rates.pfa.value, rates.pd_scan.value, rates.pd_localised.value) in drawn
+    assert full_curve(scores)[0][0] == 0, "it begins without a false alarm"
 
 
 def test_equal_clean_scores_never_exceed_the_false_alarms_allowed() -> None:

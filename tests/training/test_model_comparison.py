@@ -75,6 +75,12 @@ def test_every_model_has_a_recipe_of_its_family_to_take_settings_from() -> None:
 def test_results_of_other_annotations_are_not_taken_for_these(data: Path, tmp_path: Path) -> None:
     shutil.copytree(data, tmp_path / "data")
     compare(PAIR[:1], tmp_path / "data", TINY, tmp_path / "out", timing_rounds=1)
+    result = tmp_path / "out" / PAIR[0] / "result.json"
+    written = json.loads(result.read_text())
+    assert written["row"].pop("classes")
+    result.write_text(json.dumps(written))
+    with pytest.raises(SettingsInvalid, match="does not say which classes its means are of"):
+        compare(PAIR[:1], tmp_path / "data", TINY, tmp_path / "out", timing_rounds=1)
     path = tmp_path / "data" / "annotations" / "val.json"
     document = json.loads(path.read_text())
     document["annotations"][0]["bbox"][0] += 1

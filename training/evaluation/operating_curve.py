@@ -180,14 +180,26 @@ def class_curves(index: CocoIndex, aligned: Sequence[Detections]) -> dict[str, O
 
 
 def full_curve(scores: ScanScores) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Pfa, scan-level Pd and localised Pd, each (K,), at every number of false alarms, for drawing."""
-    clean = scores.highest[scores.clean]
-    thresholds = [last_alarm(clean, allowed) for allowed in range(len(clean))]
-    return (
-        np.array([(scores.highest[scores.clean] >= threshold).mean() for threshold in thresholds]),
-        np.array([(scores.highest[scores.positive] >= threshold).mean() for threshold in thresholds]),
-        np.array([(scores.localised[scores.positive] >= threshold).mean() for threshold in thresholds]),
+    """Pfa, scan-level Pd and localised Pd, each (K,), from no false alarm to one on every clean scan that has a box,
+    for drawing. Raises ValueError without clean scans."""
+    clean = np.sort(scores.highest[scores.clean])
+    if not len(clean):
+        raise ValueError("no clean scans: there is no Pfa")
+    # As points are chosen: at the score of the last clean scan that alarms.
+    thresholds = np.append(np.nextafter(clean[-1], np.inf), np.unique(clean[clean > 0])[::-1])
+    positive = scores.positive
+    pfa, pd_scan, pd_localised = (
+        _share_from(values, thresholds)
+        for values in (clean, np.sort(scores.highest[positive]), np.sort(scores.localised[positive]))
     )
+    return pfa, pd_scan, pd_localised
+
+
+def _share_from(values: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(K,) share of the sorted values (n,) from each threshold (K,) on; nan where there are none."""
+    reached = len(values) - np.searchsorted(values, thresholds, side="left")
+    share: NDArray[np.float64] = reached / len(values) if len(values) else np.full(len(thresholds), np.nan)
+    return share
 
 
 def rates_at(scores: ScanScores, threshold: float) -> OperatingPoint:
@@ -229,15 +241,19 @@ def last_alarm(clean_scores: NDArray[np.float64], allowed: int) -> float:
     """The score of the last clean scan that alarms when at most `allowed` may; above all of them where none may, or
     where equal scores leave none. Above 0: where more may alarm than have a box, any box alarms."""
     lowest = np.array([threshold_for(clean_scores, allowed)])
-    return float(_last_alarms(lowest, clean_scores, np.ones((1, len(clean_scores)), np.int64))[0])
+    every = np.ones((1, len(clean_scores)), np.int64)
+    return float(_last_alarms(lowest, clean_scores, every, np.array([allowed]))[0])
 
 
-def _last_alarms(lowest: NDArray[np.float64], clean_scores: NDArray[np.float64], drawn: Draws) -> NDArray[np.float64]:
-    """(B,) the lowest clean score, of those in the draw, from the lowest possible threshold of it on; that threshold
-    itself where every box may alarm, so that no clean scan decides."""
-    alarming = (drawn > 0) & (clean_scores >= lowest[:, None])
+def _last_alarms(
+    lowest: NDArray[np.float64], clean_scores: NDArray[np.float64], drawn: Draws, allowed: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """(B,) the lowest clean score above 0, of those in the draw, from the lowest possible threshold (B,) of it on; that
+    threshold itself where more may alarm, allowed (B,), than have a box, so that no clean scan decides."""
+    alarming = (drawn > 0) & (clean_scores >= lowest[:, None]) & (clean_scores > 0)
     last = np.where(alarming, clean_scores, np.inf).min(axis=1, initial=np.inf)
-    return np.where(np.isfinite(last) & (lowest > np.finfo(np.float32).tiny), last, lowest)
+    spare = (lowest <= np.finfo(np.float32).tiny) & ((drawn * alarming).sum(axis=1) < allowed)
+    return np.where(np.isfinite(last) & ~spare, last, lowest)
 
 
 def allowed_alarms(clean_scans: int, pfa: float) -> int:
@@ -253,7 +269,9 @@ def _point(scores: ScanScores, target: float, draws: Draws) -> CurvePoint:
         return CurvePoint(target, None, None, f"not measurable: needs >= {needed} clean scans, has {clean}")
     highest, drawn = scores.highest[scores.clean], draws[:, scores.clean]
     threshold = last_alarm(highest, allowed)
-    redrawn = _last_alarms(redrawn_thresholds(highest, drawn, allowed), highest, drawn)
+    redrawn = _last_alarms(
+        redrawn_thresholds(highest, drawn, allowed), highest, drawn, _allowed_of_draws(drawn, allowed)
+    )
     return CurvePoint(target, threshold, _with_threshold_doubt(scores, rates_at(scores, threshold), redrawn, draws))
 
 
@@ -264,12 +282,18 @@ def redrawn_thresholds(clean_scores: NDArray[np.float64], drawn: Draws, allowed:
     """
     order = np.argsort(-clean_scores, kind="stable")
     alarms = np.cumsum(drawn[:, order], axis=1)
-    total = alarms[:, -1:]
-    # To the nearest whole alarm: a resample with one clean scan fewer must not lose the only alarm it may have.
-    exceeded = alarms > np.floor(total * (allowed / len(clean_scores)) + 0.5)
+    exceeded = alarms > _allowed_of_draws(drawn, allowed)[:, None]
     highest_refused = clean_scores[order][exceeded.argmax(axis=1)]
     thresholds = np.where(exceeded.any(axis=1), np.nextafter(highest_refused, np.inf), np.finfo(np.float32).tiny)
-    return np.where(total[:, 0] > 0, thresholds, np.nan)
+    return np.where(drawn.any(axis=1), thresholds, np.nan)
+
+
+def _allowed_of_draws(drawn: Draws, allowed: int) -> NDArray[np.int64]:
+    """(B,) alarms that each draw (B, n) may have, for the same share; to the nearest whole one, since a draw with one
+    clean scan fewer must not lose an alarm that it may have."""
+    share = allowed / drawn.shape[1]
+    whole: NDArray[np.int64] = np.floor(drawn.sum(axis=1) * share + 0.5).astype(np.int64)
+    return whole
 
 
 def _with_threshold_doubt(
@@ -279,17 +303,18 @@ def _with_threshold_doubt(
         return _redrawn_share(values, among, thresholds, draws)
 
     classes, sources = _slices(scores)
+    localised = scores.localised
     by_class, by_source = point.pd_localised_by_class, point.pd_localised_by_source
     return replace(
         point,
         pd_scan=point.pd_scan.widened(redrawn(scores.highest, scores.positive)),
-        pd_localised=point.pd_localised.widened(redrawn(scores.localised, scores.positive)),
+        pd_localised=point.pd_localised.widened(redrawn(localised, scores.positive)),
         pd_localised_by_class={
             name: by_class[name].widened(redrawn(scores.localised_by_class[:, column], mask))
             for column, (name, mask) in enumerate(classes.items())
         },
         pd_localised_by_source={
-            name: by_source[name].widened(redrawn(scores.localised, mask)) for name, mask in sources.items()
+            name: by_source[name].widened(redrawn(localised, mask)) for name, mask in sources.items()
         },
     )
 
