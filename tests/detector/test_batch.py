@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,9 +20,10 @@ from detector.batch import BatchOptions, BatchSummary, run_batch
 from detector.cli import app
 from detector.discovery import discover
 from detector.inspection import Decision
-from detector.ledger import Ledger
+from detector.ledger import Ledger, Published
 from detector.ledger_file import LedgerUnusable
 from detector.outputs import OUTPUTS, overlay_name
+from detector.outputs.atomic import PreparedText
 from detector.pipeline import Detector
 from detector.settings import Policy
 
@@ -226,6 +229,61 @@ def test_a_note_of_results_to_come_keeps_none_back(
         connection.commit()
     scan_all(write_scan(tmp_path / "b.png"))
     assert lines(tmp_path) == {"a.png": "CLEAR", "b.png": "CLEAR"}
+
+
+def note_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(ledger: Ledger, published: Published) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Ledger, "note_published", lost)
+
+
+def third_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    publish, names = PreparedText.publish, iter(range(len(OUTPUTS)))
+
+    def refused(prepared: PreparedText) -> None:
+        if next(names) == 2:
+            raise OSError(errno.EACCES, "Permission denied")
+        publish(prepared)
+
+    monkeypatch.setattr(PreparedText, "publish", refused)
+
+
+@pytest.mark.parametrize("fail", [note_is_lost, third_file_is_refused])
+def test_outputs_that_were_published_in_part_agree_after_the_next_run(
+    scan_all: Callable[..., BatchSummary],
+    write_scan: WriteScan,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fail: Callable[[pytest.MonkeyPatch], None],
+) -> None:
+    belt, out = tmp_path / "belt", tmp_path / "out"
+    write_scan(belt / "bag.png", middle=15)
+
+    def cut_off(alarm: float) -> None:
+        with monkeypatch.context() as faulty:
+            fail(faulty)
+            with pytest.raises(OSError, match=r"No space left|Permission denied"):
+                scan_all(belt, overlays=False, alarm=alarm)
+        assert not list(out.glob("*.partial"))
+
+    def told() -> list[list[str]]:
+        texts = [(out / name).read_text() for name in OUTPUTS]
+        return [re.findall(r'(?:"decision": "|\.png,|<tr class=")([A-Z]+)', text) for text in texts]
+
+    # Under other settings that alarm on nothing, and of which nothing is new: the audit does not grow.
+    for alarm in (1, 0.5):
+        scan_all(belt, overlays=False, alarm=alarm)
+    assert told() == [["ALARM"]] * 4
+    cut_off(alarm=1)
+    assert told()[0] == ["CLEAR"]
+    assert scan_all(belt, overlays=False).done == 0
+    assert told() == [["ALARM"]] * 4
+    # With a result that is new.
+    write_scan(belt / "other.png")
+    cut_off(alarm=0.5)
+    assert scan_all(belt, overlays=False).done == 0
+    assert [sorted(decisions) for decisions in told()] == [["ALARM", "CLEAR"]] * 4
 
 
 def test_results_of_files_that_are_gone_are_told_as_others(
