@@ -93,9 +93,9 @@ def read_scan(data: bytes, source: str, limits: Limits = Limits()) -> Scan:  # n
     try:
         # Of other formats the profile is the station's to give: a picture with its own could say how it is read.
         pixels, profile = sidecar.split(data) if numpy_array.SIGNATURE.match(data) else (data, "")
-        views = _read_views(pixels, limits)
-        doubt = _reader_for(pixels).doubt(pixels)
-        return Scan(views, source, hashlib.sha256(data).hexdigest(), profile, doubt)
+        reader, _ = _claimed(pixels, limits)
+        views = reader.decode(pixels)
+        return Scan(views, source, hashlib.sha256(data).hexdigest(), profile, reader.doubt(pixels))
     except ScanUnreadable as error:
         raise type(error)(f"{source}: {error.what}", remedy=error.remedy) from error
     except _BROKEN_FILE as error:
@@ -105,10 +105,7 @@ def read_scan(data: bytes, source: str, limits: Limits = Limits()) -> Scan:  # n
 def read_headers(data: bytes, limits: Limits = Limits()) -> tuple[ViewHeader, ...]:  # noqa: B008 (frozen)
     """What the header claims of each view, within the limits; nothing is decoded. Raises as `read_scan`, or a parser's
     own error where the header does not hold together."""
-    check_bytes(len(data), limits)
-    headers = _reader_for(data).inspect(data)
-    check_views(headers, limits)
-    return headers
+    return _claimed(data, limits)[1]
 
 
 def looks_like_scan(head: bytes) -> bool:
@@ -120,9 +117,12 @@ def looks_like_scan(head: bytes) -> bool:
     return any(signature.match(head) for signature in pictures)
 
 
-def _read_views(data: bytes, limits: Limits) -> tuple[Pixels, ...]:
-    read_headers(data, limits)
-    return _reader_for(data).decode(data)
+def _claimed(data: bytes, limits: Limits) -> tuple[Reader, tuple[ViewHeader, ...]]:
+    check_bytes(len(data), limits)
+    reader = _reader_for(data)
+    headers = reader.inspect(data)
+    check_views(headers, limits)
+    return reader, headers
 
 
 def _reader_for(data: bytes) -> Reader:

@@ -52,6 +52,8 @@ _GREY = ("MONOCHROME1", "MONOCHROME2")
 #: Rows that are rescaled at once: in double precision a whole container would take gigabytes.
 _ROWS = 256
 _PIXELS, _UNDEFINED_LENGTH = (0x7FE0, 0x10), 0xFFFFFFFF
+#: Bytes from which an element need not be copied out of the file before it is looked at.
+_LEFT_IN_PLACE = 2**16
 #: Where multi-frame objects say of all frames, or of each, what others say of the whole.
 _GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 
@@ -125,15 +127,20 @@ def _decode(data: bytes) -> tuple[Pixels, ...]:
 
 
 def _doubt(data: bytes) -> str:
-    dataset = _read(data, pixels=True)
     # Run lengths that are cut off do not add up.
-    if _syntax(dataset.file_meta) not in _PLAIN or (_samples(dataset) == 1 and _air_is_dark(dataset)):
+    if _transfer_syntax(data) not in _PLAIN:
+        return ""
+    dataset = _read(data, pixels=True, defer_size=_LEFT_IN_PLACE)
+    if _samples(dataset) == 1 and _air_is_dark(dataset):
         return ""
     row_bytes = _one(dataset, "Columns") * _samples(dataset) * _allocated(dataset) // 8
-    return rows_doubt(_plain(dataset), row_bytes)
+    element: Any = dataset.get_item("PixelData", keep_deferred=True)
+    if element.length == _UNDEFINED_LENGTH:
+        return rows_doubt(_plain(dataset), row_bytes)
+    return rows_doubt(memoryview(data)[element.value_tell : element.value_tell + element.length], row_bytes)
 
 
-def _read(data: bytes, *, pixels: bool) -> FileDataset:
+def _read(data: bytes, *, pixels: bool, defer_size: int | None = None) -> FileDataset:
     try:
         import pydicom
     except ImportError:
@@ -145,7 +152,7 @@ def _read(data: bytes, *, pixels: bool) -> FileDataset:
         # What decodes JPEG for pydicom may go on after errors, as libjpeg does: half a picture would pass for a whole.
         name = pydicom.uid.UID(syntax).name
         raise ScanUnreadable(f"DICOM compressed as {name} is not read", remedy=_EXPORT)
-    return pydicom.dcmread(io.BytesIO(data), stop_before_pixels=not pixels)
+    return pydicom.dcmread(io.BytesIO(data), stop_before_pixels=not pixels, defer_size=defer_size)
 
 
 def _check_alone(data: bytes, dataset: FileDataset) -> None:

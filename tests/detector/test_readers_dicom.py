@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from detector.errors import ScanTooLarge, ScanUnreadable
-from detector.readers import Limits, looks_like_scan, read_headers, read_scan
+from detector.readers import Limits, dicom, looks_like_scan, read_headers, read_scan
 from detector.readers.sample_values import AIR_LEVEL
 
 pydicom = pytest.importorskip("pydicom", reason="pydicom is not installed: uv sync --extra dicom")
@@ -294,6 +294,39 @@ def test_what_is_said_of_the_frames_holds_as_if_said_of_the_whole(name: str) -> 
             view(dataset(**{name: [group(keyword, value)]}))
     with pytest.raises(ScanUnreadable, match="several values of RescaleSlope"):
         view(dataset(**{name: [group("RescaleSlope", 1), group("RescaleSlope", 2)]}))
+
+
+def test_a_doubt_goes_by_what_is_said_of_very_many_frames() -> None:
+    """So long an element is not copied out of the file before it is looked at."""
+    frames = np.zeros((3000, 2, 3), np.uint16)
+    header = {"NumberOfFrames": len(frames), "Rows": 2, "Columns": 3}
+    for sign, told in ((1, True), (-1, False)):
+        groups = [group("PixelIntensityRelationshipSign", sign)] * len(frames)
+        made = dataset(frames, **header, PerFrameFunctionalGroupsSequence=groups)
+        assert bool(dicom.doubt(written(made))) == told
+
+
+def test_zeros_at_the_end_of_pixels_of_no_stated_length_are_doubted() -> None:
+    data = written(dataset(np.tile(IMAGE, (20, 20)) * (np.arange(740) < 700)[:, None], Rows=740, Columns=1040))
+    length_at = data.index(b"\xe0\x7f\x10\0OW\0\0") + 8
+    endless = data[:length_at] + b"\xff" * 4 + data[length_at + 4 :] + b"\xfe\xff\xdd\xe0\0\0\0\0"
+    for one in (data, endless):
+        assert "written whole" in read_scan(one, "scan.dcs").doubt
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, RLELossless])
+def test_a_doubt_about_the_end_copies_no_pixels(syntax: str) -> None:
+    image = np.tile(IMAGE, (20, 20))
+    made = dataset(image, ExplicitVRLittleEndian if syntax == RLELossless else syntax, Rows=740, Columns=1040)
+    if syntax == RLELossless:
+        made.compress(RLELossless)
+    data = written(made)
+    assert dicom.doubt(data) == ""
+    tracemalloc.start()
+    dicom.doubt(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < image.nbytes / 4
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, RLELossless])

@@ -98,12 +98,14 @@ def test_what_tiles_hold_below_the_page_is_no_doubt_and_a_tile_that_was_not_writ
     assert "written whole" in read_scan(tiled_tiff(torn), "bag").doubt
 
 
-def test_zeros_at_the_end_of_a_dicom_are_doubted() -> None:
+@pytest.mark.parametrize("scale", [1, 4])
+def test_zeros_at_the_end_of_a_dicom_are_doubted(scale: int) -> None:
     pytest.importorskip("pydicom")
     from tests.detector.test_readers_dicom import dataset, written
 
-    pixels = luggage(1)
-    eight = {"Rows": 120, "Columns": 160, "BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
+    pixels = cv2.resize(luggage(1), None, fx=scale, fy=scale)
+    sides = {"Rows": pixels.shape[0], "Columns": pixels.shape[1]}
+    eight = {**sides, "BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
     torn = without_end(pixels.tobytes(), 0.2)
     assert read_scan(written(dataset(pixels, **eight)), "bag").doubt == ""
     assert "written whole" in read_scan(written(dataset(torn, **eight)), "bag").doubt
