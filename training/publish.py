@@ -11,7 +11,7 @@ from typing import Any
 from detector.errors import SettingsInvalid
 from detector.outputs.atomic import write_bytes_whole
 from detector.weights import MANIFEST, Manifest, ManifestEntry, Weights, manifest_json, read_manifest, read_spec
-from detector.weights_spec import Flips, WeightsSpec
+from detector.weights_spec import Flips, TrainingSource, WeightsSpec
 from training.cargo import card as cargo_card
 from training.evaluation.metrics_file import read_metrics, understood
 from training.quantisation_gate import require_passed
@@ -63,7 +63,7 @@ def publish(
         sha256=digest,
         size=len(data),
         metrics=headline,
-        data=tuple(f"{source.name}: {source.scans} scans; {source.terms}" for source in spec.training_data),
+        data=tuple(map(_source_line, spec.training_data)),
         terms=spec.terms,
     )
     with understood(evaluation):
@@ -86,6 +86,11 @@ def publish(
         # What may lie there belongs to weights that made way.
         trainable.unlink(missing_ok=True)
     return entry
+
+
+def _source_line(source: TrainingSource) -> str:
+    """0 scans: its items were put into scans of others."""
+    return f"{source.name}: {f'{source.scans} scans' if source.scans else 'items alone'}; {source.terms}"
 
 
 def _require_publishable(spec: WeightsSpec, metrics: dict[str, Any], file: Path, evaluation: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from detector.tile_squares import Look
 from detector.weights import load_weights
 from detector.weights_spec import Flips, TrainingSource, WeightsSpec
 from training.datasets.coco_index import CocoIndex
-from training.datasets.terms import stated_terms
+from training.datasets.splits import TRAIN
+from training.datasets.terms import donor_sources, stated_terms
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
 from training.evaluation.thresholds import choose_thresholds
@@ -68,7 +69,7 @@ def export_release(run: Path, output: Path, release: Release, data: TrainingData
     network = averaged(load_checkpoint(run, release.checkpoint), release.flips)
     if release.input_size % network.stride:
         raise SettingsInvalid(f"--input-size {release.input_size} is no multiple of {network.stride}")
-    spec = _spec(described, release, stated_terms(Path(data.folder)) | release.source_terms)
+    spec = _spec(described, release, Path(data.folder))
     with tempfile.TemporaryDirectory(dir=_made(output.parent)) as folder:
         draft = Path(folder) / "draft.onnx"
         export_network(network, spec, draft)
@@ -114,10 +115,14 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _spec(run: Run, release: Release, terms: Mapping[str, str]) -> WeightsSpec:
+def _spec(run: Run, release: Release, data: Path) -> WeightsSpec:
+    """data: the folder that the run learned from."""
+    terms = stated_terms(data) | release.source_terms
+    # Who uses the weights has to keep also the terms of scans of which items alone were learned.
+    learned = dict.fromkeys(donor_sources(data, TRAIN), 0) | run.sources
     sources = tuple(
         TrainingSource(name=source, scans=scans, terms=terms.get(source, "terms not stated"))
-        for source, scans in sorted(run.sources.items())
+        for source, scans in sorted(learned.items())
     )
     unchosen = unchosen_spec(run.recipe, run.class_names, release.input_size)
     return unchosen.model_copy(

@@ -23,6 +23,7 @@ from training.datasets.coco_index import read_coco
 from training.datasets.findings import Severity
 from training.datasets.merge import merge
 from training.datasets.prepare import Prepared, PrepareOptions, prepare, silently
+from training.datasets.terms import donor_sources
 from training.tile_reader import rendered
 
 OPTIONS = PrepareOptions()
@@ -458,6 +459,21 @@ def test_terms_that_are_stated_are_never_lost(said: str | None, joined: str, tmp
     run(make_set(tmp_path / "third", [scan_entry("a.png", split="train")], first_seed=30), tmp_path / "data_third")
     merge([tmp_path / "both", tmp_path / "data_third"], tmp_path / "all")
     assert loaded(tmp_path / "all", "train")["info"]["terms"] == {"fake": joined}
+
+
+def test_terms_of_sources_whose_items_alone_are_in_a_folder_are_handed_on(tmp_path: Path) -> None:
+    for number, name in enumerate(("north", "south")):
+        scans = [scan_entry("a.png", split="train"), scan_entry("b.png", split="val")]
+        run(make_set(tmp_path / name, scans, source=name, first_seed=9 * number), tmp_path / f"data_{name}")
+    path = tmp_path / "data_north/annotations/train.json"
+    terms = {"north": "for tests alone", "south": "ask first", "donor": "research only", "silent": "not stated"}
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"info": {"terms": terms}}))
+    merge([tmp_path / "data_north", tmp_path / "data_south"], tmp_path / "both")
+    prepare([tmp_path / "both"], tmp_path / "again", replace(OPTIONS, share=0.0))
+    for folder in (tmp_path / "both", tmp_path / "again"):
+        for split in ("train", "val"):
+            assert loaded(folder, split)["info"]["terms"] == terms | {"south": "ask first; for tests alone"}
+        assert donor_sources(folder, "train") == {"donor", "silent"}
 
 
 def test_merging_leaves_out_what_another_folder_tests_with(tmp_path: Path) -> None:

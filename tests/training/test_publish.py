@@ -11,6 +11,7 @@ import pytest
 
 from detector.errors import SettingsInvalid, WeightsRejected
 from detector.weights import PinnedFile, load_weights, manifest_json, read_manifest
+from detector.weights_spec import TrainingSource
 from tests.conftest import make_spec, probe_onnx
 from training.publish import publish
 
@@ -52,6 +53,14 @@ def test_a_card_without_a_scan_with_an_item_says_so(exported: Path, tmp_path: Pa
     point = {"pfa_target": 0.05, "reason": "", "rates": {"pd_scan": NO_RATE, "pd_localised": NO_RATE}}
     publish(exported, "quiet", tmp_path / "weights", evaluated(exported, points=(point,)), default=False)
     assert "| 5.0% | no such scan | no such scan |" in (tmp_path / "weights" / "README.md").read_text()
+
+
+def test_a_card_names_sources_of_items_alone(tmp_path: Path) -> None:
+    sources = (TrainingSource(name="donor", scans=0, terms="ask"), TrainingSource(name="own", scans=9, terms="free"))
+    file = probe_onnx(tmp_path / "network.onnx", make_spec(training_data=sources))
+    publish(file, "quiet", tmp_path / "weights", evaluated(file), default=False)
+    page = (tmp_path / "weights" / "README.md").read_text()
+    assert "**Trained on.** donor: items alone; ask; own: 9 scans; free." in page
 
 
 @pytest.mark.parametrize(

@@ -235,15 +235,17 @@ def test_the_terms_of_the_data_go_along_unless_others_are_given(
         pass
 
     def stops(_network: object, spec: WeightsSpec, _output: Path) -> None:
-        raise Stopped(spec.training_data[0].terms)
+        raise Stopped("; ".join(f"{each.name} {min(each.scans, 1)} {each.terms}" for each in spec.training_data))
 
-    annotations = tmp_path / "annotations" / "train.json"
-    annotations.parent.mkdir()
-    document = json.loads((data / "annotations" / "train.json").read_bytes())
-    annotations.write_text(json.dumps(document | {"info": {"terms": {"simulated": "academic use only"}}}))
+    # Items of another set's scans; a set that is measured on alone is not learned from.
+    stated = {"train": {"donor": "ask first", "simulated": "academic use only"}, "val": {"measured": "none of ours"}}
+    (tmp_path / "annotations").mkdir()
+    for split, said in stated.items():
+        document = json.loads((data / "annotations" / f"{split}.json").read_bytes())
+        (tmp_path / "annotations" / f"{split}.json").write_text(json.dumps(document | {"info": {"terms": said}}))
     monkeypatch.setattr(release_module, "export_network", stops)
     splits = TrainingData(str(tmp_path), read_coco(data, "train"), None)
-    with pytest.raises(Stopped, match=terms):
+    with pytest.raises(Stopped, match=f"^donor 0 ask first; simulated 1 {terms}$"):
         export_release(run, tmp_path / "x.onnx", Release("x", "t", given, "last"), splits)
 
 

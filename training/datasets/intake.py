@@ -19,7 +19,7 @@ from training.datasets.findings import Finding, Severity
 from training.datasets.recognition import Recognised, recognise
 from training.datasets.roentgate_layout import PreparedScan
 from training.datasets.splits import TEST, TRAIN, VAL, usual_split
-from training.datasets.terms import stated_terms
+from training.datasets.terms import donor_sources, stated_terms
 
 _NOT_PLAIN = re.compile(r"[^\w.-]+")
 
@@ -27,13 +27,14 @@ _NOT_PLAIN = re.compile(r"[^\w.-]+")
 @dataclass(frozen=True)
 class Intake:
     """One set that is prepared. prefix: its folder under images/, no other has it. terms: by source, as far as they
-    are stated."""
+    are stated. donors: sources of items alone, in scans of others."""
 
     prefix: str
     adapter_name: str
     title: str
     found: SourceSet
     terms: Mapping[str, str]
+    donors: frozenset[str] = frozenset()
 
     def source_of(self, scan: SourceScan) -> str:
         """The set that a scan came from first: a prepared folder joins several."""
@@ -64,7 +65,9 @@ def take_in(paths: Sequence[Path], workplace: Path, adapters: Mapping[str, Adapt
     for recognised, found in read:
         prefix = _free_name(found.source, taken.keys(), splits)
         title = recognised.adapter.title
-        taken[prefix] = Intake(prefix, recognised.name, title, found, _terms(recognised, found))
+        donors = _donors(recognised)
+        terms = _terms(recognised, found, donors)
+        taken[prefix] = Intake(prefix, recognised.name, title, found, terms, donors)
     return list(taken.values())
 
 
@@ -124,12 +127,17 @@ def _plain(name: str) -> str:
     return _NOT_PLAIN.sub("_", unicodedata.normalize("NFC", name)).strip("._") or "set"
 
 
-def _terms(recognised: Recognised, found: SourceSet) -> dict[str, str]:
+def _donors(recognised: Recognised) -> frozenset[str]:
+    is_prepared = recognised.adapter is roentgate_layout.ADAPTER
+    return donor_sources(recognised.root) if is_prepared else frozenset()
+
+
+def _terms(recognised: Recognised, found: SourceSet, donors: frozenset[str]) -> dict[str, str]:
     """What the sets allow. A prepared folder carries the terms of those that it joined, as far as they are stated."""
     sources = {scan.source for scan in found.scans if isinstance(scan, PreparedScan)}
     if not sources:
         return {found.source: recognised.adapter.terms}
-    return {source: text for source, text in stated_terms(recognised.root).items() if source in sources}
+    return {source: text for source, text in stated_terms(recognised.root).items() if source in sources | donors}
 
 
 def check_distinct(paths: Sequence[Path]) -> None:

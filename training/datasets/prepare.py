@@ -29,6 +29,7 @@ from training.datasets.prepared_folder import (
     MANIFEST,
     Link,
     Placed,
+    StatedTerms,
     counts_of,
     place,
     write_annotations,
@@ -288,13 +289,14 @@ def _write(preparation: Preparation, gathered: _Gathered, plan: SplitPlan) -> Pr
             f"no scan is left of {total}: {_kinds(findings)}", remedy="run `roentgate-train data check` on the paths"
         )
     classes = options.classes or _classes_met(placed, taxonomy)
-    terms = joined_terms(intake.terms for intake in intakes)
+    stated = joined_terms(intake.terms for intake in intakes)
+    donors = {source for intake in intakes for source in intake.donors}
     _remove_strays(output, placed)
     in_turn = preparation.progress("placing scans", placed, len(placed))
     moved = sum(place(each.record, output / "images", options.link) for each in in_turn)
     ordered = _ordered([*findings, *plan.findings, *_never_annotated(placed, classes), *_never_learned(placed)])
     digests = {f"images/{each.record.target}": each.record.facts.sha256 for each in placed}
-    digests |= write_annotations(output, placed, classes, terms)
+    digests |= write_annotations(output, placed, classes, StatedTerms(stated, donors))
     write_findings(output, ordered)
     counts = counts_of(placed, classes)
     left_out = total - len(placed)

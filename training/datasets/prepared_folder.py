@@ -11,6 +11,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -36,6 +37,19 @@ class Placed:
     record: Record
     split: str
     cluster: str
+
+
+@dataclass(frozen=True)
+class StatedTerms:
+    """by_source: as far as they are stated. donors: sources of items alone; any scan may hold one."""
+
+    by_source: Mapping[str, str]
+    donors: AbstractSet[str] = frozenset()
+
+    def of(self, placed: Sequence[Placed]) -> dict[str, str]:
+        """Source -> terms, of all that these scans are made of."""
+        sources = sorted({each.record.source for each in placed} | self.donors)
+        return {source: self.by_source.get(source, NOT_STATED) for source in sources}
 
 
 def place(record: Record, images: Path, link: Link) -> bool:
@@ -83,7 +97,7 @@ def _digest(content: bytes, path: Path) -> str:
 
 
 def write_annotations(
-    folder: Path, placed: Sequence[Placed], classes: Sequence[str], terms: Mapping[str, str]
+    folder: Path, placed: Sequence[Placed], classes: Sequence[str], terms: StatedTerms
 ) -> dict[str, str]:
     """One COCO file a split, ids unique across them; gives name -> SHA-256. Files of splits that are no more go."""
     ids = {name: number for number, name in enumerate(classes, 1)}
@@ -93,7 +107,7 @@ def write_annotations(
     for split in sorted({each.split for each in placed}):
         inside = [each for each in placed if each.split == split]
         document = {
-            "info": {"description": f"{split}: scans prepared by roentgate-train", "terms": _terms(inside, terms)},
+            "info": {"description": f"{split}: scans prepared by roentgate-train", "terms": terms.of(inside)},
             "images": [_image(each, numbered[each.record.target], ids) for each in inside],
             "annotations": [],
             "categories": [{"id": number, "name": name} for name, number in ids.items()],
@@ -193,11 +207,6 @@ def _annotation(box: RecordBox, number: int, image: int, ids: Mapping[str, int])
     if box.attributes:
         annotation["attributes"] = dict(sorted(box.attributes.items()))
     return annotation
-
-
-def _terms(placed: Sequence[Placed], terms: Mapping[str, str]) -> dict[str, str]:
-    sources = sorted({each.record.source for each in placed})
-    return {source: terms.get(source, NOT_STATED) for source in sources}
 
 
 def _write_json(path: Path, document: Any) -> str:

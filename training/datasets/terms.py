@@ -1,6 +1,7 @@
 """What may be done with the scans of each source, as prepared folders say it.
 
 stated_terms(Path("DATA"))                             # {"opixray": "academic use only, (c) Beihang University"}
+donor_sources(Path("DATA"))                            # {"pidray"}: its items are in scans of others
 """
 
 from __future__ import annotations
@@ -29,6 +30,19 @@ def joined_terms(stated: Iterable[Mapping[str, str]]) -> dict[str, str]:
             if text not in _SAYS_NOTHING:
                 texts.setdefault(source, {}).update(dict.fromkeys(text.split("; ")))
     return {source: "; ".join(parts) for source, parts in texts.items()}
+
+
+def donor_sources(data: Path, split: str = "*") -> frozenset[str]:
+    """Sources that the annotations of a split, or of any, state terms of and none of whose scans these annotations
+    hold: their items alone were put into scans of others."""
+    donors: set[str] = set()
+    for path in (data / "annotations").glob(f"{split}.json"):
+        try:
+            donors |= _said(path).keys() - {image.get("source") for image in json.loads(path.read_bytes())["images"]}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            # Reading the scans themselves says what is wrong with the file.
+            continue
+    return frozenset(donors)
 
 
 def _said(path: Path) -> dict[str, str]:
