@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 from detector.errors import SettingsInvalid
 from detector.ledger import storable_text
 from detector.outputs import OUTPUTS
+from detector.outputs.overlay import is_overlay
 from detector.readers import TAKEN_SUFFIXES, looks_like_scan
 
 #: Enough of a file's beginning to tell its format; DICOM puts its mark after 128 bytes.
@@ -32,9 +32,6 @@ MAY_BE_SCANS = frozenset(
 )
 #: What a run writes into its output folder, beside its pictures.
 _OWN_FILES = frozenset({*OUTPUTS, "ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"})
-
-#: How an overlay starts: the mark of its result in a comment behind JFIF's own segment. Anything else may be a scan.
-_OVERLAY = re.compile(rb"\xff\xd8\xff\xe0\0\x10JFIF\0.{9}\xff\xfe..roentgate [0-9a-f]{32}", re.S)
 
 
 @dataclass(frozen=True)
@@ -120,7 +117,7 @@ def _in_folder(folder: Path, output: Path, left_out: Counter[str]) -> Iterator[S
         # A folder that is called like a scan is gone through, and referred as well: something was meant to be there.
         found += [Path(root) / name for name in folders if Path(name).suffix.lower() in TAKEN_SUFFIXES]
         for path in (Path(root) / name for name in files):
-            if (here == results and path.name in _OWN_FILES) or (here == pictures and _is_overlay(path)):
+            if (here == results and path.name in _OWN_FILES) or (here == pictures and is_overlay(path)):
                 continue
             if _is_scan(path):
                 found.append(path)
@@ -129,14 +126,6 @@ def _in_folder(folder: Path, output: Path, left_out: Counter[str]) -> Iterator[S
     # A folder that cannot be listed stays in as one source: it becomes a REFER with the system's reason.
     for path in sorted({*found, *unreadable}):
         yield ScanSource(path.relative_to(folder).as_posix(), path)
-
-
-def _is_overlay(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return _OVERLAY.match(file.read(HEAD_BYTES)) is not None
-    except OSError:
-        return False
 
 
 def _is_scan(path: Path) -> bool:

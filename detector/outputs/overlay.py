@@ -10,6 +10,7 @@ with items too small to be made out in it becomes a sheet: the whole with marks,
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,8 @@ MOST_PIXELS = 16_000_000
 SMALLEST_OVERLAY = 480
 #: Bytes of an overlay's beginning that hold its comment.
 COMMENT_WITHIN = 256
+#: How an overlay of a run begins: what `_commented` makes, with the mark that `Key.mark` gives its result.
+_OVERLAY = re.compile(rb"\xff\xd8\xff\xe0\0\x10JFIF\0.{9}\xff\xfe..roentgate [0-9a-f]{32}", re.S)
 #: Width and height in pixels within which a report's picture fits.
 THUMBNAIL_BOX = (168, 112)
 
@@ -54,6 +57,11 @@ def write_overlay(
     path = folder / overlay_name(inspection.scan)
     write_bytes_whole(path, _commented(jpeg(picture, quality=90), f"{mark} {_scan_mark(inspection.scan)}".encode()))
     return path
+
+
+def is_overlay(path: Path) -> bool:
+    """Whether a run drew this picture. Anything else may be a scan, so a file that cannot be read is none."""
+    return _OVERLAY.match(_beginning(path)) is not None
 
 
 def shows(scan: str, folder: Path, mark: str) -> bool:

@@ -11,7 +11,9 @@ import pytest
 
 from detector.detections import Detections
 from detector.inspection import Decision, Inspection
+from detector.ledger import Key
 from detector.outputs import drawing, overlay_name, remove_overlay, thumbnail, write_overlay
+from detector.outputs.overlay import is_overlay
 from detector.scan import Pixels, Scan
 from detector.settings import EffectiveThresholds
 
@@ -147,3 +149,15 @@ def test_a_picture_of_another_scan_is_not_removed(tmp_path: Path) -> None:
     other.write_bytes(b"no picture of ours")
     remove_overlay("a/b.png", tmp_path)
     assert other.exists()
+
+
+def test_only_a_picture_with_the_mark_of_a_result_is_taken_for_an_overlay(tmp_path: Path) -> None:
+    views = (grey(480, 640),)
+    mark = Key("a/b.png", "0", "1", "2").mark()
+    ours = write_overlay(Scan(views, "a/b.png", "0"), inspected(views), THRESHOLDS, tmp_path, mark)
+    assert is_overlay(ours)
+    data = ours.read_bytes()
+    for other in (data[:2] + data[20:], data.replace(mark.encode(), b"a note of somebody's own"), b""):
+        ours.write_bytes(other)
+        assert not is_overlay(ours)
+    assert not is_overlay(tmp_path)
