@@ -352,6 +352,17 @@ def test_own_sets_are_sources_of_their_own(names: tuple[str, str], sources: set[
     assert len(told) == (2 if "export" in names[0] else 0)
 
 
+def test_a_table_of_a_taxonomy_that_no_set_is_called_by_is_told(tmp_path: Path) -> None:
+    folder = own_yolo(tmp_path / "2024.05 north", 0)
+    put(folder / "classes.txt", "gizmo\n")
+    tables = '[sources."2024.05_north"]\ngizmo = "gun"\n[sources.north]\ngizmo = "knife"\n'
+    put(tmp_path / "own.toml", tables)
+    prepared = prepare([folder], tmp_path / "data", replace(OPTIONS, taxonomy=tmp_path / "own.toml"))
+    assert prepared.counts["train"]["classes"]["gun"]["boxes"] == 1
+    (told,) = [finding for finding in prepared.findings if finding.kind == "table of no set"]
+    assert told.subject == '[sources."north"]' and told.message.endswith("the sets are: 2024.05_north")
+
+
 def test_own_scans_are_not_taken_for_a_public_set_beside_them(tmp_path: Path) -> None:
     official = make_set(tmp_path / "official", [scan_entry("x.png", "Gun")], labels=("Gun",), source="sixray")
     own = own_yolo(tmp_path / "station/sixray", 9)

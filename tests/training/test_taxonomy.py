@@ -145,12 +145,23 @@ def test_own_file_is_laid_over_the_shipped_one(tmp_path: Path) -> None:
         ("[labels\n", "not TOML"),
         ('[sources.own]\nx = { class = "", may_be = ["bazooka"] }\n', "bazooka"),
         ("[labels]\nx = 3\n", "labels"),
+        ('[sources.own]\nblade = { clas = "knife" }\n', "'blade' in .sources.own. has no class"),
+        ("sources = 3\n", "sources"),
+        ("[sources]\nx = 3\n", "sources.x"),
     ],
 )
 def test_own_file_that_cannot_be_taken_is_refused_in_one_line(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(SettingsInvalid, match=said) as refused:
         load_taxonomy(own(tmp_path, text))
     assert "\n" not in refused.value.reason()
+
+
+def test_a_source_whose_name_holds_a_dot_is_put_in_quotes(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match="'05_north' in .sources.2024. has no class") as refused:
+        load_taxonomy(own(tmp_path, '[sources.2024.05_north]\nshiv = "knife"\n'))
+    assert refused.value.remedy.endswith('put its name in quotes: [sources."2024.05_north"]')
+    taxonomy = load_taxonomy(own(tmp_path, '[sources."2024.05_north"]\nshiv = "knife"\n'))
+    assert map_labels(taxonomy, "2024.05_north", ("shiv",)).class_of("shiv") == "knife"
 
 
 def test_chosen_classes_are_checked() -> None:

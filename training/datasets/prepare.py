@@ -45,6 +45,7 @@ from training.datasets.taxonomy import (
     chosen_classes,
     load_taxonomy,
     map_labels,
+    tables_of_no_set,
     unknown_label,
 )
 from training.datasets.terms import joined_terms
@@ -129,6 +130,7 @@ def run(preparation: Preparation, paths: Sequence[Path]) -> Prepared:
         workplace = output / WORKPLACE
         intakes = take_in(paths, workplace / "unpacked", preparation.adapters)
         findings = [_prefixed(finding, intake) for intake in intakes for finding in intake.found.findings]
+        findings += _of_no_set(options, intakes)
         maps = _map_all(intakes, preparation.taxonomy, options, findings)
         makers = [RecordMaker(intake, mapped, patterns) for intake, mapped in zip(intakes, maps, strict=True)]
         with ScanJournal(workplace / "scans.jsonl") as journal:
@@ -205,6 +207,13 @@ def _loaded(plan: Path) -> dict[str, Any]:
 
 def _prefixed(finding: Finding, intake: Intake) -> Finding:
     return replace(finding, subject=f"{intake.prefix}/{finding.subject}")
+
+
+def _of_no_set(options: PrepareOptions, intakes: Sequence[Intake]) -> Iterator[Finding]:
+    sources = sorted({intake.found.source for intake in intakes})
+    for name in tables_of_no_set(options.taxonomy, sources) if options.taxonomy else ():
+        message = f"no set is called so here, and its labels are not used; the sets are: {', '.join(sources)}"
+        yield Finding(Severity.WARNING, "table of no set", f'[sources."{name}"]', message)
 
 
 def _map_all(

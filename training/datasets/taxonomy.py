@@ -177,9 +177,17 @@ def load_taxonomy(own: Path | None = None) -> Taxonomy:
     shipped = validated(Taxonomy, read_toml(TAXONOMY), str(TAXONOMY))
     if own is None:
         return shipped
-    merged = validated(Taxonomy, read_toml(own), str(own)).over(shipped)
+    values = read_toml(own)
+    _refuse_split_names(values.get("sources"), own)
+    merged = validated(Taxonomy, values, str(own)).over(shipped)
     _check_names(merged, own)
     return merged
+
+
+def tables_of_no_set(own: Path, sources: Iterable[str]) -> tuple[str, ...]:
+    """Names of the tables of sources in a user's own file, which `load_taxonomy` took, that none of these is called."""
+    called = {fold(source) for source in sources}
+    return tuple(name for name in read_toml(own).get("sources", {}) if fold(name) not in called)
 
 
 def map_labels(
@@ -227,6 +235,18 @@ def _folded(value: object) -> object:
     if not isinstance(value, dict):
         return value
     return {fold(str(key)): {"class": rule} if isinstance(rule, str) else rule for key, rule in value.items()}
+
+
+def _refuse_split_names(sources: object, path: Path) -> None:
+    """[sources.2024.05_north] is, for TOML, a table 05_north in a table 2024, which would be read as a label."""
+    for name, rules in sources.items() if isinstance(sources, dict) else ():
+        for label, rule in rules.items() if isinstance(rules, dict) else ():
+            if isinstance(rule, dict) and not rule.keys() & {"class", "class_name"}:
+                whole = f"{name}.{label}"
+                raise SettingsInvalid(
+                    f"{path}: {label!r} in [sources.{name}] has no class",
+                    remedy=f'name its class; if {whole} is a set, put its name in quotes: [sources."{whole}"]',
+                )
 
 
 def _check_names(taxonomy: Taxonomy, path: Path) -> None:
