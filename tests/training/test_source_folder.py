@@ -49,6 +49,15 @@ def test_links_that_leave_the_root_are_refused_and_others_followed(tmp_path: Pat
     assert folder.content("a/out.txt") is None and folder.content("a/in.txt") == b"x"
 
 
+def test_a_folder_is_listed_once_and_its_faults_are_told_once(tmp_path: Path) -> None:
+    (tmp_path / "broken.txt").symlink_to(tmp_path / "none")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    folder = SourceFolder(tmp_path)
+    for _ in range(3):
+        assert list(folder.files("", (".txt",))) == folder.folders() == list(folder.pictures("")) == []
+    assert sorted(finding.kind for finding in folder.findings) == ["broken link", "link to a folder"]
+
+
 def test_a_root_that_is_itself_a_link_is_read(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real/1.txt").write_text("x")

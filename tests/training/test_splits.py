@@ -149,6 +149,16 @@ def test_a_train_scan_like_a_test_scan_of_another_set_is_left_out() -> None:
     )
 
 
+@pytest.mark.parametrize(("other", "kept"), [("test", ""), ("val", ""), ("extra", "train")])
+def test_val_and_test_alone_hold_back_and_the_whole_bag(other: str, kept: str) -> None:
+    candidates = [
+        Candidate("a/1", "a", "train", "bag"),
+        Candidate("a/2", "a", "train", "bag"),
+        Candidate("b/3", "b", other, "3"),
+    ]
+    assert plan_splits(candidates, [(0, 2)], share=0.0, seed=0).splits == (kept, kept, other)
+
+
 def test_sets_that_were_joined_before_are_still_several() -> None:
     joined = [Candidate("d/1", "d", "train", "1", origin="a"), Candidate("d/2", "d", "test", "2", origin="b")]
     assert plan_splits(joined, [(0, 1)], share=0.0, seed=0).splits == ("", "test")

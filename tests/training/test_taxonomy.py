@@ -157,7 +157,7 @@ def test_own_file_that_cannot_be_taken_is_refused_in_one_line(tmp_path: Path, te
 
 
 def test_a_source_whose_name_holds_a_dot_is_put_in_quotes(tmp_path: Path) -> None:
-    with pytest.raises(SettingsInvalid, match="'05_north' in .sources.2024. has no class") as refused:
+    with pytest.raises(SettingsInvalid, match=r"'05_north' in \[sources.2024\] has no class") as refused:
         load_taxonomy(own(tmp_path, '[sources.2024.05_north]\nshiv = "knife"\n'))
     assert refused.value.remedy.endswith('put its name in quotes: [sources."2024.05_north"]')
     taxonomy = load_taxonomy(own(tmp_path, '[sources."2024.05_north"]\nshiv = "knife"\n'))

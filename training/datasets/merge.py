@@ -19,7 +19,7 @@ from training.datasets.taxonomy import LabelRule, Taxonomy, fold
 
 def merge(folders: Sequence[Path], output: Path, link: Link = "hard", progress: Progress[Any] = silently) -> Prepared:
     """Resumable as `prepare` is. Scans that show the same in two splits are findings; none is moved, but one of train
-    that is like one of val or test of another folder or set is left out.
+    that is like one of val or test of another folder or set is left out with its bag.
 
     Raises SettingsInvalid for fewer than two folders, one that `data prepare` did not write, and as `prepare` does.
     """

@@ -6,8 +6,8 @@
 
 Paths are below the root with forward slashes. Nothing outside the root is opened or listed: a link that leaves it is
 refused by a Finding, as is a file of annotations that is larger than any real one. What macOS and Windows leave behind
-(`__MACOSX`, `._*`, `Thumbs.db`) is passed over. Folders are listed with os.scandir and files are not looked at one by
-one, so that a million of them take seconds.
+(`__MACOSX`, `._*`, `Thumbs.db`) is passed over. Folders are listed once, with os.scandir, and files are not looked at
+one by one, so that a million of them take seconds.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class SourceFolder:
         self.root = root
         self.findings: list[Finding] = []
         self._real = os.path.realpath(root)
+        self._listings: dict[str, list[tuple[str, bool]]] = {}
 
     def error(self, kind: str, subject: str, message: str) -> None:
         """Notes what would make training or evaluation fail or mislead."""
@@ -114,7 +115,15 @@ class SourceFolder:
         return [line.strip() for line in (text or "").splitlines() if line.strip()]
 
     def _entries(self, folder: str) -> list[tuple[str, bool]]:
-        """(path, whether it is a folder) of what is directly inside `folder`, sorted."""
+        """(path, whether it is a folder) of what is directly inside `folder`, sorted.
+
+        Each folder is listed once, and what is wrong with it told once.
+        """
+        if folder not in self._listings:
+            self._listings[folder] = self._list(folder)
+        return self._listings[folder]
+
+    def _list(self, folder: str) -> list[tuple[str, bool]]:
         if not (is_confined(folder) and self._stays_inside(folder)):
             self.error("path refused", folder, "it leads out of the data set's folder: nothing in it is read")
             return []

@@ -6,8 +6,8 @@ Scans that share a group, a digest or a picture (`pairs`) make one cluster. Each
 one; train or val where a set has train but no val; without one of its own, any but an official val or test, which hold
 what their authors put there and nothing else. A cluster goes where all of its scans may go. Where the official splits
 of one set tear a cluster apart they are kept and it is reported. Nobody made the splits of two sets together: a scan of
-train that shows what val or test of another set holds is left out, as is a scan without a split of its own that could
-go nowhere without leaking.
+train that shows what val or test of another set holds is left out with its bag, as is a scan without a split of its own
+that could go nowhere without leaking.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def _assign(splits: list[str], members: Iterable[int], split: str) -> None:
 def _torn(candidates: Sequence[Candidate], members: Sequence[int], splits: list[str]) -> Finding:
     """Official splits of one set stay as they are; what would leak between two sets, or has no split, is left out."""
     official = [position for position in members if candidates[position].split]
-    held_back = {candidates[position].split_with for position in official if candidates[position].split != TRAIN}
+    held_back = {candidates[position].split_with for position in official if candidates[position].split in (VAL, TEST)}
     for position in official:
         candidate = candidates[position]
         if candidate.split != TRAIN or held_back <= {candidate.split_with}:
