@@ -173,3 +173,11 @@ def test_a_scan_in_two_splits_is_held_back(tmp_path: Path) -> None:
     found = read(tmp_path)
     assert splits_of(found) == {"a": "train", "b": "train", "c": "val", "d": "val"}
     assert kinds(found) == {"two splits": 2, "no labels": 1}
+
+
+def test_a_folder_of_train_around_that_of_a_split_that_was_not_found_takes_it_not_in(tmp_path: Path) -> None:
+    yolo.build(tmp_path)
+    put(tmp_path / "data.yaml", "train: images\nval: ../valid/images\nnames: [gun, knife]\n")
+    found = read(tmp_path)
+    assert splits_of(found) == {"a": "train", "b": "train"}
+    assert kinds(found) == {"missing folder": 1, "split not known": 1}

@@ -86,9 +86,12 @@ def split_pictures(folder: SourceFolder, splits: Splits) -> dict[str, str]:
     rest = _IMAGES if (folder.root / _IMAGES).is_dir() or splits.places else ""
     others = {path: "" if splits.places else _split_of_folder(path) for path in folder.pictures(rest)}
     unclear = {path for path in others.keys() - found.keys() if _is_unclear(path, others[path], splits, lost)}
+    if not splits.whole:
+        # The folder of train may be around that of a split that was not found.
+        unclear |= {path for path, split in found.items() if split == TRAIN and _split_of_folder(path) in (VAL, TEST)}
     message = "data.yaml names a split that was not found and that they may be in; left out"
     folder.warning_together("split not known", sorted(unclear), message)
-    return found | {path: split for path, split in others.items() if path not in found and path not in unclear}
+    return {path: split for path, split in (others | found).items() if path not in unclear}
 
 
 def _is_unclear(path: str, split: str, splits: Splits, lost: set[str]) -> bool:
