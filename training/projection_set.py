@@ -26,7 +26,7 @@ from detector.outputs.atomic import write_bytes_whole
 from detector.tile_squares import BAG_PIXELS, Look
 from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
 from training.datasets.preview import encode_picture
-from training.datasets.terms import NOT_STATED, stated_terms
+from training.datasets.terms import NOT_STATED, donor_sources, stated_terms
 from training.donors import Donors
 from training.file_digests import annotations_digest
 from training.threat_projection import Projection, Variation, project
@@ -105,7 +105,11 @@ def write_projection_set(data: Path, output: Path, plan: ProjectionPlan, watch: 
                 file.write(json.dumps(done[name]) + "\n")
             made += 1
     records = [done[f"projected_{number:05d}.png"] for number in range(plan.scans)]
-    document = json.dumps(_document(index, records, stated_terms(data)), indent=1) + "\n"
+    # Of the items as well as of the backgrounds, and of items that were projected into these scans before.
+    sources = {scan.source for scan in index.scans} | donor_sources(data, plan.split)
+    terms = stated_terms(data)
+    told = {source: terms.get(source, NOT_STATED) for source in sorted(sources)}
+    document = json.dumps(_document(index, records, told), indent=1) + "\n"
     write_bytes_whole(output / "annotations" / f"{plan.split}.json", document.encode())
     return made
 
@@ -265,12 +269,10 @@ def outlines(mask: NDArray[np.bool_], corner: tuple[int, int]) -> list[list[floa
 
 
 def _document(index: CocoIndex, records: list[Record], terms: Mapping[str, str]) -> Record:
-    # Of the items as well as of the backgrounds.
-    sources = sorted({scan.source for scan in index.scans})
     images = [{"id": number, **record["image"]} for number, record in enumerate(records, start=1)]
     rows = [(number, row) for number, record in enumerate(records, start=1) for row in record["annotations"]]
     return {
-        "info": {"terms": {source: terms.get(source, NOT_STATED) for source in sources}},
+        "info": {"terms": terms},
         "images": images,
         "annotations": [{"id": place, "image_id": number, **row} for place, (number, row) in enumerate(rows, start=1)],
         "categories": [{"id": number, "name": name} for number, name in enumerate(index.class_names, start=1)],
