@@ -27,7 +27,9 @@ h2 { margin: 40px 0 6px; font-size: 19px; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; min-width: 60%; }
 th, td { padding: 5px 9px; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
-th { color: var(--soft); font-weight: 600; border-bottom: 2px solid #b8c3cf; }
+th { color: var(--soft); font-weight: 600; border-bottom: 2px solid #b8c3cf;
+  white-space: normal; vertical-align: bottom; }
+main > .note { margin-top: 20px; }
 th:first-child, td:first-child { text-align: left; padding-left: 2px; }
 tr.sum td { font-weight: 650; background: var(--panel); }
 tr.rare td { color: #8a95a3; }
