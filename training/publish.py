@@ -10,10 +10,20 @@ from typing import Any
 
 from detector.errors import SettingsInvalid
 from detector.outputs.atomic import write_bytes_whole
-from detector.weights import MANIFEST, Manifest, ManifestEntry, Weights, manifest_json, read_manifest, read_spec
+from detector.weights import (
+    MANIFEST,
+    Manifest,
+    ManifestEntry,
+    PinnedFile,
+    Weights,
+    manifest_json,
+    read_manifest,
+    read_spec,
+)
 from detector.weights_spec import Flips, TrainingSource, WeightsSpec
 from training.cargo import card as cargo_card
 from training.evaluation.metrics_file import read_metrics, understood
+from training.file_digests import file_digest
 from training.quantisation_gate import require_passed
 from training.trainable import write_trainable
 
@@ -44,7 +54,7 @@ def publish(
     """Copies `file` into `folder` as NAME.onnx and describes it by the metrics.json of `evaluate` or `cargo-benchmark`.
 
     alias: another name for them from now on; weights of that name leave the folder. origin: puts NAME.safetensors
-    there too, to train on from; without it, that of the same bytes published before stays. Raises SettingsInvalid when
+    there too, to train on from; without it, that of the same bytes published before stays if it is whole. Raises SettingsInvalid when
     the evaluation is of another file: a card must never carry another network's numbers; ParityFailed when the file was
     not made from `origin`. Whatever is refused, `folder` stays as it was.
     """
@@ -77,7 +87,7 @@ def publish(
         pinned = write_trainable(origin.run, origin.checkpoint, Weights(name, data, digest, spec), trainable)
         entry = entry.model_copy(update={"trainable": pinned})
     elif (before := known.weights.get(name) if known else None) and before.sha256 == digest:
-        entry = entry.model_copy(update={"trainable": before.trainable})
+        entry = entry.model_copy(update={"trainable": before.trainable if _whole(before.trainable, folder) else None})
     write_bytes_whole(folder / f"{name}.onnx", data)
     write_bytes_whole(folder / "README.md", page.encode())
     # Last: what the manifest names is there in full.
@@ -91,6 +101,10 @@ def publish(
 def _source_line(source: TrainingSource) -> str:
     """0 scans: its items were put into scans of others."""
     return f"{source.name}: {f'{source.scans} scans' if source.scans else 'items alone'}; {source.terms}"
+
+
+def _whole(pinned: PinnedFile | None, folder: Path) -> bool:
+    return pinned is not None and file_digest(folder / pinned.file) == pinned.sha256
 
 
 def _require_publishable(spec: WeightsSpec, metrics: dict[str, Any], file: Path, evaluation: Path) -> None:

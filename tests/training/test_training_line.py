@@ -346,7 +346,7 @@ def test_published_weights_are_there_to_train_on_from(
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(WeightsRejected, match="manifest"):
         fit(train, small_recipe(start="small"), tmp_path / "damaged")
-    # Published again without a run, they would belong to other weights.
+    # Published again without a run, damaged ones do not stay.
     assert runner.invoke(app, arguments, catch_exceptions=False).exit_code == 0
     assert not path.exists()
     with pytest.raises(SettingsInvalid, match="without weights to train on from"):
