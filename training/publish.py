@@ -54,9 +54,9 @@ def publish(
     """Copies `file` into `folder` as NAME.onnx and describes it by the metrics.json of `evaluate` or `cargo-benchmark`.
 
     alias: another name for them from now on; weights of that name leave the folder. origin: puts NAME.safetensors
-    there too, to train on from; without it, that of the same bytes published before stays if it is whole. Raises SettingsInvalid when
-    the evaluation is of another file: a card must never carry another network's numbers; ParityFailed when the file was
-    not made from `origin`. Whatever is refused, `folder` stays as it was.
+    there too, to train on from; without it, that of the same bytes published before stays if it is whole. Raises
+    SettingsInvalid when the evaluation is of another file: a card must never carry another network's numbers;
+    ParityFailed when the file was not made from `origin`. Whatever is refused, `folder` stays as it was.
     """
     _require_names(name, alias)
     try:
