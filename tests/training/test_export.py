@@ -79,6 +79,8 @@ def test_weights_without_chosen_alarm_scores_clear_nothing_until_some_are_chosen
 ) -> None:
     # Untrained scores lie near 0.01; the gate must compare them all the same.
     monkeypatch.setattr("training.parity.LEAST_SCORE", 0.001)
+    monkeypatch.setattr("training.parity.LEAST_SCANS", 8)
+    monkeypatch.setattr("training.release.LEAST_SCANS", 8)
     simulate_dataset(tmp_path / "data", scans=16, seed=1)
     recipe = Recipe(model="yolox-nano", input_size=64, steps=1, batch_size=2, warmup_steps=0, workers=0)
     learned = read_training_data(tmp_path / "data", recipe)
