@@ -158,26 +158,34 @@ def test_a_training_folder_of_another_machine_does_not_take_val_in(tmp_path: Pat
     assert kinds(found) == {"path refused": 1, "split not known": 1, "no labels": 1}
 
 
-def test_splits_that_are_written_differently_and_come_to_one_place_are_neither(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("lines", "splits", "faults"),
+    [
+        # Written differently, two come to one place, and are neither: what is left are the names of the folders.
+        (
+            "train: /x/a/images\nval: /x/b/images\ntest: /x/b/images",
+            {"a": "train", "b": "train", "c": "val", "d": "val"},
+            {"two splits": 2, "no labels": 1},
+        ),
+        # A scan in two splits is held back.
+        (
+            "train: images\nval: images/val",
+            {"a": "train", "b": "train", "c": "val", "d": "val"},
+            {"two splits": 2, "no labels": 1},
+        ),
+        # A folder of train around that of a split that was not found does not take it in.
+        (
+            "train: images\nval: ../valid/images",
+            {"a": "train", "b": "train"},
+            {"missing folder": 1, "split not known": 1},
+        ),
+    ],
+    ids=["one place", "in two", "around another"],
+)
+def test_no_scan_that_is_held_back_is_trained_on(
+    lines: str, splits: dict[str, str], faults: dict[str, int], tmp_path: Path
+) -> None:
     yolo.build(tmp_path)
-    put(tmp_path / "data.yaml", "train: /x/a/images\nval: /x/b/images\ntest: /x/b/images\nnames: [gun, knife]\n")
+    put(tmp_path / "data.yaml", f"{lines}\nnames: [gun, knife]\n")
     found = read(tmp_path)
-    # What is left are the names of the folders.
-    assert splits_of(found) == {"a": "train", "b": "train", "c": "val", "d": "val"}
-    assert kinds(found) == {"two splits": 2, "no labels": 1}
-
-
-def test_a_scan_in_two_splits_is_held_back(tmp_path: Path) -> None:
-    yolo.build(tmp_path)
-    put(tmp_path / "data.yaml", "train: images\nval: images/val\nnames: [gun, knife]\n")
-    found = read(tmp_path)
-    assert splits_of(found) == {"a": "train", "b": "train", "c": "val", "d": "val"}
-    assert kinds(found) == {"two splits": 2, "no labels": 1}
-
-
-def test_a_folder_of_train_around_that_of_a_split_that_was_not_found_takes_it_not_in(tmp_path: Path) -> None:
-    yolo.build(tmp_path)
-    put(tmp_path / "data.yaml", "train: images\nval: ../valid/images\nnames: [gun, knife]\n")
-    found = read(tmp_path)
-    assert splits_of(found) == {"a": "train", "b": "train"}
-    assert kinds(found) == {"missing folder": 1, "split not known": 1}
+    assert (splits_of(found), kinds(found)) == (splits, faults)
