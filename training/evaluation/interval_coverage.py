@@ -66,8 +66,7 @@ def pd_coverage(clean: int, items: int, pfa: float, above: tuple[float, float], 
 
 def ap50_coverage(scans: int, items: int, found: float, above: float, times: int) -> Coverage:
     """Of the AP50 of one class. items: how many scans hold one, in the mean; found: their share with a box at all."""
-    many = _matches(np.random.default_rng(times), _MANY, items / scans, found, above)
-    truth = float(average_precision_at_50(many, np.ones((1, _MANY), np.int64))[0])
+    truth = _true_ap50(items / scans, found, above)
     measured = []
     for seed in range(times):
         drawn = _matches(np.random.default_rng(seed), scans, items / scans, found, above)
@@ -79,6 +78,24 @@ def ap50_coverage(scans: int, items: int, found: float, above: float, times: int
     return _coverage(f"AP50 of a class, {items} of {scans} scans", truth, measured)
 
 
+def mean_ap50_coverage(scans: int, times: int) -> Coverage:
+    """Of the mean of AP50 over the classes of AP_CASES, all on as many scans."""
+    kinds = [(items / scans, found, above) for _, items, found, above in AP_CASES]
+    truth = float(np.mean([_true_ap50(*kind) for kind in kinds]))
+    measured = []
+    for seed in range(times):
+        drawn = {
+            str(number): _matches(np.random.default_rng((seed, number)), scans, *kind)
+            for number, kind in enumerate(kinds)
+        }
+        once = np.ones((1, scans), np.int64)
+        values = [float(average_precision_at_50(found, once)[0]) for found in drawn.values() if found.boxes]
+        interval = bootstrap_ap50(drawn, (), group_draws(np.arange(scans), _RESAMPLES, seed), seed).mean_AP50
+        assert interval is not None
+        measured.append((float(np.mean(values)), interval))
+    return _coverage(f"mean AP50 of these {len(kinds)} classes, {scans} scans", truth, measured)
+
+
 def coverages(times: int) -> Iterator[Coverage]:
     """All cases, each drawn so many times."""
     for case in PFA_CASES:
@@ -86,6 +103,12 @@ def coverages(times: int) -> Iterator[Coverage]:
             yield pd_coverage(*case, above, times)
     for one in AP_CASES:
         yield ap50_coverage(*one, times)
+    yield mean_ap50_coverage(AP_CASES[0][0], times)
+
+
+def _true_ap50(share: float, found: float, above: float) -> float:
+    many = _matches(np.random.default_rng(1), _MANY, share, found, above)
+    return float(average_precision_at_50(many, np.ones((1, _MANY), np.int64))[0])
 
 
 def _coverage(case: str, truth: float, measured: list[tuple[float, Interval]]) -> Coverage:

@@ -72,8 +72,11 @@ class Intervals:
     classes_AP50: dict[str, Interval | None]
 
 
-def clopper_pearson(count: int, total: int) -> Interval:
-    """Exact 95 % interval of a rate (Clopper and Pearson 1934): it holds the truth in at least 95 % of cases."""
+def clopper_pearson(count: float, total: int) -> Interval:
+    """Exact 95 % interval of a rate (Clopper and Pearson 1934): it holds the truth in at least 95 % of cases.
+
+    count: a mean over items, such as AP, times their number need not be whole.
+    """
     low = float(beta.ppf(0.025, count, total - count + 1)) if count else 0.0
     high = float(beta.ppf(0.975, count + 1, total - count)) if count < total else 1.0
     return low, high
@@ -95,40 +98,56 @@ def group_draws(groups: NDArray[np.int64], resamples: int, seed: int) -> Draws:
 
 
 def bootstrap_ap50(matches: Mapping[str, ClassMatches], frequent: Sequence[str], draws: Draws, seed: int) -> Intervals:
-    """The middle 95 % of AP50 over the resamples.
+    """The middle 95 % of AP50 over the resamples, and at least what as many items allow.
 
     frequent: the classes of the second mean. draws: (B, S) of `group_draws`, made with `seed`.
     """
-    values = {name: average_precision_at_50(found, draws) for name, found in matches.items() if found.boxes}
-    classes = {name: _of_class(values[name], matches[name]) if name in values else None for name in matches}
+    with_boxes = {name: found for name, found in matches.items() if found.boxes}
+    classes = {name: _class_interval(found, draws) for name, found in with_boxes.items()}
     return Intervals(
         len(draws),
         seed,
-        _of_mean(list(values), values, classes),
-        _of_mean(frequent, values, classes),
-        classes,
+        _of_mean(list(classes.values())),
+        _of_mean([classes[name] for name in frequent if name in classes]),
+        {name: classes[name].interval if name in classes else None for name in matches},
     )
 
 
-def _of_mean(
-    names: Sequence[str], resampled: Mapping[str, NDArray[np.float64]], classes: Mapping[str, Interval | None]
-) -> Interval | None:
-    """Where all resamples agree, the mean of the classes' own intervals, as wide as they can be together."""
-    middle = middle_of(mean_over_classes([resampled[name] for name in names]))
-    own = [interval for name in names if (interval := classes[name])]
-    if middle is None or middle[0] < middle[1] or not own:
-        return middle
-    low, high = np.mean(own, axis=0).tolist()
-    return min(middle[0], low), max(middle[1], high)
+@dataclass(frozen=True)
+class _ClassInterval:
+    """AP50 as measured, on (B,) resamples, and its interval."""
+
+    measured: float
+    resampled: NDArray[np.float64]
+    interval: Interval
 
 
-def _of_class(resampled: NDArray[np.float64], found: ClassMatches) -> Interval | None:
-    """Resamples that all agree, as on an AP of 0 or 1, are no certainty: then as wide as recall's exact interval."""
-    middle = middle_of(resampled)
-    if middle is None or middle[0] < middle[1]:
-        return middle
-    exact = clopper_pearson(int(found.hits.sum()), found.boxes)
-    return min(middle[0], exact[0]), max(middle[1], exact[1])
+def _class_interval(found: ClassMatches, draws: Draws) -> _ClassInterval:
+    """The middle of the resamples, where it reaches no further the exact interval of a rate as high on as many items.
+
+    Resamples repeat scans and bring no false alarm that was not there, so alone they are too narrow: they held the
+    truth in 86 to 91 of 100 drawings of few items, together in 97 to 100 (`interval_coverage`).
+    """
+    measured = float(average_precision_at_50(found, np.ones((1, draws.shape[1]), np.int64))[0])
+    resampled = average_precision_at_50(found, draws)
+    exact = clopper_pearson(measured * found.boxes, found.boxes)
+    low, high = middle_of(resampled) or exact
+    return _ClassInterval(measured, resampled, (min(low, exact[0]), max(high, exact[1])))
+
+
+def _of_mean(classes: Sequence[_ClassInterval]) -> Interval | None:
+    """Of the mean over classes: the middle of the resamples, and at least what independent classes give together.
+
+    Limits of a sum from those of its parts: Zou and Donner 2008, Statistics in Medicine 27, equation 3.
+    """
+    if not classes:
+        return None
+    measured = np.array([one.measured for one in classes])
+    low, high = np.array([one.interval for one in classes]).T
+    below, above = np.hypot.reduce(measured - low), np.hypot.reduce(high - measured)
+    apart = float(measured.mean() - below / len(classes)), float(measured.mean() + above / len(classes))
+    together = middle_of(mean_over_classes([one.resampled for one in classes])) or apart
+    return min(together[0], apart[0]), max(together[1], apart[1])
 
 
 def mean_over_classes(rows: list[NDArray[np.float64]]) -> NDArray[np.float64]:

@@ -111,7 +111,7 @@ def _classes(metrics: Metrics) -> str:
     ]
     note = (
         "Every class is scored on the scans whose source looked for it. Intervals are bootstraps over bags, of which "
-        f"{metrics.groups:,} are known in {metrics.scans:,} scans. "
+        f"{metrics.groups:,} are known in {metrics.scans:,} scans, and never narrower than as many items allow. "
         f"Grey: fewer than {LEAST_BOXES} boxes, where AP is mostly luck."
     )
     return section("Average precision", note, table(head, rows))
