@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from detector.tile_squares import Look
 from detector.weights import load_weights
 from detector.weights_spec import Flips, TrainingSource, WeightsSpec
 from training.datasets.coco_index import CocoIndex
-from training.datasets.splits import TRAIN
+from training.datasets.splits import TRAIN, VAL
 from training.datasets.terms import donor_sources, stated_terms
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
@@ -33,7 +33,7 @@ from training.recipe import Recipe
 from training.scoring import detector_for, predict_with
 from training.simulation import simulate_luggage
 from training.tile_reader import all_coloured, read_tile
-from training.training_data import TrainingData, read_training_data
+from training.training_data import TrainingData, read_train, read_training_data, read_validation
 
 UInt8 = NDArray[np.uint8]
 
@@ -86,18 +86,25 @@ def export_release(run: Path, output: Path, release: Release, data: TrainingData
 def release_data(run: Run, data: Path | None) -> TrainingData:
     """What the run learned from, with the validation scans of `data` (None takes those of its own folder).
 
-    Raises SettingsInvalid if neither folder holds the training scans: their colours are what the station will know.
+    Raises SettingsInvalid if neither folder holds the training scans, as their colours are what the station will know,
+    and if `data` holds neither these nor a validation split.
     """
     own, recipe = Path(run.data), run.whole_recipe()
-    given = read_training_data(data or own, recipe)
-    if data is None or annotations_digest(data, "train") == run.annotations:
-        return given
-    if not (own / "annotations" / "train.json").is_file():
+    if data is None or (run.annotations and annotations_digest(data, TRAIN) == run.annotations):
+        return read_training_data(data or own, recipe)
+    if not (own / "annotations" / f"{TRAIN}.json").is_file():
         raise SettingsInvalid(
             f"{data} is not what the run learned from, and {own} is gone",
             remedy="give the folder that it was trained on; choose alarm scores on other scans with `calibrate`",
         )
-    return replace(read_training_data(own, recipe), validation=given.validation)
+    # What the recipe leaves out of train says nothing about the training scans of another folder: they are not read.
+    validation = read_validation(data, recipe, run.class_names)
+    if validation is None:
+        raise SettingsInvalid(
+            f"{data} has no annotations/{VAL}.json: no alarm score can be chosen on it",
+            remedy="give a folder with validation scans, or leave --data out",
+        )
+    return TrainingData(run.data, read_train(own, recipe), validation)
 
 
 def _require_choosable(release: Release, validation: CocoIndex | None) -> None:

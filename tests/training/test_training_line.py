@@ -217,6 +217,27 @@ def test_the_colours_are_those_of_the_scans_that_were_learned_from(run: Path, da
         release_module.release_data(gone, tmp_path / "other")
 
 
+def test_of_another_folder_the_validation_scans_alone_are_read(run: Path, data: Path, tmp_path: Path) -> None:
+    simulate_dataset(tmp_path / "other", scans=8, seed=99)
+    described = replace(read_run(run), recipe=read_run(run).recipe.model_copy(update={"leave_out": ("elsewhere",)}))
+    # The run's own folder has the source that was left out; the other has none of it, and no training scans either.
+    document = json.loads((data / "annotations" / "train.json").read_bytes())
+    document["images"][0]["source"] = "elsewhere"
+    own = tmp_path / "own"
+    shutil.copytree(data, own)
+    (own / "annotations" / "train.json").write_text(json.dumps(document))
+    described = replace(described, data=str(own))
+    for _ in ("with its train split", "with val alone"):
+        given = release_module.release_data(described, tmp_path / "other")
+        assert len(given.train) == len(document["images"]) - 1
+        assert given.validation is not None
+        assert given.validation.scans[0].path.is_relative_to(tmp_path / "other")
+        (tmp_path / "other" / "annotations" / "train.json").unlink(missing_ok=True)
+    (tmp_path / "other" / "annotations" / "val.json").unlink()
+    with pytest.raises(SettingsInvalid, match="no annotations/val.json"):
+        release_module.release_data(described, tmp_path / "other")
+
+
 def test_a_failed_gate_leaves_no_file(run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> None:
         raise ParityFailed("planted")
