@@ -170,7 +170,7 @@ def _loader(stream: _FaultsAsSamples, batches: ResumingBatches, recipe: Recipe) 
 
 def _scans_by_source(index: CocoIndex) -> dict[str, int]:
     """How many scans of each; several pictures may have been drawn of one."""
-    scans = {(scan.source, scan.group if scan.drawn else str(scan.path)) for scan in index.scans}
+    scans = {(scan.source, scan.bag if scan.drawn else str(scan.path)) for scan in index.scans}
     return Counter(source for source, _ in sorted(scans))
 
 

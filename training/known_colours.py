@@ -178,9 +178,7 @@ def _painted(scan: AnnotatedScan, scanner: str) -> _Painted:
     counts = cargo_colours(image)
     colours = np.flatnonzero(counts)
     shares = counts[colours] / max(1, int(counts.sum()))
-    # A scan that names no group stands alone.
-    bag = f"{scan.source}/{scan.group or scan.name}"
-    return _Painted(scanner, bag, air_level(image), colours.astype(np.uint16), shares.astype(np.float32))
+    return _Painted(scanner, scan.bag, air_level(image), colours.astype(np.uint16), shares.astype(np.float32))
 
 
 def _pooled(painted: Sequence[_Painted]) -> list[_Painted]:

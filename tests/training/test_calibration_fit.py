@@ -136,7 +136,7 @@ def station_case(count: int = 60) -> tuple[CocoIndex, list[Detections]]:
         classes = np.zeros(len(boxes), np.int64)
         annotated = np.array([True, False])
         scans.append(
-            AnnotatedScan(Path("s.png"), 200, 200, "bench", boxes, classes, np.zeros(len(boxes), bool), annotated)
+            AnnotatedScan(Path(f"{row}.png"), 200, 200, "bench", boxes, classes, np.zeros(len(boxes), bool), annotated)
         )
         score = random.normal(0.3 if row % 2 else 0.15, 0.05)
         box = np.array([BOX if row % 2 else ELSEWHERE], np.float32)

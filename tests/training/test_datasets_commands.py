@@ -92,8 +92,19 @@ def test_statistics_tell_scanners_subsets_and_bags(tmp_path: Path) -> None:
     write(data, "train", content)
     parts = statistics(data)[0].parts
     found = [(part.scanner, part.subset, part.scans, part.groups, part.boxes) for part in parts]
-    assert found == [("north/1", "easy", 1, 1, 2), ("north/1", "hard", 2, 1, 1)]
+    # Two sources call a bag by the same name.
+    assert found == [("north/1", "easy", 1, 1, 2), ("north/1", "hard", 2, 2, 1)]
     assert len(statistics_tables(statistics(data))) == 5
+
+
+@pytest.mark.parametrize(("source", "leaks"), [("north", ["bag"]), ("elsewhere", [])])
+def test_a_group_of_one_source_is_not_that_of_another(source: str, leaks: list[str], tmp_path: Path) -> None:
+    data = make_data(tmp_path)
+    for split, names, said in (("train", ("a.png", "b.png", "c.png"), "north"), ("val", ("d.png",), source)):
+        content = document(names, boxes=split == "train")
+        content["images"][0] |= {"source": said, "group": "bag"}
+        write(data, split, content)
+    assert [finding.subject for finding in check(data) if finding.kind == "group in two splits"] == leaks
 
 
 def test_folder_without_annotations_is_refused(tmp_path: Path) -> None:

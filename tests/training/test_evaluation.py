@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ from training.evaluation.thresholds import LEAST_THRESHOLD, choose_thresholds
 from training.operating_point import Wanted, choose_operating_point
 
 NAMES = ("gun", "knife", "lighter")
+#: Scans of one folder have names of their own.
+_NUMBERS = count()
 BOX, ELSEWHERE = (10.0, 10.0, 50.0, 50.0), (100.0, 100.0, 140.0, 140.0)
 Row = tuple[str, tuple[float, float, float, float]]
 ScoredRow = tuple[str, float, tuple[float, float, float, float]]
@@ -60,6 +63,7 @@ def scan_of(
         class_ids=np.array([NAMES.index(name) for name, _ in items], np.int64),
         ignore=np.array([number in ignored for number in range(len(items))], bool),
         annotated=np.array([name in annotated for name in NAMES], bool),
+        name=f"scan_{next(_NUMBERS)}.png",
     )
 
 
@@ -242,6 +246,12 @@ def test_groups_are_drawn_whole() -> None:
     draws = group_draws(groups, 50, 0)
     assert (draws[:, 0] == draws[:, 1]).all() and (draws[:, 3] != draws[:, 4]).any()
     assert {int(row[1:].sum()) for row in draws} == {4}
+
+
+def test_two_sources_may_call_a_bag_by_the_same_name() -> None:
+    index = index_of(*(replace(scan_of(source=source), group="1") for source in ("north", "south", "north")))
+    numbers = group_numbers(index).tolist()
+    assert numbers[0] == numbers[2] != numbers[1]
 
 
 def test_bootstrap_encloses_the_figure_and_repeats_with_its_seed() -> None:

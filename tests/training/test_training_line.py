@@ -234,7 +234,7 @@ def test_of_another_folder_the_validation_scans_alone_are_read(run: Path, data: 
         assert given.validation.scans[0].path.is_relative_to(tmp_path / "other")
         (tmp_path / "other" / "annotations" / "train.json").unlink(missing_ok=True)
     (tmp_path / "other" / "annotations" / "val.json").unlink()
-    with pytest.raises(SettingsInvalid, match="no annotations/val.json"):
+    with pytest.raises(SettingsInvalid, match=r"no annotations/val\.json"):
         release_module.release_data(described, tmp_path / "other")
 
 

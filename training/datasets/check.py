@@ -182,12 +182,13 @@ def _check_scans(split: str, document: dict[str, Any], facts: list[ScanFacts]) -
 
 def _check_groups(documents: dict[str, dict[str, Any]]) -> Iterator[Finding]:
     """What `data prepare` says belongs together must be in one split."""
-    splits: dict[str, set[str]] = defaultdict(set)
+    splits: dict[tuple[str, str], set[str]] = defaultdict(set)
     for split, document in documents.items():
         for image in document["images"]:
             if image.get("group"):
-                splits[str(image["group"])].add(split)
-    for group, inside in splits.items():
+                # A group of one source is not that of another.
+                splits[str(image.get("source", "unknown")), str(image["group"])].add(split)
+    for (_, group), inside in splits.items():
         if len(inside) > 1:
             message = f"what belongs together is in {', '.join(sorted(inside))}"
             yield Finding(Severity.WARNING, "group in two splits", group, message)

@@ -59,6 +59,12 @@ class AnnotatedScan:
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or self.path.name)
 
+    @property
+    def bag(self) -> str:
+        """What scans of one bag share, and no others: two sets may call a group by the same name. A scan that names no
+        group stands alone."""
+        return f"{self.source}/{self.group or self.name}"
+
 
 @dataclass(frozen=True)
 class CocoIndex:
@@ -94,7 +100,7 @@ def share_of(index: CocoIndex, share: float) -> CocoIndex:
     if share == 1:
         return index
     limit = share * 2**64
-    return replace(index, scans=tuple(scan for scan in index.scans if _place(_bag(scan)) < limit))
+    return replace(index, scans=tuple(scan for scan in index.scans if _place(scan.bag) < limit))
 
 
 def with_most_bags(index: CocoIndex, most: Mapping[str, int]) -> CocoIndex:
@@ -107,19 +113,14 @@ def with_most_bags(index: CocoIndex, most: Mapping[str, int]) -> CocoIndex:
     held: dict[str, set[str]] = {}
     for scan in index.scans:
         found = {index.class_names[class_id] for class_id in scan.class_ids}
-        held.setdefault(_bag(scan), set()).update(found & most.keys())
+        held.setdefault(scan.bag, set()).update(found & most.keys())
     left, dropped = dict(most), set()
     for bag in sorted(held, key=_place):
         if all(left[name] for name in held[bag]):
             left.update({name: left[name] - 1 for name in held[bag]})
         else:
             dropped.add(bag)
-    return replace(index, scans=tuple(scan for scan in index.scans if _bag(scan) not in dropped))
-
-
-def _bag(scan: AnnotatedScan) -> str:
-    """A scan that names no group stands alone."""
-    return f"{scan.source}/{scan.group or scan.name}"
+    return replace(index, scans=tuple(scan for scan in index.scans if scan.bag not in dropped))
 
 
 def _place(bag: str) -> int:

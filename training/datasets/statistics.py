@@ -109,9 +109,9 @@ def _count_parts(index: CocoIndex) -> Iterator[PartCount]:
     for scan in index.scans:
         parts[scan.scanner, scan.subset].append(scan)
     for (scanner, subset), scans in sorted(parts.items()):
-        groups = {scan.group or str(scan.path) for scan in scans}
+        bags = {scan.bag for scan in scans}
         boxes = sum(int((~scan.ignore).sum()) for scan in scans)
-        yield PartCount(scanner, subset, len(scans), len(groups), boxes)
+        yield PartCount(scanner, subset, len(scans), len(bags), boxes)
 
 
 def _count_class(index: CocoIndex, class_id: int) -> ClassCount:

@@ -83,9 +83,8 @@ def clopper_pearson(count: float, total: int) -> Interval:
 
 
 def group_numbers(index: CocoIndex) -> NDArray[np.int64]:
-    """(S,) number of each scan's group; a scan that names none is a group of its own."""
-    names = [scan.group or f"\0{number}" for number, scan in enumerate(index.scans)]
-    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+    """(S,) number of each scan's bag."""
+    return np.unique([scan.bag for scan in index.scans], return_inverse=True)[1].astype(np.int64)
 
 
 def group_draws(groups: NDArray[np.int64], resamples: int, seed: int) -> Draws:
