@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from detector.errors import RoentgateError, ScanUnreadable, SettingsInvalid
+from detector.errors import RoentgateError, ScanUnreadable, ScanWithoutContent, SettingsInvalid
+from detector.normalise import render
 from training.checkpoints import holds_run
-from training.datasets.coco_index import CocoIndex
+from training.datasets.coco_index import AnnotatedScan, CocoIndex
 from training.export import Run
 from training.file_digests import file_digest
 from training.models.interface import DetectionNetwork
 from training.progress import with_lines
 from training.recipe import Recipe
-from training.tile_reader import rendered
+from training.tile_reader import UInt8, rendered
 from training.training_data import TrainingData
 
 
@@ -64,9 +65,22 @@ def require_readable(validation: CocoIndex, folder: str) -> None:
     """Raises ScanUnreadable now rather than at the first validation, which may be hours away."""
     for scan in with_lines("reading the validation scans", validation.scans, len(validation)):
         try:
-            rendered(scan)
+            picture = rendered(scan)[0]
         except (RoentgateError, OSError) as error:
             raise fault_of_a_scan(error, f"{to_check(folder)}, begin again") from error
+        if scan.drawn:
+            _require_judged(scan, picture)
+
+
+def _require_judged(scan: AnnotatedScan, picture: UInt8) -> None:
+    """Validation goes through the station's pipeline, which takes a part of a scan for a whole one."""
+    try:
+        render(picture)
+    except ScanWithoutContent as error:
+        raise ScanWithoutContent(
+            f"{scan.path}: {error.what}",
+            remedy="take it out of val: the station judges no such scan, so it has no score",
+        ) from error
 
 
 def require_same(before: Run, now: Recipe, data: TrainingData) -> None:

@@ -17,6 +17,7 @@ from detector.tile_squares import Look, along_belt, boxes_along_belt, pitch_alon
 from detector.tiling import Tile
 from training.augmentation import LEAST_VISIBLE
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
+from training.datasets.drawn_scan import drawn_view
 
 UInt8 = NDArray[np.uint8]
 #: Scans that are looked at for colours, and the share of grey ones from which a network has learned to read them.
@@ -46,12 +47,14 @@ def read_tile(
 
 def rendered(scan: AnnotatedScan) -> tuple[UInt8, tuple[float, float] | None, Belt]:
     """The first view (H, W, 3) as the station draws it by the profile beside the file, its pixel pitch in mm, and the
-    axis along which the object moved; the pixels lie where they lie in the file."""
+    axis along which the object moved; the pixels lie where they lie in the file.
+
+    Raises ScanUnreadable for a file that cannot be read, shows nothing, or does not hold what its annotation says.
+    """
     name = str(scan.path)
     read = read_scan(read_file(scan.path, name, Limits()), name)
     if scan.drawn:
-        # A part of a scan may be all steel: the whole was found fit to be looked at when it was drawn.
-        return read.views[0], None, "x"
+        return drawn_view(read), None, "x"
     profile = parse_profile(read.profile, f"the profile beside {name}") if read.profile else None
     try:
         seen = standardised(read, profile)

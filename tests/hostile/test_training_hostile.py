@@ -6,15 +6,18 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from detector.errors import ScanUnreadable, SettingsInvalid
+from detector.errors import ScanUnreadable, ScanWithoutContent, SettingsInvalid
 from tests.hostile.training_runs import (
     LIGHTNING_ADVICE,
     one_line,
@@ -222,6 +225,43 @@ def test_a_scan_that_vanished_stops_with_one_line_and_the_run_goes_on_when_it_is
     away.rename(folder / "images" / "train")
     fit(TrainingData(str(folder), index, None), recipe(), run, resume=True)
     require_same_end(run, whole)
+
+
+def drawn_in(data: Path, folder: Path, split: str, picture: np.ndarray) -> TrainingData:
+    """A copy of which the last scan of the split is marked as drawn already, and holds `picture`."""
+    shutil.copytree(data, folder)
+    index = read_coco(folder, split)
+    last = replace(index.scans[-1], drawn=True)
+    cv2.imwrite(str(last.path.with_suffix(".png")), picture)
+    last = replace(last, path=last.path.with_suffix(".png"))
+    changed = replace(index, scans=(*index.scans[:-1], last))
+    return replace(
+        TrainingData(str(folder), read_coco(folder, "train"), read_coco(folder, "val")),
+        **{"train" if split == "train" else "validation": changed},
+    )
+
+
+@pytest.mark.parametrize("picture", [np.full((90, 120), 200, np.uint8), np.full((90, 120, 3), 300, np.uint16)])
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_what_the_station_cannot_have_drawn_is_one_line(
+    split: str, picture: np.ndarray, data: Path, tmp_path: Path
+) -> None:
+    both = drawn_in(data, tmp_path / "data", split, picture)
+    with pytest.raises(ScanUnreadable, match="is what the station drew") as caught:
+        fit(both, recipe(steps=20), tmp_path / "run")
+    one_line(caught.value)
+
+
+def test_a_part_that_is_all_steel_is_learned_from_but_not_validated_on(data: Path, tmp_path: Path) -> None:
+    steel = np.zeros((90, 120, 3), np.uint8)
+    steel[:, :70] = 200
+    both = drawn_in(data, tmp_path / "val", "val", steel)
+    with pytest.raises(ScanWithoutContent, match=r"\.png: 42% of the view is black") as caught:
+        fit(both, recipe(), tmp_path / "run")
+    one_line(caught.value)
+    assert "take it out of val" in caught.value.remedy and not (tmp_path / "run").exists()
+    learned = replace(drawn_in(data, tmp_path / "train", "train", steel), validation=None)
+    fit(learned, recipe(steps=8), tmp_path / "run")
 
 
 # --- recipes and starts ---

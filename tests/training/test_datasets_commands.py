@@ -279,6 +279,9 @@ def test_a_part_of_a_scan_that_was_drawn_already_may_be_all_steel(tmp_path: Path
     content["images"][0]["drawn"] = True
     write(data, "train", content)
     assert not kinds(data)
+    for other in (np.zeros((60, 80), np.uint8), np.full((60, 80, 3), 300, np.uint16)):
+        cv2.imwrite(str(data / "images" / "train" / "a.png"), other)
+        assert kinds(data) == {"unreadable scan"}, "the station draws RGB of 8 bits"
 
 
 def test_check_tells_a_source_label_that_goes_to_several_classes(tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ def test_scans_that_are_drawn_already_stay_so_when_folders_are_merged(tmp_path: 
     document["images"][0]["drawn"] = True
     path.write_text(json.dumps(document))
     # A part of a scan may be all steel, which would be refused of a whole one.
-    cv2.imwrite(str(tmp_path / "data_b/images/fake/x.png"), np.zeros((48, 64), np.uint8))
+    cv2.imwrite(str(tmp_path / "data_b/images/fake/x.png"), np.zeros((48, 64, 3), np.uint8))
     assert merge([tmp_path / "data_a", tmp_path / "data_b"], tmp_path / "merged").left_out == 0
     assert [scan.drawn for scan in read_coco(tmp_path / "merged", "train").scans] == [False, True]
 

@@ -30,6 +30,7 @@ from detector.readers.limits import Limits
 from detector.readers.sidecar import sidecar_of
 from detector.scan import Scan
 from detector.scanner_profile import parse_profile
+from training.datasets.drawn_scan import drawn_view
 from training.datasets.exif_orientation import UPRIGHT, orientation_of
 from training.datasets.fingerprint import Fingerprint, fingerprint, fingerprint_from_text
 
@@ -76,8 +77,7 @@ def examine(path: Path, drawn: bool = False) -> ScanFacts:
         data = read_file(path, path.name, Limits())
         scan = read_scan(data, path.name)
         picture = fingerprint(scan.views[0]).text()
-        if not drawn:
-            _refuse_unusable(scan)
+        _refuse_unusable(scan, drawn)
     except (ScanUnreadable, SettingsInvalid) as error:
         return ScanFacts(size, changed, error=error.reason(), profile=profile)
     except (cv2.error, MemoryError) as error:
@@ -87,9 +87,11 @@ def examine(path: Path, drawn: bool = False) -> ScanFacts:
     return ScanFacts(size, changed, scan.sha256, scan.width, scan.height, picture, profile=profile, orientation=turn)
 
 
-def _refuse_unusable(scan: Scan) -> None:
+def _refuse_unusable(scan: Scan, drawn: bool) -> None:
     """Raises what drawing it for the network raises: ScanWithoutContent, and what its profile says against it."""
-    if scan.profile:
+    if drawn:
+        drawn_view(scan)
+    elif scan.profile:
         standardised(scan, parse_profile(scan.profile, f"the profile beside {scan.source}"))
     else:
         for view in scan.views:
