@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from detector.errors import ScanWithoutContent
 from detector.normalisation.air import BAND, Float32, attenuation
 from detector.normalisation.dual_energy import DENSE, FAINT, Curve, atomic_number
-from detector.normalisation.exposure import Exposure
+from detector.normalisation.exposure import Exposure, in_cells, largest_square_mm
 from detector.scan import Pixels
 
 UInt8 = NDArray[np.uint8]
@@ -34,6 +34,9 @@ CONTENT_GRID, LEAST_CONTRAST = 16, 10
 #: A pixel this dark (of 255) let nothing through; a view of which a larger share is so dark was not seen through. Of
 #: 760 real scans the darkest has 0.02.
 OPAQUE_LEVEL, MOST_OPAQUE = 5, 0.3
+#: Side in millimetres of the cells that black squares are made of, where a pixel is no longer: a square of 1 m is told
+#: from one of 0.98 m, and a single pixel of noise within it is averaged away.
+BLACK_CELL_MM = 5.0
 
 #: A view whose border's median lies below this, of 255, is suspected to be a negative: around an object is air, and air
 #: is bright. Of 1,140 real scans 1 % lie below 197; of their negatives 99 % lie below 62.
@@ -106,9 +109,13 @@ def _refuse_empty(image: UInt8) -> None:
 
 def _count_opaque(image: UInt8) -> int:
     """Pixels of (H, W) or (H, W, 3) that are black in every channel."""
-    if image.ndim == 2:
-        return int(np.count_nonzero(image <= OPAQUE_LEVEL))
-    return int(cv2.countNonZero(cv2.inRange(image, (0,) * 3, (OPAQUE_LEVEL,) * 3)))
+    return int(cv2.countNonZero(_black(image)))
+
+
+def _black(image: UInt8) -> UInt8:
+    """(H, W) mask, 255 where (H, W) or (H, W, 3) is black in every channel, else 0."""
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    return np.asarray(cv2.inRange(image, (0,) * channels, (OPAQUE_LEVEL,) * channels), np.uint8)
 
 
 def doubt(image: UInt8) -> str:
@@ -138,6 +145,13 @@ def opaque_part(image: UInt8) -> float:
     air = cv2.countNonZero(cv2.inRange(image, (AIR_FROM_LEVEL,) * 3, (255,) * 3))
     cargo = image.shape[0] * image.shape[1] - air
     return _count_opaque(image) / cargo if cargo else 0.0
+
+
+def black_square_mm(image: UInt8, pitch_mm: tuple[float, float]) -> float:
+    """Side in millimetres of the largest black square of a rendered view (H, W, 3), to two cells; 0 where none is.
+    pitch_mm: of a pixel, x and y."""
+    cells, cell_mm = in_cells(image, pitch_mm, max(BLACK_CELL_MM, *pitch_mm))
+    return largest_square_mm(_black(cells) > 0, cell_mm)
 
 
 def render_exposure(exposure: Exposure, rendering: str, curve: Curve) -> UInt8:

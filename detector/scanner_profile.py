@@ -40,6 +40,9 @@ _Level = Annotated[float, Field(ge=0, le=65_535, allow_inf_nan=False)]
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Side = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 
+#: What a profile says of transmission alone.
+_OF_TRANSMISSION = ("air_value", "air_columns", "calibration", "beam", "material_curve", "opaque_transmission")
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,9 +58,9 @@ class Calibration(_Frozen):
 class ScannerProfile(_Frozen):
     """One scanner. Raises pydantic's ValidationError where `load_profile` raises SettingsInvalid.
 
-    rendering: `stored` passes the picture on as it is (a colour export); `grey` is transmission; `display` opens up the
-    dark as an operator's screen does; `cargo` is transmission, its logarithm and its square root; `cargo material` has
-    the effective atomic number in place of the square root.
+    rendering: `stored` passes the picture on as it is (a colour export), of which belt and pitch are known; `grey` is
+    transmission; `display` opens up the dark as an operator's screen does; `cargo` is transmission, its logarithm and
+    its square root; `cargo material` has the effective atomic number in place of the square root.
     """
 
     name: str = Field(min_length=1)
@@ -90,6 +93,8 @@ class ScannerProfile(_Frozen):
             raise ValueError("rendering = 'cargo material' needs two energies")
         if self.polarity == "air dark" and self.rendering == "stored":
             raise ValueError("rendering = 'stored' passes levels on as they are: it cannot turn 'air dark' round")
+        if self.rendering == "stored":
+            self._refuse_unused()
         if self.polarity == "air dark" and self.bits_stored is None:
             raise ValueError("polarity = 'air dark' needs bits_stored: levels are turned round from full scale")
         if self.air_value is not None and self.air_columns is not None:
@@ -102,6 +107,13 @@ class ScannerProfile(_Frozen):
             if isinstance(levels, dict) and set(levels) != set(self.energies):
                 raise ValueError("a value for each energy must name exactly the energies")
         return self
+
+    def _refuse_unused(self) -> None:
+        """Whoever gives what only transmission is made of believes that it is made."""
+        fields = type(self).model_fields
+        unused = [key for key in _OF_TRANSMISSION if getattr(self, key) != fields[key].default]
+        if unused:
+            raise ValueError(f"rendering = 'stored' passes levels on as they are, without {', '.join(unused)}")
 
     @property
     def pages(self) -> int:

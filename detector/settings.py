@@ -3,13 +3,15 @@
 min_score = 0.10           # detections below are not listed, unless they made the decision
 refer_opaque_share = 0.10  # more of the cargo than this behind which nothing can be seen: a person must look
 refer_opaque_mm = 1000.0   # a square of this side, in mm, behind which nothing can be seen: a person must look
-refer_unknown_colours_share = 0.02  # more of the cargo than this in colours that the weights never saw
+refer_unknown_colours_share = 0.005  # more of the cargo than this in colours that the weights never saw
 
 [alarm]
-gun = 0.12              # in place of the weights' own alarm score
+lighter = 0.50          # in place of the weights' own alarm score, 0.92: finds more, alarms more
 
 [refer]
-gun = 0.08              # from here up to the alarm score a person must look
+gun = 0.03              # from here up to the alarm score, 0.06, a person must look
+
+Any of these but min_score, set HIGHER than the weights' own or the default, clears scans that were stopped before.
 
 >>> policy = load_policy(Path("policy.toml"))
 >>> thresholds = policy.effective(spec.thresholds)

@@ -7,9 +7,11 @@ on averages of 5 x 5 pixels, and a level counts as seen when it lies three of th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.normalisation.air import BAND, Float32
 
@@ -71,14 +73,28 @@ def opaque_share(exposure: Exposure, limit: float, air: float = 1.0) -> float:
 
 def opaque_square_mm(exposure: Exposure, limit: float, pitch_mm: tuple[float, float]) -> float:
     """Side of the largest square behind which nothing can be seen, to a cell. pitch_mm: of a pixel, x and y."""
-    sides = exposure.high.shape[::-1]
+    cells, cell_mm = in_cells(exposure.high, pitch_mm, _CELL_MM)
+    return largest_square_mm(cells < limit, cell_mm)
+
+
+def in_cells(
+    values: NDArray[Any], pitch_mm: tuple[float, float], cell_mm: float
+) -> tuple[NDArray[Any], tuple[float, float]]:
+    """(H, W) or (H, W, 3) averaged into cells of about cell_mm, and the sides of one, mm. pitch_mm: of a pixel; both
+    x, y."""
+    sides = values.shape[1], values.shape[0]
     # No smaller than a pixel, however wrong the pitch.
-    cells = [max(1, min(side, round(side * pitch / _CELL_MM))) for side, pitch in zip(sides, pitch_mm, strict=True)]
-    dark = cv2.resize(exposure.high, (cells[0], cells[1]), interpolation=cv2.INTER_AREA) < limit
+    cells = [max(1, min(side, round(side * pitch / cell_mm))) for side, pitch in zip(sides, pitch_mm, strict=True)]
+    averages = cv2.resize(values, (cells[0], cells[1]), interpolation=cv2.INTER_AREA)
+    return averages, (sides[0] * pitch_mm[0] / cells[0], sides[1] * pitch_mm[1] / cells[1])
+
+
+def largest_square_mm(dark: NDArray[np.bool_], cell_mm: tuple[float, float]) -> float:
+    """Side of the largest square of cells (H, W) that are all dark, to a cell; 0 where none is. cell_mm: sides of a
+    cell, x and y, which are taken for equal."""
     # The chessboard distance to the nearest cell that is seen through; outside the picture nothing is opaque.
     distance = cv2.distanceTransform(np.pad(dark, 1).astype(np.uint8), cv2.DIST_C, 3)
-    cell_mm = min(side * pitch / count for side, pitch, count in zip(sides, pitch_mm, cells, strict=True))
-    return float(max(0.0, 2 * float(distance.max()) - 1) * cell_mm)
+    return float(max(0.0, 2 * float(distance.max()) - 1) * min(cell_mm))
 
 
 def _reach(exposure: Exposure) -> float:

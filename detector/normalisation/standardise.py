@@ -29,7 +29,7 @@ from detector.normalisation.lines import Flags, faulty_in_air, faulty_throughout
 from detector.normalisation.plateau import dark_plateau
 from detector.normalisation.saturation import saturated_share
 from detector.normalisation.still import still_share
-from detector.normalise import UInt8, opaque_part, render, render_exposure
+from detector.normalise import UInt8, black_square_mm, opaque_part, render, render_exposure
 from detector.scan import Pixels, Scan
 from detector.scanner_profile import Belt, Energy, ScannerProfile, of_energy
 
@@ -73,10 +73,7 @@ def standardised(scan: Scan, profile: ScannerProfile | None) -> StandardScan:
     if profile is not None:
         _check_pages(scan, profile)
     if profile is None or profile.rendering == "stored":
-        images = tuple(render(view) for view in scan.views)
-        starved = tuple(dict.fromkeys(filter(None, map(_starved, scan.views))))
-        rendering = WINDOWED if any(view.dtype.itemsize > 1 for view in scan.views) else "stored"
-        return StandardScan(scan, images, rendering, max(map(opaque_part, images)), starved, ())
+        return _as_stored(scan, profile)
     findings, opaque, square = Findings(), 0.0, 0.0
     drawn, shown = [], []
     for pages in split_views(scan.views, profile):
@@ -94,6 +91,17 @@ def standardised(scan: Scan, profile: ScannerProfile | None) -> StandardScan:
     return StandardScan(
         seen, tuple(drawn), profile.rendering, opaque, findings.doubts(), findings.notes(), profile.belt, square
     )
+
+
+def _as_stored(scan: Scan, profile: ScannerProfile | None) -> StandardScan:
+    """The scan without transmission. Of a profile the belt and the pixel pitch are taken."""
+    images = tuple(render(view) for view in scan.views)
+    starved = tuple(dict.fromkeys(filter(None, map(_starved, scan.views))))
+    rendering = WINDOWED if any(view.dtype.itemsize > 1 for view in scan.views) else "stored"
+    belt: Belt = profile.belt if profile else "x"
+    pitch = profile.pixel_pitch_mm if profile else None
+    square = 0.0 if pitch is None else max(black_square_mm(image, pitch) for image in images)
+    return StandardScan(scan, images, rendering, max(map(opaque_part, images)), starved, (), belt, square)
 
 
 def _starved(view: Pixels) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,8 @@ from detector import Decision, Detector, Policy
 from detector.cli import main
 from detector.errors import ProfileMismatch, RoentgateError, ScanWithoutContent, SettingsInvalid
 from detector.normalisation.standardise import exposures, standardised
-from detector.normalise import render
+from detector.normalise import black_square_mm, render
+from detector.pipeline import PreparedScan
 from detector.readers import read_scan
 from detector.scan import Scan
 from detector.scanner_probe import probe as probe_scans
@@ -73,6 +75,11 @@ def test_a_whole_profile_is_read(tmp_path: Path) -> None:
         ("air_value = nan", "air_value"),
         ('polarity = "air dark"', "needs bits_stored"),
         ('polarity = "air dark"\nbits_stored = 12\nrendering = "stored"', "cannot turn 'air dark' round"),
+        ('rendering = "stored"\nair_value = 9', "as they are, without air_value"),
+        ('rendering = "stored"\nair_columns = [0, 9]\nbeam = "keV"', "as they are, without air_columns, beam"),
+        ('rendering = "stored"\nmaterial_curve = [[1.2, 7], [2.0, 20]]', "as they are, without material_curve"),
+        ('rendering = "stored"\nopaque_transmission = 0.01', "as they are, without opaque_transmission"),
+        ('rendering = "stored"\n[calibration]\ndark = 9', "as they are, without calibration"),
     ],
 )
 def test_what_cannot_be_taken_is_refused_in_one_line(text: str, told: str) -> None:
@@ -363,6 +370,54 @@ def test_opaque_cargo_is_told_and_referred_by_policy(weights: Path) -> None:
     assert referred.reasons == ("opaque: 40% of the cargo area, the policy allows 10%",)
     cleared = Detector(weights, scanner=single(), policy=Policy(refer_opaque_share=0.5)).inspect(scan)
     assert cleared.decision is Decision.CLEAR and cleared.reasons[1] == "opaque: 40% of the cargo area"
+
+
+def coloured(height: int, width: int, black: tuple[slice, slice]) -> Scan:
+    """Cargo of one colour within air, a part of it black."""
+    page = np.full((height, width, 3), 255, np.uint8)
+    page[20:-20, 20:-20] = (240, 170, 90)
+    page[black] = 0
+    return Scan((page,), "truck.png", "0" * 64)
+
+
+@pytest.mark.parametrize("belt", ["x", "y"])
+def test_a_black_metre_of_a_colour_export_is_referred_where_the_pitch_is_known(weights: Path, belt: str) -> None:
+    """Of 3 m by 5 m and more, so that it is no large share; pixels twice as long along one axis."""
+    along, across = slice(60, 60 + 510), slice(200, 200 + 255)
+    black, size = ((across, along), (1000, 2400)) if belt == "x" else ((along, across), (2400, 1000))
+    scan = coloured(*size, black)
+    told = {"name": "gate", "rendering": "stored", "belt": belt}
+    pitch = [2.0, 4.0] if belt == "x" else [4.0, 2.0]
+    assert Detector(weights, scanner=ScannerProfile.model_validate(told)).inspect(scan).decision is Decision.CLEAR
+    known = ScannerProfile.model_validate(told | {"pixel_pitch_mm": pitch})
+    inspection = Detector(weights, scanner=known).inspect(scan)
+    assert inspection.decision is Decision.REFER
+    assert re.match(r"opaque: nothing is seen behind a square of 10[012]\d mm", inspection.reasons[0])
+    lenient = Detector(weights, scanner=known, policy=Policy(refer_opaque_mm=1100))
+    assert lenient.inspect(scan).decision is Decision.CLEAR
+
+
+def test_a_black_square_is_measured_through_a_pixel_of_noise_and_not_through_a_gap() -> None:
+    image = coloured(400, 900, (slice(60, 264), slice(200, 404))).views[0]
+    assert black_square_mm(image, (5.0, 5.0)) == pytest.approx(1020, abs=10)
+    assert black_square_mm(image, (1.5, 1.5)) == pytest.approx(306, abs=10)
+    assert black_square_mm(np.full((400, 900, 3), 90, np.uint8), (1.5, 1.5)) == 0
+    image[160, 300] = 20
+    assert black_square_mm(image, (1.5, 1.5)) == pytest.approx(306, abs=10)
+    image[:, 300:308] = 90
+    assert black_square_mm(image, (1.5, 1.5)) < 170
+
+
+def test_the_network_is_shown_a_colour_export_along_its_belt(tmp_path: Path) -> None:
+    weights = probe_onnx(tmp_path / "probe.onnx", make_spec(tile_pixels=1000))
+    scan = coloured(300, 200, (slice(120, 180), slice(120, 170)))
+    turned = Detector(weights, scanner=ScannerProfile(name="gate", rendering="stored", belt="y"))
+    prepared = turned.prepare(scan, "truck.png")
+    assert isinstance(prepared, PreparedScan)
+    assert (prepared.tiles[0].tile.width, prepared.tiles[0].tile.height) == (300, 200)
+    # The probe's box is the middle half of its square, of which the turned view fills the upper part.
+    (found,) = turned.inspect(scan).detections
+    assert found.box_xyxy == pytest.approx((75, 75, 200, 225), abs=1)
 
 
 def test_a_mismatch_refers_with_its_name_and_remedy(weights: Path) -> None:
