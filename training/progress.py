@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+import rich.progress
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from detector.terminal import stderr
 
 Item = TypeVar("Item")
+#: Passes things on, counting them for a person: title, the things, how many there will be.
+Progress = Callable[[str, Iterable[Item], int], Iterable[Item]]
 
 _LINE_SECONDS = 10.0
+
+
+def silently(title: str, items: Iterable[Item], total: int) -> Iterable[Item]:
+    """Progress that nobody sees."""
+    return items
 
 
 def with_progress(title: str, items: Iterable[Item], total: int) -> Iterator[Item]:
@@ -22,7 +30,7 @@ def with_progress(title: str, items: Iterable[Item], total: int) -> Iterator[Ite
         yield from with_lines(title, items, total)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=stderr) as bar:
+    with rich.progress.Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=stderr) as bar:
         yield from bar.track(items, total=total, description=title)
 
 

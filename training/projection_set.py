@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -24,11 +23,14 @@ from numpy.typing import NDArray
 from detector.errors import ScanUnreadable, SettingsInvalid
 from detector.outputs.atomic import write_bytes_whole
 from detector.tile_squares import BAG_PIXELS, Look
+from training.claimed_folder import claim
 from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
 from training.datasets.preview import encode_picture
 from training.datasets.terms import NOT_STATED, donor_sources, stated_terms
 from training.donors import Donors
 from training.file_digests import annotations_digest
+from training.line_journal import Record, appending, whole_lines
+from training.progress import Progress, silently
 from training.threat_projection import Projection, Variation, project
 from training.tile_reader import rendered
 
@@ -63,18 +65,7 @@ class ProjectionPlan:
             raise SettingsInvalid(f"seed {self.seed}", remedy="give 0 or more")
 
 
-Record = dict[str, Any]
-
-
-#: (title, numbers of scans, how many) -> the numbers.
-Watch = Callable[[str, Iterable[int], int], Iterable[int]]
-
-
-def _unwatched(title: str, items: Iterable[int], total: int) -> Iterable[int]:
-    return items
-
-
-def write_projection_set(data: Path, output: Path, plan: ProjectionPlan, watch: Watch = _unwatched) -> int:
+def write_projection_set(data: Path, output: Path, plan: ProjectionPlan, watch: Progress[int] = silently) -> int:
     """Writes the set, or what is missing of it; returns how many scans this call made.
 
     watch: passes the numbers of the scans on and tells how far it has come. Backgrounds are the split's scans without
@@ -88,22 +79,22 @@ def write_projection_set(data: Path, output: Path, plan: ProjectionPlan, watch: 
             remedy="project into luggage scans; `freight-set` hides threats in freight",
         )
     made_of = {"data": str(data.resolve()), "state of the annotations": annotations_digest(data, plan.split)}
-    _claim(output, {**made_of, **asdict(plan), "items": list(plan.items)})
+    settings = {**made_of, **asdict(plan)}
+    # More scans of the same plan are the same set, grown. Sets of earlier versions do not say all of it.
+    claim(output, "projection.json", settings, may_grow=("scans",), unsaid=settings)
     journal = output / f"{plan.split}.jsonl"
-    done = _read_journal(journal)
-    # A line that was cut off must not swallow the next.
-    write_bytes_whole(journal, "".join(json.dumps(record) + "\n" for record in done.values()).encode())
+    done = {record["image"]["file_name"]: record for record in whole_lines(journal)}
     maker = _Maker(index, plan)
     made = 0
-    for number in watch("projecting", range(plan.scans), plan.scans):
-        name = f"projected_{number:05d}.png"
-        path = output / "images" / plan.split / name
-        if name not in done or not path.is_file():
-            image, done[name] = maker.make(number, name)
-            write_bytes_whole(path, encode_picture(image, ".png"))
-            with journal.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(done[name]) + "\n")
-            made += 1
+    with appending(journal) as append:
+        for number in watch("projecting", range(plan.scans), plan.scans):
+            name = f"projected_{number:05d}.png"
+            path = output / "images" / plan.split / name
+            if name not in done or not path.is_file():
+                image, done[name] = maker.make(number, name)
+                write_bytes_whole(path, encode_picture(image, ".png"))
+                append(done[name])
+                made += 1
     records = [done[f"projected_{number:05d}.png"] for number in range(plan.scans)]
     # Of the items as well as of the backgrounds, and of items that were projected into these scans before.
     sources = {scan.source for scan in index.scans} | donor_sources(data, plan.split)
@@ -112,36 +103,6 @@ def write_projection_set(data: Path, output: Path, plan: ProjectionPlan, watch: 
     document = json.dumps(_document(index, records, told), indent=1) + "\n"
     write_bytes_whole(output / "annotations" / f"{plan.split}.json", document.encode())
     return made
-
-
-def _claim(output: Path, settings: Record) -> None:
-    """Writes the plan beside the set; raises SettingsInvalid when another one is there."""
-    path = output / "projection.json"
-    if not path.is_file():
-        write_bytes_whole(path, (json.dumps(settings, indent=2) + "\n").encode())
-        return
-    try:
-        before = json.loads(path.read_bytes())
-    except ValueError:
-        before = dict.fromkeys(settings)
-    # More scans of the same plan are the same set, grown. Sets of earlier versions do not say all of it.
-    changed = [key for key in settings if key != "scans" and before.get(key, settings[key]) != settings[key]]
-    if changed:
-        raise SettingsInvalid(
-            f"{output} holds a set made with another {', '.join(changed)}", remedy="choose another folder"
-        )
-
-
-def _read_journal(path: Path) -> dict[str, Record]:
-    done: dict[str, Record] = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        try:
-            record = json.loads(line)
-        except ValueError:
-            # A line cut off with the run that wrote it: its scan is made again.
-            continue
-        done[record["image"]["file_name"]] = record
-    return done
 
 
 class _Maker:

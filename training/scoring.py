@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from detector.detections import Detections
@@ -12,9 +12,7 @@ from detector.settings import Policy
 from detector.weights import read_manifest, read_pinned, weights_folder
 from training.datasets.coco_index import CocoIndex
 from training.evaluation.alignment import predict
-
-#: (title, items, how many) -> the items.
-Watch = Callable[[str, Iterable[Path], int], Iterator[Path]]
+from training.progress import Progress, silently
 
 
 def predict_onnx(index: CocoIndex, weights: Path | str) -> list[Detections]:
@@ -45,11 +43,7 @@ def onnx_file(weights: Path) -> Path:
     return weights_folder() / manifest.weights[name].file
 
 
-def _unwatched(title: str, items: Iterable[Path], total: int) -> Iterator[Path]:
-    return iter(items)
-
-
-def predict_with(detector: Detector, index: CocoIndex, watch: Watch = _unwatched) -> list[Detections]:
+def predict_with(detector: Detector, index: CocoIndex, watch: Progress[Path] = silently) -> list[Detections]:
     """The same with a detector at hand. watch: passes the scans on and tells how far it has come."""
     return predict(index, lambda paths: _run(detector, watch("inspecting", paths, len(paths))))
 

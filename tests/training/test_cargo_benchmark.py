@@ -108,7 +108,7 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not(weights: str, tmp_path:
     assert metrics["setup"]["weights_sha256"] == load_weights(weights).sha256
     assert metrics["setup"]["costs"]["peak_mb"] > 10
     other = probe_onnx(tmp_path / "other.onnx", make_spec(renderings=("cargo",)))
-    with pytest.raises(SettingsInvalid, match="another run"):
+    with pytest.raises(SettingsInvalid, match="begun with other weights"):
         benchmark(str(other), "small", tmp_path / "cut", 1, unwatched)
 
 
@@ -334,7 +334,7 @@ def test_the_training_set_shows_whole_threats_at_the_stations_scale(
     before = (tmp_path / "one" / "annotations" / "train.json").read_bytes()
     assert len(list(write_freight_set(tmp_path / "one", wanted))) == 5
     assert (tmp_path / "one" / "annotations" / "train.json").read_bytes() == before
-    with pytest.raises(SettingsInvalid, match="another freight set"):
+    with pytest.raises(SettingsInvalid, match=r"begun with other scans \(3, here 9\)"):
         list(write_freight_set(tmp_path / "one", FreightSet(9, 2, 4)))
 
 
@@ -346,11 +346,11 @@ def test_a_training_set_is_not_begun_with_one_generator_and_ended_with_another(
     list(write_freight_set(tmp_path, wanted))
     was = getattr(tile_set, constant)
     monkeypatch.setattr(tile_set, constant, 512)
-    with pytest.raises(SettingsInvalid, match=f"another freight set: {name} {was}; here {name} 512"):
+    with pytest.raises(SettingsInvalid, match=rf"begun with other {name} \({was}, here 512\)"):
         list(write_freight_set(tmp_path, wanted))
     # As folders were begun before they told.
     (tmp_path / "freight.json").write_text(json.dumps(asdict(wanted)))
-    with pytest.raises(SettingsInvalid, match=r"an older generator: .* version, tile") as refused:
+    with pytest.raises(SettingsInvalid, match=r"an earlier version: .* version, tile") as refused:
         list(write_freight_set(tmp_path, wanted))
     assert "another --output" in refused.value.remedy
 
@@ -368,7 +368,7 @@ def test_a_training_set_is_not_ended_with_other_luggage(tmp_path: Path) -> None:
     document = json.loads(path.read_text())
     document["annotations"][0]["bbox"][2] -= 1
     path.write_text(json.dumps(document))
-    with pytest.raises(SettingsInvalid, match="another freight set: luggage_annotations"):
+    with pytest.raises(SettingsInvalid, match="other luggage_annotations"):
         list(write_freight_set(folder, wanted))
 
 

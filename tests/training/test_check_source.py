@@ -24,9 +24,10 @@ from training.datasets.annotated_set import Adapter
 from training.datasets.check_source import SourceCheck, check_source
 from training.datasets.export_set import FORMATS, export_set
 from training.datasets.findings import Severity
-from training.datasets.prepare import PrepareOptions, prepare, silently
+from training.datasets.prepare import PrepareOptions, prepare
 from training.datasets.recognition import is_prepared, recognise
 from training.datasets.taxonomy import load_taxonomy
+from training.progress import silently
 
 
 def checked(folder: Path) -> SourceCheck:

@@ -22,8 +22,9 @@ from training.datasets.check import check
 from training.datasets.coco_index import read_coco
 from training.datasets.findings import Severity
 from training.datasets.merge import merge
-from training.datasets.prepare import Prepared, PrepareOptions, prepare, silently
+from training.datasets.prepare import Prepared, PrepareOptions, prepare
 from training.datasets.terms import donor_sources
+from training.progress import silently
 from training.tile_reader import rendered
 
 OPTIONS = PrepareOptions()

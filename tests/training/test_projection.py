@@ -304,7 +304,7 @@ def test_a_set_cut_off_goes_on_to_the_same_files_and_another_plan_is_refused(dat
         if path.name not in ("train.jsonl", "projection.json"):
             assert (tmp_path / "parts" / path.relative_to(tmp_path / "whole")).read_bytes() == path.read_bytes()
     assert write_projection_set(data, tmp_path / "parts", plan) == 0
-    with pytest.raises(SettingsInvalid, match="another seed"):
+    with pytest.raises(SettingsInvalid, match=r"begun with other seed \(5, here 6\)"):
         write_projection_set(data, tmp_path / "parts", ProjectionPlan(scans=3, seed=6))
     with pytest.raises(SettingsInvalid, match="3-1"):
         ProjectionPlan(scans=3, items=(3, 1))
@@ -412,7 +412,7 @@ def test_a_set_of_other_annotations_is_not_grown(data: Path, tmp_path: Path) -> 
     for category, name in zip(document["categories"], reversed(names), strict=True):
         category["name"] = name
     annotations.write_text(json.dumps(document))
-    with pytest.raises(SettingsInvalid, match="another state of the annotations"):
+    with pytest.raises(SettingsInvalid, match="other state of the annotations"):
         write_projection_set(folder, tmp_path / "set", ProjectionPlan(scans=2, seed=5))
     with pytest.raises(SettingsInvalid, match="seed -1"):
         ProjectionPlan(scans=1, seed=-1)

@@ -22,7 +22,7 @@ from training.cargo.benchmark_costs import Costs, measure_costs
 from training.cargo.benchmark_figures import BenchmarkFigures, benchmark_figures, document
 from training.cargo.benchmark_plan import SIZES, VERSION
 from training.cargo.benchmark_report import page
-from training.cargo.benchmark_run import Record, Setup, claim, read_records, run_benchmark, written
+from training.cargo.benchmark_run import Record, Setup, claim_run, read_records, run_benchmark, written
 from training.cargo.card import SIMULATED
 
 #: (title, records, how many) -> the records.
@@ -52,7 +52,7 @@ def benchmark_on_backgrounds(
     Raises SettingsInvalid when no scan can be a background, or if `output` holds another run.
     """
     digest = profile.fingerprint()[:12] if profile else "beside"
-    claim(output, Setup(load_weights(weights).label, "", f"{folder.absolute()}, profile {digest}"))
+    claim_run(output, Setup(load_weights(weights).label, "", f"{folder.absolute()}, profile {digest}"))
     backgrounds, done = Backgrounds(folder, profile, weights), read_records(output)
     total = (1 + THREATS_EACH) * len(backgrounds.sources) - len(done)
     made = written(output, backgrounds.records(done))

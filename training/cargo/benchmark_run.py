@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -16,8 +15,7 @@ import cv2
 import numpy as np
 
 from detector.detections import Detections
-from detector.errors import InferenceFailed, SettingsInvalid
-from detector.outputs.atomic import write_bytes_whole
+from detector.errors import InferenceFailed
 from detector.pipeline import Detector
 from detector.scanner_profile import ScannerProfile
 from detector.settings import Policy
@@ -25,10 +23,14 @@ from detector.weights import load_weights
 from training.cargo.benchmark_figures import alarm_odds
 from training.cargo.benchmark_plan import VERSION, BenchmarkScan, plan
 from training.cargo.reading import as_scanned
+from training.claimed_folder import claim
+from training.line_journal import appending, whole_lines
 from training.simulation.freight import Family, FreightScan, simulate_freight
 from training.worker_processes import worker_processes
 
 Record = dict[str, Any]
+#: A line a scan.
+_SCANS = "scans.jsonl"
 #: Most boxes written down of a scan.
 MOST_BOXES = 50
 
@@ -49,7 +51,7 @@ def run_benchmark(weights: str, size: str, output: Path, workers: int) -> Iterat
     Raises SettingsInvalid if `output` holds another run, InferenceFailed if a scan could not be inspected: a
     benchmark must not leave scans out.
     """
-    claim(output, Setup(load_weights(weights).label, size))
+    claim_run(output, Setup(load_weights(weights).label, size))
     done = read_records(output)
     yield from done.values()
     missing = [scan for scan in plan(size) if scan.number not in done]
@@ -58,36 +60,20 @@ def run_benchmark(weights: str, size: str, output: Path, workers: int) -> Iterat
 
 def written(output: Path, records: Iterable[Record]) -> Iterator[Record]:
     """Passes records on, each on the disk before it counts as done."""
-    with (output / "scans.jsonl").open("a", encoding="utf-8") as lines:
+    with appending(output / _SCANS) as append:
         for record in records:
-            lines.write(json.dumps(record) + "\n")
-            lines.flush()
+            append(record)
             yield record
 
 
 def read_records(output: Path) -> dict[int, Record]:
-    """The scans done so far, by number; a last line that was cut off is taken away from the file."""
-    path = output / "scans.jsonl"
-    if not path.is_file():
-        return {}
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if whole != content:
-        write_bytes_whole(path, whole)
-    return {record["number"]: record for record in map(json.loads, whole.splitlines())}
+    """The scans done so far, by number."""
+    return {record["number"]: record for record in whole_lines(output / _SCANS) if "number" in record}
 
 
-def claim(output: Path, setup: Setup) -> None:
-    """Makes the folder and says whose it is. Raises SettingsInvalid if it holds another run."""
-    output.mkdir(parents=True, exist_ok=True)
-    path = output / "benchmark.json"
-    text = json.dumps(asdict(setup))
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != asdict(setup):
-        raise SettingsInvalid(
-            f"{path.parent} holds another run: {path.read_text(encoding='utf-8').strip()}",
-            remedy="give another --output, or the same weights and size to finish it",
-        )
-    write_bytes_whole(path, text.encode())
+def claim_run(output: Path, setup: Setup) -> None:
+    """Makes the folder and says whose it is. Raises SettingsInvalid if it holds another run, or is damaged."""
+    claim(output, "benchmark.json", asdict(setup))
 
 
 def _inspected(weights: str, scans: list[BenchmarkScan], workers: int) -> Iterator[Record]:

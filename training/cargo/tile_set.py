@@ -29,6 +29,7 @@ from detector.tile_squares import AIR_TILE
 from detector.tiling import Tile
 from training.cargo.luggage_threats import luggage_threats
 from training.cargo.reading import as_scanned
+from training.claimed_folder import claim
 from training.datasets.coco_index import read_coco
 from training.file_digests import annotations_digest
 from training.simulation.freight import THREATS, Family, FreightScan, simulate_freight
@@ -108,22 +109,8 @@ def write_freight_set(folder: Path, wanted: FreightSet, workers: int = 1) -> Ite
 
 
 def _claim(folder: Path, wanted: FreightSet) -> None:
-    told, now = folder / "freight.json", _made_of(wanted)
-    before = json.loads(told.read_text(encoding="utf-8")) if told.is_file() else now
-    unknown = [name for name in now if name not in before]
-    if unknown:
-        raise SettingsInvalid(
-            f"{folder} was begun by an older generator: it does not tell its {', '.join(unknown)}",
-            remedy="give another --output, or remove that folder",
-        )
-    changed = [name for name, value in now.items() if before[name] != value]
-    if changed:
-        raise SettingsInvalid(
-            f"{folder} holds another freight set: {_words(before, changed)}; here {_words(now, changed)}",
-            remedy="give another --output, or the same numbers, luggage and version to finish it",
-        )
+    claim(folder, "freight.json", _made_of(wanted))
     (folder / "journal").mkdir(parents=True, exist_ok=True)
-    write_bytes_whole(told, json.dumps(now).encode())
 
 
 def _made_of(wanted: FreightSet) -> dict[str, Any]:
@@ -134,10 +121,6 @@ def _made_of(wanted: FreightSet) -> dict[str, Any]:
             f"{wanted.luggage}: no annotations/train.json", remedy="give --luggage a folder that `data prepare` wrote"
         )
     return {**asdict(wanted), "version": VERSION, "tile": TILE, "luggage_annotations": annotations}
-
-
-def _words(made_of: dict[str, Any], names: list[str]) -> str:
-    return ", ".join(f"{name} {str(made_of[name])[:60] or 'none'}" for name in names)
 
 
 def _journal(folder: Path, split: str, number: int) -> Path:

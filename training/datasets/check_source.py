@@ -8,7 +8,7 @@ One line a fault; nothing stops at the first, and no file that cannot be read st
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,15 @@ from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Published, SourceScan, SourceSet
 from training.datasets.coco_index import read_coco
 from training.datasets.exif_orientation import turned
-from training.datasets.findings import Finding, Severity
+from training.datasets.findings import Finding, Severity, errors_first
 from training.datasets.fingerprint import similar_pairs
 from training.datasets.intake import confined, source_name
-from training.datasets.prepare import Progress, silently
 from training.datasets.recognition import Recognised
 from training.datasets.records import EDGE_TOLERANCE, clip
 from training.datasets.scan_journal import ScanFacts, examine_all
 from training.datasets.splits import TRAIN, VAL, usual_split
 from training.datasets.taxonomy import Taxonomy, map_labels, unknown_label
+from training.progress import Progress, silently
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def check_source(
     places = [(scan.path, usual_split(scan.split)) for scan in found.scans]
     findings += duplicates([(labels[path], split) for path, split in places], facts)
     adapter = recognised.adapter
-    return SourceCheck(recognised.name, adapter.title, adapter.terms, counts, _ordered(findings))
+    return SourceCheck(recognised.name, adapter.title, adapter.terms, counts, tuple(errors_first(findings)))
 
 
 def taken_by_fit(folder: Path) -> str:
@@ -191,9 +191,3 @@ def _box_faults(scan: SourceScan, seen: ScanFacts, subject: str) -> Iterator[Fin
             severity = Severity.ERROR if inside is None else Severity.WARNING
             message = f"{box.label} {numbers} passes the edge of {seen.width} x {seen.height} by {beyond:.1f} px"
             yield Finding(severity, "box outside scan", subject, message)
-
-
-def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    return tuple(
-        sorted(findings, key=lambda each: (each.severity != Severity.ERROR, each.kind, each.subject, each.message))
-    )

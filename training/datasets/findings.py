@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,6 +24,11 @@ class Finding:
     kind: str
     subject: str
     message: str
+
+
+def errors_first(findings: Iterable[Finding]) -> list[Finding]:
+    """In an order that is the same on every machine."""
+    return sorted(findings, key=lambda each: (each.severity != Severity.ERROR, each.kind, each.subject, each.message))
 
 
 class NothingToRead(SettingsInvalid):

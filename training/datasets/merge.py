@@ -12,9 +12,10 @@ from typing import Any
 
 from detector.errors import SettingsInvalid
 from training.datasets import roentgate_layout
-from training.datasets.prepare import Preparation, Prepared, PrepareOptions, Progress, run, silently
+from training.datasets.prepare import Preparation, Prepared, PrepareOptions, run
 from training.datasets.prepared_folder import Link
 from training.datasets.taxonomy import LabelRule, Taxonomy, fold
+from training.progress import Progress, silently
 
 
 def merge(folders: Sequence[Path], output: Path, link: Link = "hard", progress: Progress[Any] = silently) -> Prepared:

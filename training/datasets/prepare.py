@@ -9,21 +9,20 @@ from these. The order in which file systems list files changes nothing.
 
 from __future__ import annotations
 
-import json
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from detector.errors import SettingsInvalid
-from detector.outputs.atomic import write_bytes_whole
 from training.datasets.adapters import ADAPTERS
 from training.datasets.annotated_set import Adapter
-from training.datasets.findings import Finding, Severity
+from training.datasets.findings import Finding, Severity, errors_first
 from training.datasets.fingerprint import similar_pairs
 from training.datasets.intake import Intake, check_distinct, take_in
+from training.datasets.prepare_claim import WORKPLACE, claim_output
+from training.datasets.prepare_findings import kinds_of, never_annotated, never_learned, no_bags, of_no_set
 from training.datasets.prepared_folder import (
     FINDINGS,
     MANIFEST,
@@ -45,16 +44,10 @@ from training.datasets.taxonomy import (
     chosen_classes,
     load_taxonomy,
     map_labels,
-    tables_of_no_set,
     unknown_label,
 )
 from training.datasets.terms import joined_terms
-
-#: The journal, the options and unpacked archives; nothing in it is read by `fit`.
-WORKPLACE = ".prepare"
-Item = TypeVar("Item")
-#: Passes things on, counting them for a person: title, the things, how many there will be.
-Progress = Callable[[str, Iterable[Item], int], Iterable[Item]]
+from training.progress import Progress, silently
 
 
 @dataclass(frozen=True)
@@ -85,11 +78,6 @@ class Prepared:
     examined: int
     left_out: int
     findings: tuple[Finding, ...]
-
-
-def silently(title: str, items: Iterable[Item], total: int) -> Iterable[Item]:
-    """Progress that nobody sees."""
-    return items
 
 
 @dataclass(frozen=True)
@@ -126,18 +114,18 @@ def run(preparation: Preparation, paths: Sequence[Path]) -> Prepared:
     output, options = preparation.output, preparation.options
     patterns = PathPatterns(_pattern("--scanner-from", options.scanner_from), _pattern("--bag-from", options.bag_from))
     try:
-        _claim(output, paths, options, preparation.taxonomy)
+        claim_output(output, paths, asdict(options), preparation.taxonomy)
         workplace = output / WORKPLACE
         intakes = take_in(paths, workplace / "unpacked", preparation.adapters)
         findings = [_prefixed(finding, intake) for intake in intakes for finding in intake.found.findings]
-        findings += _of_no_set(options, intakes)
+        findings += of_no_set(options.taxonomy, intakes)
         maps = _map_all(intakes, preparation.taxonomy, options, findings)
         makers = [RecordMaker(intake, mapped, patterns) for intake, mapped in zip(intakes, maps, strict=True)]
         with ScanJournal(workplace / "scans.jsonl") as journal:
             made = [record for maker in makers for record in _records(maker, journal, preparation.progress)]
         records = informative(with_whole_classes(made, findings), findings)
         findings += [finding for maker in makers for finding in maker.findings]
-        findings += _no_bags(records, options)
+        findings += no_bags(records, options.bag_from)
         records = sorted(_distinct(records, findings), key=lambda record: record.target)
         gathered = _Gathered(intakes, records, findings, journal.examined)
         return _write(preparation, gathered, _plan(records, options))
@@ -164,56 +152,8 @@ def _pattern(option: str, text: str) -> re.Pattern[str] | None:
         raise SettingsInvalid(f"{option} {text!r} is no regular expression: {error}") from None
 
 
-def _claim(output: Path, paths: Sequence[Path], options: PrepareOptions, taxonomy: Taxonomy) -> None:
-    """Makes the output this preparation's own. Another one's, or a folder with something else in it, is refused."""
-    for path in paths:
-        if output.resolve().is_relative_to(path.resolve()):
-            raise SettingsInvalid(f"{output} lies inside {path}", remedy="give an --output beside the sets, not in one")
-    plan = output / WORKPLACE / "plan.json"
-    wanted = {
-        "paths": [str(path.resolve()) for path in paths],
-        **{key: value for key, value in asdict(options).items() if key != "taxonomy"},
-        "taxonomy": taxonomy.model_dump(mode="json"),
-    }
-    text = json.dumps(wanted, indent=1)
-    if plan.is_file():
-        # An option that the plan does not name is younger than the plan, so it was not used.
-        before = {"bag_from": "", **_loaded(plan)}
-        if before != json.loads(text):
-            changed = ", ".join(key for key in wanted if json.loads(text)[key] != before.get(key)) or "a broken plan"
-            raise SettingsInvalid(
-                f"{output} was begun with other {changed}", remedy="give another --output, or delete this one"
-            )
-    elif output.exists() and any(entry.name != WORKPLACE for entry in output.iterdir()):
-        raise SettingsInvalid(f"{output} holds something else", remedy="give an --output that is new or empty")
-    else:
-        plan.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes_whole(plan, text.encode())
-    for leftover in (
-        *output.glob(".*.partial"),
-        *output.glob("annotations/.*.partial"),
-        *output.glob("images/**/.*.partial"),
-    ):
-        leftover.unlink()
-
-
-def _loaded(plan: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(plan.read_bytes())
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
 def _prefixed(finding: Finding, intake: Intake) -> Finding:
     return replace(finding, subject=f"{intake.prefix}/{finding.subject}")
-
-
-def _of_no_set(options: PrepareOptions, intakes: Sequence[Intake]) -> Iterator[Finding]:
-    sources = sorted({intake.found.source for intake in intakes})
-    for name in tables_of_no_set(options.taxonomy, sources) if options.taxonomy else ():
-        message = f"no set is called so here, and its labels are not used; the sets are: {', '.join(sources)}"
-        yield Finding(Severity.WARNING, "table of no set", f'[sources."{name}"]', message)
 
 
 def _map_all(
@@ -268,13 +208,6 @@ def _turn(record: Record) -> int:
     return next((at for at, split in enumerate((TEST, VAL, TRAIN)) if record.split == split), 3 + (not record.split))
 
 
-def _no_bags(records: Sequence[Record], options: PrepareOptions) -> list[Finding]:
-    if not options.bag_from or any(record.bag for record in records):
-        return []
-    message = "it matches no scan's path: views of one bag may be in two splits"
-    return [Finding(Severity.WARNING, "no bag told", f"--bag-from {options.bag_from}", message)]
-
-
 def _plan(records: Sequence[Record], options: PrepareOptions) -> SplitPlan:
     candidates = [
         Candidate(each.target, each.prefix, each.split, each.group, each.strata, each.source) for each in records
@@ -295,7 +228,7 @@ def _write(preparation: Preparation, gathered: _Gathered, plan: SplitPlan) -> Pr
     total = sum(len(intake.found.scans) for intake in intakes)
     if not placed:
         raise SettingsInvalid(
-            f"no scan is left of {total}: {_kinds(findings)}", remedy="run `roentgate-train data check` on the paths"
+            f"no scan is left of {total}: {kinds_of(findings)}", remedy="run `roentgate-train data check` on the paths"
         )
     classes = options.classes or _classes_met(placed, taxonomy)
     stated = joined_terms(intake.terms for intake in intakes)
@@ -303,7 +236,7 @@ def _write(preparation: Preparation, gathered: _Gathered, plan: SplitPlan) -> Pr
     _remove_strays(output, placed)
     in_turn = preparation.progress("placing scans", placed, len(placed))
     moved = sum(place(each.record, output / "images", options.link) for each in in_turn)
-    ordered = _ordered([*findings, *plan.findings, *_never_annotated(placed, classes), *_never_learned(placed)])
+    ordered = errors_first([*findings, *plan.findings, *never_annotated(placed, classes), *never_learned(placed)])
     digests = {f"images/{each.record.target}": each.record.facts.sha256 for each in placed}
     digests |= write_annotations(output, placed, classes, StatedTerms(stated, donors))
     write_findings(output, ordered)
@@ -321,27 +254,6 @@ def _classes_met(placed: Sequence[Placed], taxonomy: Taxonomy) -> tuple[str, ...
     return tuple(name for name in taxonomy.classes if name in met)
 
 
-def _never_annotated(placed: Sequence[Placed], classes: Sequence[str]) -> Iterator[Finding]:
-    """Classes that were asked for and that no set has."""
-    met = {name for each in placed for name in each.record.coverage.looked_for | each.record.coverage.partial}
-    for name in classes:
-        if name not in met:
-            yield Finding(Severity.WARNING, "class never annotated", name, "none of the sets looked for it")
-
-
-def _never_learned(placed: Sequence[Placed]) -> Iterator[Finding]:
-    """Classes whose boxes teach nothing, as no training scan is clean of them."""
-    train = [each.record for each in placed if each.split == TRAIN]
-    looked_for = {name for record in train for name in record.coverage.looked_for}
-    boxes = Counter(box.class_name for each in placed for box in each.record.boxes)
-    for name in sorted(boxes.keys() - looked_for) if train else ():
-        message = (
-            f"boxes: {boxes[name]:,}, but no training scan was looked through for it: `fit` leaves it out; say by "
-            "--taxonomy which labels are the whole class, or which mark the same part of it"
-        )
-        yield Finding(Severity.WARNING, "class not looked for in train", name, message)
-
-
 def _remove_strays(output: Path, placed: Sequence[Placed]) -> None:
     """What an earlier run of this preparation put in place and the sources no longer give. A manifest says that a
     folder is complete, so the old one goes first."""
@@ -352,15 +264,6 @@ def _remove_strays(output: Path, placed: Sequence[Placed]) -> None:
     for path in sorted(images.rglob("*")):
         if path.is_file() and path.relative_to(images).as_posix() not in wanted:
             path.unlink()
-
-
-def _ordered(findings: Sequence[Finding]) -> list[Finding]:
-    return sorted(findings, key=lambda each: (each.severity != Severity.ERROR, each.kind, each.subject, each.message))
-
-
-def _kinds(findings: Sequence[Finding]) -> str:
-    counts = Counter(finding.kind for finding in findings)
-    return ", ".join(f"{count} x {kind}" for kind, count in counts.most_common()) or "the sets hold none"
 
 
 def _said(intakes: Sequence[Intake], options: PrepareOptions, classes: Sequence[str]) -> dict[str, Any]:

@@ -10,11 +10,11 @@ earlier form, and when its file, or the profile beside it, has changed since (si
 
 from __future__ import annotations
 
-import json
 import os
 from collections import deque
 from collections.abc import Container, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +33,7 @@ from detector.scanner_profile import parse_profile
 from training.datasets.drawn_scan import drawn_view
 from training.datasets.exif_orientation import UPRIGHT, orientation_of
 from training.datasets.fingerprint import Fingerprint, fingerprint, fingerprint_from_text
+from training.line_journal import appending, whole_lines
 
 #: Files read ahead, so that a million waiting ones need no memory.
 _AHEAD = 64
@@ -125,17 +126,14 @@ class ScanJournal:
         self.examined = 0
 
     def __enter__(self) -> ScanJournal:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._path.open("a", encoding="utf-8")
-        if self._file.tell():
-            # A line that was cut off must not swallow the next one; an empty line does no harm.
-            self._file.write("\n")
+        self._open = ExitStack()
+        self._append = self._open.enter_context(appending(self._path))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        self._open.close()
 
     def examine(self, paths: Iterable[Path], drawn: Container[Path] = frozenset()) -> Iterator[tuple[Path, ScanFacts]]:
         """Facts of every path, in order; read by several threads, since decoding lets them run side by side.
@@ -166,8 +164,7 @@ class ScanJournal:
         found = facts.result()
         self.examined += 1
         self._known[str(path)] = found
-        self._file.write(json.dumps({"form": _FORM, "path": str(path), **asdict(found)}) + "\n")
-        self._file.flush()
+        self._append({"form": _FORM, "path": str(path), **asdict(found)})
         return path, found
 
 
@@ -187,19 +184,15 @@ def _profile_state(path: Path) -> str:
 
 
 def _read(path: Path) -> Iterator[tuple[str, ScanFacts]]:
-    if not path.is_file():
-        return
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            try:
-                values = json.loads(line)
-                if values.pop("form", 1) != _FORM:
-                    continue
-                name = str(values.pop("path"))
-                facts = ScanFacts(**values)
-                if facts.picture:
-                    fingerprint_from_text(facts.picture)
-                yield name, facts
-            except (ValueError, TypeError, KeyError, AttributeError):
-                # Cut off in the middle: the file is read again.
+    for values in whole_lines(path):
+        try:
+            if values.pop("form", 1) != _FORM:
                 continue
+            name = str(values.pop("path"))
+            facts = ScanFacts(**values)
+            if facts.picture:
+                fingerprint_from_text(facts.picture)
+            yield name, facts
+        except (ValueError, TypeError, KeyError, AttributeError):
+            # Of an earlier version, or damaged: the file is read again.
+            continue

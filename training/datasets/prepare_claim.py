@@ -1,0 +1,43 @@
+"""Whose a prepared folder is: one preparation goes on in it, another one or anything else there is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from detector.errors import SettingsInvalid
+from training.claimed_folder import claim
+from training.datasets.taxonomy import Taxonomy
+
+#: The journal, the options and unpacked archives; nothing in it is read by `fit`.
+WORKPLACE = ".prepare"
+_PLAN = f"{WORKPLACE}/plan.json"
+#: Options that are younger than the first plans, which do not name them, and what they did then.
+_UNSAID = {"bag_from": ""}
+
+
+def claim_output(output: Path, paths: Sequence[Path], options: Mapping[str, Any], taxonomy: Taxonomy) -> None:
+    """Makes the output this preparation's own, without what an earlier run of it left half-written.
+
+    Raises SettingsInvalid for an output inside a set, one that was begun otherwise, one whose plan is damaged, and one
+    with something else in it; OSError for one that cannot be written.
+    """
+    for path in paths:
+        if output.resolve().is_relative_to(path.resolve()):
+            raise SettingsInvalid(f"{output} lies inside {path}", remedy="give an --output beside the sets, not in one")
+    begun = (output / _PLAN).is_file()
+    if not begun and output.exists() and any(entry.name != WORKPLACE for entry in output.iterdir()):
+        raise SettingsInvalid(f"{output} holds something else", remedy="give an --output that is new or empty")
+    wanted = {
+        "paths": [str(path.resolve()) for path in paths],
+        **{key: value for key, value in options.items() if key != "taxonomy"},
+        "taxonomy": taxonomy.model_dump(mode="json"),
+    }
+    claim(output, _PLAN, wanted, unsaid=_UNSAID)
+    for leftover in (
+        *output.glob(".*.partial"),
+        *output.glob("annotations/.*.partial"),
+        *output.glob("images/**/.*.partial"),
+    ):
+        leftover.unlink()

@@ -1,0 +1,57 @@
+"""What a preparation finds wrong with sets that are each in order: names, bags, and classes over them all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from training.datasets.findings import Finding, Severity
+from training.datasets.intake import Intake
+from training.datasets.prepared_folder import Placed
+from training.datasets.records import Record
+from training.datasets.splits import TRAIN
+from training.datasets.taxonomy import tables_of_no_set
+
+
+def of_no_set(taxonomy: Path | None, intakes: Sequence[Intake]) -> Iterator[Finding]:
+    """Tables of a person's own taxonomy that are of none of the sets."""
+    sources = sorted({intake.found.source for intake in intakes})
+    for name in tables_of_no_set(taxonomy, sources) if taxonomy else ():
+        message = f"no set is called so here, and its labels are not used; the sets are: {', '.join(sources)}"
+        yield Finding(Severity.WARNING, "table of no set", f'[sources."{name}"]', message)
+
+
+def no_bags(records: Sequence[Record], bag_from: str) -> list[Finding]:
+    """A pattern for bags that no path matches; "" where nobody asked."""
+    if not bag_from or any(record.bag for record in records):
+        return []
+    message = "it matches no scan's path: views of one bag may be in two splits"
+    return [Finding(Severity.WARNING, "no bag told", f"--bag-from {bag_from}", message)]
+
+
+def never_annotated(placed: Sequence[Placed], classes: Sequence[str]) -> Iterator[Finding]:
+    """Classes that were asked for and that no set has."""
+    met = {name for each in placed for name in each.record.coverage.looked_for | each.record.coverage.partial}
+    for name in classes:
+        if name not in met:
+            yield Finding(Severity.WARNING, "class never annotated", name, "none of the sets looked for it")
+
+
+def never_learned(placed: Sequence[Placed]) -> Iterator[Finding]:
+    """Classes whose boxes teach nothing, as no training scan is clean of them."""
+    train = [each.record for each in placed if each.split == TRAIN]
+    looked_for = {name for record in train for name in record.coverage.looked_for}
+    boxes = Counter(box.class_name for each in placed for box in each.record.boxes)
+    for name in sorted(boxes.keys() - looked_for) if train else ():
+        message = (
+            f"boxes: {boxes[name]:,}, but no training scan was looked through for it: `fit` leaves it out; say by "
+            "--taxonomy which labels are the whole class, or which mark the same part of it"
+        )
+        yield Finding(Severity.WARNING, "class not looked for in train", name, message)
+
+
+def kinds_of(findings: Sequence[Finding]) -> str:
+    """How many of each kind, the most frequent first."""
+    counts = Counter(finding.kind for finding in findings)
+    return ", ".join(f"{count} x {kind}" for kind, count in counts.most_common()) or "the sets hold none"
