@@ -7,6 +7,7 @@ straight lines (isotonic regression). Both keep the order of a class's boxes, so
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,29 @@ def decidable(class_map: ClassMap | None) -> tuple[float, float]:
         return SCORE_FLOOR, 1.0
     lowest, highest = probability(np.array([SCORE_FLOOR, 1.0]), class_map)
     return float(lowest), float(highest)
+
+
+@dataclass(frozen=True)
+class ReachFault:
+    """too_high: above what any box is given; else where boxes lie that are not looked at. end: what of `decidable` it
+    lies beyond."""
+
+    too_high: bool
+    end: float
+
+
+def reach_fault(score: float, class_map: ClassMap | None) -> ReachFault | None:
+    """Why a class could not alarm or refer from this score as it says; None where it can.
+
+    A score of exactly 1 is taken as meant where nothing reaches it: never.
+    """
+    lowest, highest = decidable(class_map)
+    # A map may be flat at its lowest value: boxes of it are then left out that others of it are not.
+    if score < lowest or (class_map is not None and score == lowest):
+        return ReachFault(too_high=False, end=lowest)
+    if score > highest and score != 1:
+        return ReachFault(too_high=True, end=highest)
+    return None
 
 
 def is_logistic(class_map: ClassMap) -> bool:

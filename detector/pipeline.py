@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.calibration import calibrate, decidable
+from detector.calibration import calibrate, reach_fault
 from detector.detections import Detections
 from detector.errors import (
     InferenceFailed,
@@ -330,23 +330,21 @@ def _palettes(spec: WeightsSpec, policy: Policy) -> tuple[Palette, ...]:
 
 def _check_reach(thresholds: EffectiveThresholds, spec: WeightsSpec) -> None:
     """A policy may ask for scores that no box is ever given, or that boxes which are not looked at are given: neither
-    decides as it says. As weights are checked; an alarm score of exactly 1 is taken as meant: never."""
+    decides as it says. As weights are checked."""
     for name in spec.class_names:
-        class_map = spec.calibration.get(name)
-        lowest, highest = decidable(class_map)
-        alarm, least = thresholds.alarm[name], thresholds.decisive(name)
-        # A map may be flat at its lowest value: boxes of it are then left out that others of it are not.
-        if least < lowest or (class_map is not None and least == lowest):
-            raise SettingsInvalid(
-                f"boxes of {name} with a score below {lowest:.4g} are left out, but {least:g} is to decide",
-                remedy=f"give {name} an alarm or refer score above {math.ceil(lowest * 1e4) / 1e4:g} in the policy",
-            )
-        for score in (least, alarm):
-            if score > highest and score != 1:
+        for score in (thresholds.decisive(name), thresholds.alarm[name]):
+            fault = reach_fault(score, spec.calibration.get(name))
+            if fault is None:
+                continue
+            if fault.too_high:
                 raise SettingsInvalid(
-                    f"no box of {name} can reach {score:g}: its calibration ends at {highest:.4g}",
-                    remedy=f"give {name} a score of at most {math.floor(highest * 1e4) / 1e4:g} in the policy",
+                    f"no box of {name} can reach {score:g}: its calibration ends at {fault.end:.4g}",
+                    remedy=f"give {name} a score of at most {math.floor(fault.end * 1e4) / 1e4:g} in the policy",
                 )
+            raise SettingsInvalid(
+                f"boxes of {name} with a score below {fault.end:.4g} are left out, but {score:g} is to decide",
+                remedy=f"give {name} an alarm or refer score above {math.ceil(fault.end * 1e4) / 1e4:g} in the policy",
+            )
 
 
 def _refuse_tiny(scan: Scan) -> None:

@@ -28,7 +28,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from detector.normalisation.dual_energy import CURVES, Curve
-from detector.toml_settings import parse_toml, read_toml, validated
+from detector.toml_settings import Number, WholeNumber, parse_toml, read_toml, validated
 
 Energy = Literal["high", "low"]
 #: Axis of a stored page along which the object moved.
@@ -36,9 +36,9 @@ Belt = Literal["x", "y"]
 #: Rendering -> what the three channels of the picture are; `normalise.RENDERINGS` makes them.
 Rendering = Literal["stored", "grey", "display", "cargo", "cargo material"]
 
-_Level = Annotated[float, Field(ge=0, le=65_535, allow_inf_nan=False)]
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-_Side = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
+_Level = Annotated[Number, Field(ge=0, le=65_535)]
+_Positive = Annotated[Number, Field(gt=0)]
+_Side = Annotated[WholeNumber, Field(ge=1, le=1_000_000)]
 
 #: What a profile says of transmission alone.
 _OF_TRANSMISSION = ("air_value", "air_columns", "calibration", "beam", "material_curve", "opaque_transmission")
@@ -65,13 +65,13 @@ class ScannerProfile(_Frozen):
 
     name: str = Field(min_length=1)
     weights: str = ""
-    views: int = Field(default=1, ge=1, le=16, strict=True)
+    views: WholeNumber = Field(default=1, ge=1, le=16)
     energies: tuple[Energy, ...] = Field(default=("high",), min_length=1, max_length=2)
     arrangement: Literal["pages", "planes", "side by side", "stacked"] = "pages"
     polarity: Literal["air bright", "air dark"] = "air bright"
-    bits_stored: int | None = Field(default=None, ge=8, le=16, strict=True)
+    bits_stored: WholeNumber | None = Field(default=None, ge=8, le=16)
     air_value: _Level | dict[Energy, _Level] | None = None
-    air_columns: tuple[int, int] | None = None
+    air_columns: tuple[WholeNumber, WholeNumber] | None = None
     belt: Belt = "x"
     pixel_pitch_mm: tuple[_Positive, _Positive] | None = None
     #: Pixels of every page; what is left out may be anything.
@@ -82,7 +82,7 @@ class ScannerProfile(_Frozen):
     #: (quotient of attenuations, atomic number), measured on this scanner; empty takes the curve of `beam`.
     material_curve: tuple[tuple[_Positive, _Positive], ...] = ()
     #: What lets less through than this counts as opaque: 18.5 cm of steel at 2 MeV (0.336 a centimetre).
-    opaque_transmission: float = Field(default=0.002, gt=0, lt=0.5)
+    opaque_transmission: Number = Field(default=0.002, gt=0, lt=0.5)
     rendering: Rendering = "grey"
 
     @model_validator(mode="after")

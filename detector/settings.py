@@ -29,11 +29,10 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from detector.errors import SettingsInvalid
-from detector.toml_settings import nearest, read_toml, validated
+from detector.toml_settings import Number, nearest, read_toml, validated
 
-# Strict: `gun = "0.4"` and `gun = true` are mistakes, not scores.
-Threshold = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False, strict=True)]
-Floor = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
+Threshold = Annotated[Number, Field(gt=0, le=1)]
+Floor = Annotated[Number, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Policy(BaseModel):
     refer_opaque_share: Floor = 0.1
     #: Side in millimetres of the largest opaque square in a scan which is cleared, where the profile gives a pixel
     #: pitch: a small share of a long vehicle is a large place.
-    refer_opaque_mm: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1000.0
+    refer_opaque_mm: Number = Field(default=1000.0, gt=0)
     #: Share of the cargo that may have colours of no scanner that the weights know; None takes the weights' own.
     refer_unknown_colours_share: Floor | None = None
 

@@ -11,8 +11,10 @@ but air is not looked at: around a container that is a quarter of the scan.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +50,12 @@ class Look:
     tile_pixels: int = BAG_PIXELS
     pixel_pitch_mm: float | None = None
     passes: tuple[float, ...] = (1.0,)
+
+
+def check_passes(passes: Sequence[float]) -> None:
+    """Raises ValueError unless the factors of a Look's passes are finite, begin with 1 and grow."""
+    if passes[0] != 1 or not all(earlier < later < math.inf for earlier, later in pairwise(passes)):
+        raise ValueError("passes begin with 1 and grow")
 
 
 @dataclass(frozen=True)

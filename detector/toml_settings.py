@@ -6,13 +6,16 @@ import difflib
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from detector.errors import SettingsInvalid
 
 Model = TypeVar("Model", bound=BaseModel)
+#: A finite number, and a whole one, as TOML writes them: `"0.4"` and `true` are mistakes, not numbers.
+Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+WholeNumber = Annotated[int, Field(strict=True)]
 
 #: Kind of pydantic's error -> what to do, where its own words do not say.
 _REMEDIES = {

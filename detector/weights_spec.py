@@ -7,16 +7,15 @@ wrong name.
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from detector.calibration import ClassMap, decidable, is_logistic
+from detector.calibration import ClassMap, is_logistic, reach_fault
 from detector.palette import Palette, unpacked
 from detector.scanner_profile import Rendering
-from detector.tile_squares import Look
+from detector.tile_squares import Look, check_passes
 
 METADATA_KEY = "roentgate"
 SCHEMA_VERSION = 1
@@ -149,28 +148,26 @@ class WeightsSpec(_Frozen):
             raise ValueError("thresholds must name exactly the classes: a class without one could never alarm")
         if not all(0 < value <= 1 for value in self.thresholds.values()):
             raise ValueError("thresholds lie in (0, 1]")
-        if self.passes[0] != 1 or any(later <= earlier for earlier, later in pairwise(self.passes)):
-            raise ValueError("passes begin with 1 and grow")
+        check_passes(self.passes)
         if self.colours and not self.coloured:
             raise ValueError("colours are known, but a scan without any would be cleared")
         if len(set(self.class_names)) != len(self.class_names):
             raise ValueError("class names repeat")
         if not set(self.calibration) <= set(self.class_names):
             raise ValueError("calibration names a class that the network does not have")
-        for name, class_map in self.calibration.items():
-            _check_reach(name, self.thresholds[name], class_map)
+        for name, threshold in self.thresholds.items():
+            _check_reach(name, threshold, self.calibration.get(name))
         return self
 
 
-def _check_reach(name: str, threshold: float, class_map: ClassMap) -> None:
-    """A threshold of exactly 1 is taken as meant: the class never alarms."""
-    lowest, highest = decidable(class_map)
-    if threshold > highest and threshold != 1:
-        raise ValueError(f"{name} could never alarm: its calibration ends at {highest:.4g}, below {threshold:g}")
-    if threshold <= lowest:
-        raise ValueError(
-            f"{name} would alarm from {threshold:g}, but boxes to which its calibration gives {lowest:.4g} are left out"
-        )
+def _check_reach(name: str, threshold: float, class_map: ClassMap | None) -> None:
+    fault = reach_fault(threshold, class_map)
+    if fault is None:
+        return
+    if fault.too_high:
+        raise ValueError(f"{name} could never alarm: its calibration ends at {fault.end:.4g}, below {threshold:g}")
+    given = "with a score below" if class_map is None else "to which its calibration gives"
+    raise ValueError(f"{name} would alarm from {threshold:g}, but boxes {given} {fault.end:.4g} are left out")
 
 
 def _keeps_order(class_map: ClassMap) -> bool:

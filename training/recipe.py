@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import tomllib
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from detector.errors import SettingsInvalid
 from detector.scanner_profile import Rendering
-from detector.tile_squares import BAG_PIXELS, Look
+from detector.tile_squares import BAG_PIXELS, Look, check_passes
 from detector.toml_settings import read_toml, validated
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -147,8 +146,7 @@ class Recipe(_Section):
     @classmethod
     def _passes_grow(cls, passes: tuple[float, ...]) -> tuple[float, ...]:
         # As the weights' own description wants it, which is written hours later.
-        if passes[0] != 1 or not all(earlier < later < math.inf for earlier, later in pairwise(passes)):
-            raise ValueError("passes begin with 1 and grow")
+        check_passes(passes)
         return passes
 
     @model_validator(mode="after")

@@ -60,6 +60,12 @@ def test_a_map_that_could_hide_items_is_refused(class_map: object, message: str)
         make_spec(calibration={"gun": class_map})
 
 
+def test_a_threshold_below_what_is_looked_at_is_refused_without_a_map_too() -> None:
+    with pytest.raises(ValidationError, match=r"knife would alarm from 0\.005, but boxes with a score below 0\.01 are"):
+        make_spec(thresholds={"gun": 0.5, "knife": 0.005})
+    assert make_spec(thresholds={"gun": 0.5, "knife": 0.01}).thresholds["knife"] == 0.01
+
+
 def test_a_threshold_within_reach_of_its_map_is_taken() -> None:
     # The map gives 0.0015 to the lowest score that is looked at.
     low = {"gun": 0.002, "knife": 0.5}

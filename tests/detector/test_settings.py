@@ -47,6 +47,8 @@ def test_no_policy_changes_nothing() -> None:
         ("refer_opaque_shar = 0.1", "unknown key 'refer_opaque_shar'; did you mean 'refer_opaque_share'?"),
         ("refer_opaque_mm = 0", "refer_opaque_mm = 0"),
         ("refer_opaque_mm = inf", "refer_opaque_mm = inf"),
+        ("refer_opaque_mm = true", "refer_opaque_mm = True"),
+        ('refer_opaque_mm = "900"', "refer_opaque_mm = '900'"),
         ("refer_opaque_share = 12", "refer_opaque_share = 12"),
         ("min_score = = 2", "not TOML"),
         ("[alarm]\ngun = 0.1\ngun = 0.2", "not TOML"),

@@ -96,6 +96,12 @@ def test_a_class_without_threshold_is_refused() -> None:
         make_spec(thresholds={"gun": 0.5})
 
 
+@pytest.mark.parametrize("passes", [(2.0,), (1.0, 1.0), (1.0, float("nan")), (1.0, float("inf"))])
+def test_passes_that_no_scan_can_be_cut_by_are_refused(passes: tuple[float, ...]) -> None:
+    with pytest.raises(ValidationError, match="passes begin with 1 and grow"):
+        make_spec(passes=passes)
+
+
 def test_a_provider_that_is_not_there_is_never_replaced_silently(probe: Path) -> None:
     for provider in (Provider.CUDA, Provider.TENSORRT, Provider.OPENVINO):
         if provider.value in ("cuda",) and "CUDAExecutionProvider" in _available():
