@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from training.datasets.coco_index import CocoIndex, read_coco, share_of, with_most_bags
+from training.datasets.exif_orientation import orientation, turned
 from training.datasets.splits import TRAIN, VAL
 from training.evaluation.transfer import split_without, without_sources
 from training.recipe import Recipe
@@ -33,7 +34,8 @@ def read_training_data(folder: Path, recipe: Recipe) -> TrainingData:
 def read_train(folder: Path, recipe: Recipe) -> CocoIndex:
     """The training split as the recipe wants it: its classes, sources, share and bags.
 
-    Where the recipe names no classes, those that no training scan was looked through for are left out, with a warning.
+    Left out with a warning: where the recipe names no classes, those that no training scan was looked through for, and
+    scans with boxes that viewers turn (EXIF).
     Raises SettingsInvalid for annotations that cannot be read, and a source to leave out that has no scan here.
     """
     train = read_coco(folder, TRAIN, recipe.classes or None)
@@ -44,6 +46,7 @@ def read_train(folder: Path, recipe: Recipe) -> CocoIndex:
         )
         train = read_coco(folder, TRAIN, tuple(name for name in train.class_names if name not in unlooked) or None)
     every = frozenset(scan.name for scan in train.scans)
+    train = _without_turned(train)
     for source in recipe.leave_out:
         train = split_without(train, source)
     train = with_most_bags(share_of(train, recipe.train_share), recipe.most_bags)
@@ -51,9 +54,24 @@ def read_train(folder: Path, recipe: Recipe) -> CocoIndex:
 
 
 def read_validation(folder: Path, recipe: Recipe, class_names: tuple[str, ...]) -> CocoIndex | None:
-    """The validation split under the classes of the training, without the sources that the recipe leaves out; they need
-    not be here. None where the folder has no such split. Raises SettingsInvalid for annotations that cannot be read,
-    and if no scan is left."""
+    """The validation split under the classes of the training; None where the folder has no such split.
+
+    Without the sources that the recipe leaves out, which need not be here, and, with a warning, without scans with
+    boxes that viewers turn (EXIF). Raises SettingsInvalid for annotations that cannot be read, and if no scan is left
+    of the sources.
+    """
     if not (folder / "annotations" / f"{VAL}.json").is_file():
         return None
-    return without_sources(read_coco(folder, VAL, class_names), recipe.leave_out)
+    return without_sources(_without_turned(read_coco(folder, VAL, class_names)), recipe.leave_out)
+
+
+def _without_turned(index: CocoIndex) -> CocoIndex:
+    """The scans whose boxes lie on the picture as stored. `data prepare` leaves the others out of what it writes; a
+    folder in COCO layout may come from any tool."""
+    kept = []
+    for scan in index.scans:
+        if len(scan.class_ids) and (problem := turned(orientation(scan.path))):
+            log.warning("%s: left out: %s: %s", scan.path, *problem)
+        else:
+            kept.append(scan)
+    return replace(index, scans=tuple(kept))

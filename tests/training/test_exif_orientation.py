@@ -24,6 +24,9 @@ from training.datasets.findings import Finding, Severity
 from training.datasets.prepare import PrepareOptions, prepare
 from training.datasets.recognition import recognise
 from training.datasets.taxonomy import load_taxonomy
+from training.recipe import Recipe
+from training.simulation import simulate_dataset
+from training.training_data import read_training_data
 
 
 def tags(number: int, order: str = "<", kind: int = 3) -> bytes:
@@ -123,3 +126,24 @@ def test_an_export_tells_which_scans_it_leaves_out_since_viewers_turn_them(tmp_p
         (folder / f"Annotations/{name}.xml").unlink()
     with pytest.raises(SettingsInvalid, match=r"holds no scan to export: JPEGImages/turned.jpg: EXIF orientation 6"):
         export_set(folder, "coco", tmp_path / "none")
+
+
+def test_a_folder_in_coco_layout_is_learned_from_without_what_viewers_turn(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    simulate_dataset(tmp_path, scans=30, seed=1)
+    recipe = Recipe(model="yolox-nano", steps=1, validate_every=1)
+    whole = read_training_data(tmp_path, recipe)
+    assert whole.validation is not None
+    marked = []
+    for index in (whole.train, whole.validation):
+        for with_boxes in (True, False):
+            scan = next(scan for scan in index.scans if (len(scan.class_ids) > 0) is with_boxes)
+            mark(scan.path, tags(6))
+            marked += [scan.name] if with_boxes else []
+    data = read_training_data(tmp_path, recipe)
+    assert data.validation is not None
+    left = [scan.name for index in (data.train, data.validation) for scan in index.scans]
+    assert len(left) == len(whole.train) + len(whole.validation) - 2 and not {*left} & {*marked}
+    assert data.train.kept_out == {marked[0]}
+    assert all(f"{name}: left out: turned by EXIF: EXIF orientation 6" in caplog.text for name in marked)

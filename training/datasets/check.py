@@ -15,14 +15,11 @@ from typing import Any
 import numpy as np
 
 from training.datasets.check_source import duplicates
-from training.datasets.exif_orientation import turned
+from training.datasets.coco_index import image_folder
 from training.datasets.findings import Finding, Severity
+from training.datasets.scan_faults import EDGE_TOLERANCE, clip, fault_of, place_of
 from training.datasets.scan_journal import ScanFacts, examine_all
-from training.datasets.source_folder import is_confined
 from training.datasets.statistics import splits_of
-
-#: Pixels by which a box may pass the scan's edge: annotation tools round.
-_EDGE_TOLERANCE = 1.0
 
 
 def check(data: Path) -> list[Finding]:
@@ -146,18 +143,15 @@ def _check_boxes(split: str, document: dict[str, Any]) -> Iterator[Finding]:
             yield Finding(Severity.ERROR, "box without area", subject, f"{box}")
         elif annotation["image_id"] in sizes:
             right, bottom = sizes[annotation["image_id"]]
-            beyond = max(-x, -y, x + width - right, y + height - bottom)
-            if beyond > _EDGE_TOLERANCE:
+            _, beyond = clip((x, y, x + width, y + height), right, bottom)
+            if beyond > EDGE_TOLERANCE:
                 message = f"{box} passes the edge of {right} x {bottom} by {beyond:.1f} px"
                 yield Finding(Severity.ERROR, "box outside scan", subject, message)
 
 
 def _examined(data: Path, split: str, document: dict[str, Any]) -> list[ScanFacts]:
-    own = data / "images" / split
-    folder = own if own.is_dir() else data / "images"
-    # What leads out of the folder is not looked at: the folder itself, which is no scan, stands in its place.
-    names = (str(image["file_name"]) for image in document["images"])
-    paths = [folder / (name if is_confined(name) else "") for name in names]
+    folder = image_folder(data, split)
+    paths = [place_of(folder, str(image["file_name"])) for image in document["images"]]
     drawn = {path for path, image in zip(paths, document["images"], strict=True) if image.get("drawn")}
     return list(examine_all(paths, drawn=drawn))
 
@@ -166,18 +160,9 @@ def _check_scans(split: str, document: dict[str, Any], facts: list[ScanFacts]) -
     boxed = {annotation["image_id"] for annotation in document["annotations"]}
     for image, seen in zip(document["images"], facts, strict=True):
         subject = f"{split}: {image['file_name']}"
-        if not is_confined(str(image["file_name"])):
-            yield Finding(Severity.ERROR, "path refused", subject, "leads out of the folder of scans")
-        elif seen.size < 0:
-            yield Finding(Severity.ERROR, "missing file", subject, "the scan is not there")
-        elif seen.error:
-            yield Finding(Severity.ERROR, "unreadable scan", subject, seen.error)
-        elif image["id"] in boxed and (problem := turned(seen.orientation)):
-            yield Finding(Severity.ERROR, problem[0], subject, problem[1])
-        elif (seen.width, seen.height) != (image["width"], image["height"]):
-            said = f"{image['width']} x {image['height']}"
-            message = f"the file is {seen.width} x {seen.height}, the annotations say {said}"
-            yield Finding(Severity.ERROR, "size mismatch", subject, message)
+        stated = image["width"], image["height"]
+        if fault := fault_of(str(image["file_name"]), seen, stated, has_boxes=image["id"] in boxed):
+            yield Finding(Severity.ERROR, fault.kind, subject, fault.message)
 
 
 def _check_groups(documents: dict[str, dict[str, Any]]) -> Iterator[Finding]:

@@ -16,12 +16,11 @@ from typing import Any
 from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Published, SourceScan, SourceSet
 from training.datasets.coco_index import read_coco
-from training.datasets.exif_orientation import turned
 from training.datasets.findings import Finding, Severity, errors_first
 from training.datasets.fingerprint import similar_pairs
-from training.datasets.intake import confined, source_name
+from training.datasets.intake import source_name
 from training.datasets.recognition import Recognised
-from training.datasets.records import EDGE_TOLERANCE, clip
+from training.datasets.scan_faults import EDGE_TOLERANCE, clip, fault_of, place_of
 from training.datasets.scan_journal import ScanFacts, examine_all
 from training.datasets.splits import TRAIN, VAL, usual_split
 from training.datasets.taxonomy import Taxonomy, map_labels, unknown_label
@@ -59,8 +58,8 @@ def check_source(
     found = replace(found, source=source_name(recognised, found, named or recognised.root))
     counts = _counts(found, recognised.adapter.published)
     findings = [*found.findings, *_unlike_published(counts), *_unknown_labels(found, taxonomy), *_groups(found)]
-    paths = (found.root / scan.path for scan in found.scans)
-    drawn = {found.root / scan.path for scan in found.scans if scan.drawn}
+    paths = (place_of(found.root, scan.path) for scan in found.scans)
+    drawn = {place_of(found.root, scan.path) for scan in found.scans if scan.drawn}
     facts = list(progress("reading scans", examine_all(paths, drawn=drawn), len(found.scans)))
     for scan, seen in zip(found.scans, facts, strict=True):
         findings += _scan_faults(scan, seen)
@@ -168,17 +167,8 @@ def _groups(found: SourceSet) -> Iterator[Finding]:
 
 def _scan_faults(scan: SourceScan, seen: ScanFacts) -> Iterator[Finding]:
     subject = f"{part_of(scan) or 'no split'}: {scan.path}"
-    if not confined(scan.path):
-        yield Finding(Severity.ERROR, "path refused", subject, "leads out of the set's folder")
-    elif seen.size < 0:
-        yield Finding(Severity.ERROR, "missing file", subject, "the scan is not there")
-    elif seen.error:
-        yield Finding(Severity.ERROR, "unreadable scan", subject, seen.error)
-    elif scan.boxes and (problem := turned(seen.orientation)):
-        yield Finding(Severity.ERROR, problem[0], subject, problem[1])
-    elif (scan.width and scan.width != seen.width) or (scan.height and scan.height != seen.height):
-        message = f"the file is {seen.width} x {seen.height}, the annotations say {scan.width} x {scan.height}"
-        yield Finding(Severity.ERROR, "size mismatch", subject, message)
+    if fault := fault_of(scan.path, seen, (scan.width or None, scan.height or None), bool(scan.boxes)):
+        yield Finding(Severity.ERROR, fault.kind, subject, fault.message)
     else:
         yield from _box_faults(scan, seen, subject)
 

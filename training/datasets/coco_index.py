@@ -138,7 +138,7 @@ def read_coco(data: Path, split: str, class_names: tuple[str, ...] | None = None
     path = data / "annotations" / f"{split}.json"
     document = _load(path)
     try:
-        return _build(document, _image_folder(data, split), class_names)
+        return _build(document, image_folder(data, split), class_names)
     except KeyError as error:
         raise SettingsInvalid(f"{path}: an entry lacks or does not know {error}", remedy=_CHECK) from None
     # What is no object, list or number where the format wants one.
@@ -160,7 +160,8 @@ def _load(path: Path) -> dict[str, Any]:
     return document
 
 
-def _image_folder(data: Path, split: str) -> Path:
+def image_folder(data: Path, split: str) -> Path:
+    """Where the scans of a split lie: in a folder of their own, or in that of all."""
     own = data / "images" / split
     return own if own.is_dir() else data / "images"
 

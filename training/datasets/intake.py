@@ -8,7 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from detector.errors import SettingsInvalid
 from training.datasets import roentgate_layout
@@ -93,12 +93,6 @@ def _told_apart(named: Sequence[tuple[Path, Recognised, SourceSet]]) -> Iterator
         message = f"another set is called so, too: this one is the source {source} here, also for --taxonomy"
         collision = Finding(Severity.WARNING, "name of two sets", found.source, message)
         yield recognised, replace(found, source=source, findings=(*found.findings, collision))
-
-
-def confined(path: str) -> bool:
-    """Whether a path of an adapter stays below the set's folder."""
-    parts = PurePosixPath(path)
-    return bool(parts.parts) and not parts.is_absolute() and ".." not in parts.parts and "\0" not in path
 
 
 def _unpacked(archive: Path, workplace: Path) -> Path:

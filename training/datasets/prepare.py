@@ -36,6 +36,7 @@ from training.datasets.prepared_folder import (
     write_manifest,
 )
 from training.datasets.records import PathPatterns, Record, RecordMaker, informative, with_whole_classes
+from training.datasets.scan_faults import place_of
 from training.datasets.scan_journal import ScanJournal
 from training.datasets.splits import TEST, TRAIN, VAL, Candidate, SplitPlan, leaks, plan_splits
 from training.datasets.taxonomy import (
@@ -184,8 +185,8 @@ def _unboxed(intake: Intake) -> set[str]:
 def _records(maker: RecordMaker, journal: ScanJournal, progress: Progress[Any]) -> list[Record]:
     """Those of one set whose scans are there and fit their boxes."""
     found = maker.intake.found
-    paths = (found.root / scan.path for scan in found.scans)
-    drawn = {found.root / scan.path for scan in found.scans if scan.drawn}
+    paths = (place_of(found.root, scan.path) for scan in found.scans)
+    drawn = {place_of(found.root, scan.path) for scan in found.scans if scan.drawn}
     facts = progress(f"reading {maker.intake.prefix}", journal.examine(paths, drawn), len(found.scans))
     made = [maker.make(scan, seen) for scan, (_, seen) in zip(found.scans, facts, strict=True)]
     return [record for record in made if record is not None]

@@ -9,18 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from training.datasets.annotated_set import Corners, SourceBox, SourceScan
-from training.datasets.exif_orientation import turned
 from training.datasets.findings import Finding, Severity
-from training.datasets.intake import Intake, confined
+from training.datasets.intake import Intake
 from training.datasets.roentgate_layout import PreparedScan
+from training.datasets.scan_faults import EDGE_TOLERANCE, clip, fault_of
 from training.datasets.scan_journal import ScanFacts
 from training.datasets.splits import part_of_test, usual_split
 from training.datasets.taxonomy import Coverage, LabelMap
 
-#: Pixels by which a box may pass the scan's edge: annotation tools round.
-EDGE_TOLERANCE = 1.0
-#: Pixels; a thinner sliver left at the edge is no item, and would be written as 0.
-_LEAST_SIDE = 0.01
 _SPLIT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -120,8 +116,8 @@ class RecordMaker:
 
     def make(self, scan: SourceScan, facts: ScanFacts) -> Record | None:
         """None, and a finding, for a scan that must be left out: unusable, or of another size than its boxes are."""
-        if problem := self._unusable(scan, facts):
-            self._note(Severity.ERROR, problem[0], scan.path, problem[1])
+        if fault := fault_of(scan.path, facts, (scan.width or None, scan.height or None), bool(scan.boxes)):
+            self._note(Severity.ERROR, fault.kind, scan.path, f"{fault.message}; left out")
             return None
         boxes, unboxed = self._boxes(scan, facts)
         labels = {box.label for box in scan.boxes}
@@ -154,20 +150,6 @@ class RecordMaker:
                 part[name] = part.get(name, frozenset()) | names
         return replace(coverage, partial=coverage.partial | partial, part=part)
 
-    def _unusable(self, scan: SourceScan, facts: ScanFacts) -> tuple[str, str] | None:
-        if not confined(scan.path):
-            return "path refused", "leads out of the set's folder"
-        if facts.size < 0:
-            return "missing file", f"{self.intake.found.root / scan.path} is not there"
-        if facts.error:
-            return "unreadable scan", facts.error
-        if scan.boxes and (problem := turned(facts.orientation)):
-            return problem[0], f"{problem[1]}; left out"
-        if (scan.width and scan.width != facts.width) or (scan.height and scan.height != facts.height):
-            said = f"{scan.width} x {scan.height}"
-            return "size mismatch", f"the file is {facts.width} x {facts.height}, the annotations say {said}"
-        return None
-
     def _boxes(self, scan: SourceScan, facts: ScanFacts) -> tuple[tuple[RecordBox, ...], frozenset[str]]:
         """Boxes of the classes that are wanted, and labels of boxes that lie outside: the item may be there."""
         kept: list[RecordBox] = []
@@ -196,15 +178,6 @@ class RecordMaker:
 
     def _note(self, severity: Severity, kind: str, subject: str, message: str) -> None:
         self.findings.append(Finding(severity, kind, f"{self.intake.prefix}/{subject}", message))
-
-
-def clip(box: Corners, width: int, height: int) -> tuple[Corners | None, float]:
-    """The part of a box inside the scan, None where there is none, and by how many pixels it passes the edge."""
-    x1, y1, x2, y2 = box
-    inside = (max(0.0, x1), max(0.0, y1), min(float(width), x2), min(float(height), y2))
-    beyond = max(-x1, -y1, x2 - width, y2 - height, 0.0)
-    has_area = min(inside[2] - inside[0], inside[3] - inside[1]) >= _LEAST_SIDE
-    return (inside if has_area else None), beyond
 
 
 def _record_box(name: str, box: SourceBox, clipped: Corners) -> RecordBox:
