@@ -22,7 +22,7 @@ from pathlib import Path
 import cv2
 
 from detector.discovery import ScanSource
-from detector.errors import InferenceFailed
+from detector.errors import ResultsLost
 from detector.inspection import Decision, Inspection
 from detector.ledger import Key, Ledger, Published, storable_text
 from detector.outputs import (
@@ -71,7 +71,7 @@ def run_batch(
     """Inspects what the ledger in `folder` does not hold yet, then writes the outputs.
 
     progress: called once a source, with its Inspection, or None for one that was done before. Raises OSError when the
-    folder cannot be written; what was recorded until then is kept.
+    folder cannot be written; what was recorded until then is kept. Raises ResultsLost where a source has no result.
     """
     started, begun = time.perf_counter(), datetime.now(UTC)
     (folder / "overlays").mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ def run_batch(
         decisions, held = _publish(detector, ledger, folder, sources, options, (begun, seconds))
     if decisions.total() != len(sources):
         # Never met; if it ever is, a scan went missing between the input and the results, and nobody may rely on them.
-        raise InferenceFailed(f"{len(sources)} scans went in, {decisions.total()} results came out")
+        raise ResultsLost(f"{len(sources)} scans went in, {decisions.total()} results came out")
     return BatchSummary(decisions, held - decisions, len(sources) - skipped, skipped, time.perf_counter() - started)
 
 

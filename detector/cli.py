@@ -8,7 +8,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -28,6 +27,7 @@ from detector.errors import (
     WeightsRejected,
     system_remedy,
 )
+from detector.exit_codes import Exit
 from detector.inspection import Decision
 from detector.ledger import Ledger
 from detector.ledger_file import LedgerUnusable
@@ -43,18 +43,6 @@ from detector.terminal import open_missing_streams, stderr, tell, visible
 from detector.version_option import Version
 from detector.weights import load_weights, read_manifest, read_pinned
 from detector.weights_choice import choose_by_sidecars, choose_weights
-
-
-class Exit(IntEnum):
-    """Exit codes; scripts depend on them."""
-
-    DONE = 0
-    INTERNAL = 1
-    USAGE = 2
-    REFERRED = 3
-    WEIGHTS = 4
-    ALARM = 5
-
 
 #: A ledger that does not hold is evidence: moving it away, as a scan that cannot go on is told to, would lose it.
 _AUDIT_REMEDY = "keep the ledger as it is, and compare it with the last sha256 that was noted elsewhere"

@@ -19,10 +19,8 @@ from detector.errors import SettingsInvalid
 from detector.ledger import storable_text
 from detector.outputs import OUTPUTS
 from detector.outputs.overlay import is_overlay
-from detector.readers import TAKEN_SUFFIXES, looks_like_scan
+from detector.readers import HEAD_BYTES, TAKEN_SUFFIXES, looks_like_scan
 
-#: Enough of a file's beginning to tell its format; DICOM puts its mark after 128 bytes.
-HEAD_BYTES = 160
 #: What files without a suffix are counted as.
 NO_SUFFIX = "no suffix"
 #: What may be a scan although it does not begin as one: torn before its first bytes were written, bare levels, or a

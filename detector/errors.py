@@ -8,6 +8,7 @@ detector.errors.ScanTooLarge: bag.png: 90000 x 90000 pixels
 from __future__ import annotations
 
 import errno
+from typing import Self
 
 #: Kinds of system errors -> what to do about them.
 _SYSTEM_REMEDIES = (
@@ -40,6 +41,10 @@ class RoentgateError(Exception):
         """`Name: what`, as it stands in a result's reasons."""
         return f"{type(self).__name__}: {self.what}"
 
+    def about(self, subject: str) -> Self:
+        """The same error, told of `subject`, which whoever raised it did not know by name."""
+        return type(self)(f"{subject}: {self.what}", remedy=self.remedy)
+
 
 class ScanUnreadable(RoentgateError):
     """The file is no scan that can be decoded whole: missing, cut short, corrupt, or of no known format."""
@@ -69,6 +74,12 @@ class InferenceFailed(RoentgateError):
     """The network raised, or returned numbers that are not finite or not of the promised shape."""
 
     default_remedy = "run `roentgate doctor`; the scan must be looked at by a person"
+
+
+class ResultsLost(RoentgateError):
+    """A batch ended with fewer or more results than it was given scans."""
+
+    default_remedy = "rely on none of these results: scan everything anew into another --output folder"
 
 
 class WeightsRejected(RoentgateError):

@@ -149,15 +149,16 @@ class Detector:
         prepared = self.prepare(source, name)
         return prepared if isinstance(prepared, Inspection) else self.judge([prepared])[0]
 
-    def prepare(self, source: str | Path | bytes | Scan, name: str) -> PreparedScan | Inspection:
-        """Reads, renders and tiles one scan; an Inspection (REFER) if that cannot be done."""
-        started, digest = time.perf_counter(), ""
+    def prepare(self, source: str | Path | bytes | Scan, name: str, sha256: str = "") -> PreparedScan | Inspection:
+        """Reads, renders and tiles one scan; an Inspection (REFER) if that cannot be done. sha256: of a source that is
+        bytes, hex, where it is known already."""
+        started, digest = time.perf_counter(), source.sha256 if isinstance(source, Scan) else sha256
         try:
             if isinstance(source, str | Path):
                 source = read_file(Path(source), name, self.limits)
             if isinstance(source, bytes):
-                digest = hashlib.sha256(source).hexdigest()
-                source = read_scan(source, name, self.limits)
+                digest = digest or hashlib.sha256(source).hexdigest()
+                source = read_scan(source, name, self.limits, digest)
             _refuse_tiny(source)
             profile = self._profile_of(source)
             seen = standardised(source, profile)

@@ -120,4 +120,4 @@ def _decode(
         return _Decoding(source, pool.submit(detector.refused, source.name, "", read, 0.0), 0)
     if known(source.name, read.sha256):
         return _Decoding(source, None, 0)
-    return _Decoding(source, pool.submit(detector.prepare, read.data, source.name), read.pixels)
+    return _Decoding(source, pool.submit(detector.prepare, read.data, source.name, read.sha256), read.pixels)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import cv2
 import typer
 
 from detector.discovery import ScanSource, named_apart
 from detector.errors import RoentgateError
 from detector.ledger import storable_text
 from detector.normalisation.standardise import StandardScan
-from detector.outputs.atomic import write_bytes_whole
+from detector.outputs.picture_file import write_picture
 from detector.outputs.record import overlay_name
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
@@ -43,11 +42,9 @@ def scanner_probe(
         if isinstance(outcome, RoentgateError):
             tell(visible(f"{source.name}: the guess does not fit: {outcome.reason()}"))
         elif output is not None:
-            _write_picture(output, source.name, outcome)
+            _write_pictures(output, source.name, outcome)
 
 
-def _write_picture(folder: Path, name: str, seen: StandardScan) -> None:
+def _write_pictures(folder: Path, name: str, seen: StandardScan) -> None:
     for number, image in enumerate(seen.images, start=1):
-        target = folder / overlay_name(name, f".view{number}.png")
-        write_bytes_whole(target, cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
-        tell(f"wrote {target}")
+        write_picture(image, folder / overlay_name(name, f".view{number}.png"))

@@ -20,22 +20,21 @@ from detector.cargo.occupancy import WALL_MM, Occupancy, measure_occupancy
 from detector.cargo.rooms import CELL_MM, Box, Pitch
 from detector.discovery import ScanSource, named_apart
 from detector.errors import InferenceFailed, RoentgateError, ScanWithoutContent, SettingsInvalid
+from detector.exit_codes import Exit
 from detector.normalisation.dual_energy import material_band
 from detector.normalisation.exposure import Exposure
 from detector.normalisation.standardise import exposures, standardised
 from detector.normalise import UInt8
-from detector.outputs.atomic import write_bytes_whole
+from detector.outputs.picture_file import write_picture
 from detector.outputs.record import overlay_name
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
 from detector.scan import Pixels, Scan
 from detector.scanner_profile import ScannerProfile, load_profile
-from detector.terminal import tell
 
-#: As `detector.cli.Exit.REFERRED`: a person must look at some scan.
-NOT_JUDGED = 3
-#: Extra matter that is shown in full colour, mm of steel; and the colour, BGR: X-ray pictures for people hold no red.
-FULL_COLOUR_MM, MARK = 40.0, (0, 0, 255)
+#: Extra matter that is shown in full colour, mm of steel; and the colours, RGB, of it and of rooms: X-ray pictures for
+#: people hold no red.
+FULL_COLOUR_MM, MARK, ROOM = 40.0, (255, 0, 0), (0, 90, 160)
 
 #: The answer of one view; its picture is drawn on a grey one.
 Answer = dict[str, Any]
@@ -89,9 +88,9 @@ def _ask(files: list[Path], scanner: Path, output: Path | None, asked: tuple[str
             typer.echo(_line(source, answer if len(answers) == 1 else {"view": number, **answer}))
             judged = judged and all(answer[key] is not None for key in _UNANSWERED[name])
             if output is not None:
-                _write_picture(picture, output / overlay_name(source.name, f".view{number}.{name}.png"))
+                write_picture(picture, output / overlay_name(source.name, f".view{number}.{name}.png"))
     if not judged:
-        raise typer.Exit(NOT_JUDGED)
+        raise typer.Exit(Exit.REFERRED)
 
 
 def _line(source: ScanSource, answer: Answer) -> str:
@@ -190,28 +189,23 @@ def _material(exposure: Exposure, box: Box, profile: ScannerProfile) -> str | No
 
 
 def _picture_of_occupancy(view: Pixels, found: Occupancy) -> UInt8:
-    """(H, W, 3) BGR: matter red, the more of it the redder; rooms framed."""
-    picture = cv2.cvtColor(view, cv2.COLOR_GRAY2BGR)
+    """(H, W, 3) RGB: matter red, the more of it the redder; rooms framed."""
+    picture = cv2.cvtColor(view, cv2.COLOR_GRAY2RGB)
     share = np.where(found.map_mm > WALL_MM, 0.25 + 0.5 * np.minimum(found.map_mm / FULL_COLOUR_MM, 1), 0)
     high, wide = (side * size for side, size in zip(found.map_mm.shape, found.cell[::-1], strict=True))
     shown = cv2.resize(share.astype(np.float32), (wide, high), interpolation=cv2.INTER_NEAREST)[:, :, None]
     covered = picture[:high, :wide]
     covered[:] = (covered * (1 - shown) + np.array(MARK, np.float32) * shown).astype(np.uint8)
     for left, top, right, bottom in found.rooms:
-        cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), (160, 90, 0), 2)
+        cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), ROOM, 2)
     return np.asarray(picture, np.uint8)
 
 
 def _picture_of_regions(view: Pixels, found: LoadComparison) -> UInt8:
-    """(H, W, 3) BGR: regions framed, with their scores."""
-    picture = cv2.cvtColor(view, cv2.COLOR_GRAY2BGR)
+    """(H, W, 3) RGB: regions framed, with their scores."""
+    picture = cv2.cvtColor(view, cv2.COLOR_GRAY2RGB)
     for region in found.regions:
         left, top, right, bottom = region.box_xyxy
         cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), MARK, 2)
         cv2.putText(picture, f"{region.score:.1f}", (left, max(12, top - 5)), cv2.FONT_HERSHEY_SIMPLEX, 0.6, MARK, 2)
     return np.asarray(picture, np.uint8)
-
-
-def _write_picture(picture: UInt8, target: Path) -> None:
-    write_bytes_whole(target, cv2.imencode(".png", picture)[1].tobytes())
-    tell(f"wrote {target}")

@@ -158,8 +158,17 @@ def stacked(pictures: list[UInt8]) -> UInt8:
 
 
 def jpeg(picture: UInt8, quality: int) -> bytes:
-    """Raises OSError."""
-    done, content = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    """(H, W, 3) RGB -> the bytes of a file. Raises OSError."""
+    return _encoded(picture, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def png(picture: UInt8) -> bytes:
+    """(H, W, 3) RGB -> the bytes of a file. Raises OSError."""
+    return _encoded(picture, ".png", [])
+
+
+def _encoded(picture: UInt8, ending: str, options: list[int]) -> bytes:
+    done, content = cv2.imencode(ending, picture[:, :, ::-1], options)
     if not done:
-        raise OSError("OpenCV could not encode a JPEG")
+        raise OSError(f"OpenCV could not encode a picture as {ending}")
     return content.tobytes()

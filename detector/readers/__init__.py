@@ -22,6 +22,7 @@ from detector.readers.limits import Limits, ViewHeader, check_bytes, check_views
 from detector.scan import Pixels, Scan
 
 __all__ = [
+    "HEAD_BYTES",
     "READERS",
     "SCAN_SUFFIXES",
     "TAKEN_SUFFIXES",
@@ -61,6 +62,8 @@ READERS: dict[str, Reader] = {
     ),
     "DICOM": Reader(dicom.SIGNATURE, (".dcm", ".dicom", ".dcs", ".dicos"), dicom.inspect, dicom.decode, dicom.doubt),
 }
+#: Enough of a file's beginning to tell its format; DICOM puts its mark after 128 bytes.
+HEAD_BYTES = 160
 #: Lower-case file name endings of the formats that are read.
 SCAN_SUFFIXES: frozenset[str] = frozenset(suffix for reader in READERS.values() for suffix in reader.suffixes)
 
@@ -83,9 +86,9 @@ TAKEN_SUFFIXES: frozenset[str] = SCAN_SUFFIXES.union(*_SCAN_FORMATS.values())
 _BROKEN_FILE = (ValueError, TypeError, LookupError, ArithmeticError, struct.error, zlib.error, cv2.error, MemoryError)
 
 
-def read_scan(data: bytes, source: str, limits: Limits = Limits()) -> Scan:  # noqa: B008 (frozen)
+def read_scan(data: bytes, source: str, limits: Limits = Limits(), sha256: str = "") -> Scan:  # noqa: B008 (frozen)
     """Decode the bytes of one file; `source` names it in messages. The digest is of these very bytes, those of a
-    profile that `read_file` found beside the file among them.
+    profile that `read_file` found beside the file among them. sha256: theirs, hex, where it is known already.
 
     Raises ScanTooLarge, from the header alone, for more than the limits allow; ScanUnreadable for anything that is
     not a whole picture in a format that is read. No other exception, whatever the bytes.
@@ -95,9 +98,9 @@ def read_scan(data: bytes, source: str, limits: Limits = Limits()) -> Scan:  # n
         pixels, profile = sidecar.split(data) if numpy_array.SIGNATURE.match(data) else (data, "")
         reader, _ = _claimed(pixels, limits)
         views = reader.decode(pixels)
-        return Scan(views, source, hashlib.sha256(data).hexdigest(), profile, reader.doubt(pixels))
+        return Scan(views, source, sha256 or hashlib.sha256(data).hexdigest(), profile, reader.doubt(pixels))
     except ScanUnreadable as error:
-        raise type(error)(f"{source}: {error.what}", remedy=error.remedy) from error
+        raise error.about(source) from error
     except _BROKEN_FILE as error:
         raise ScanUnreadable(f"{source}: the file does not hold together ({error or type(error).__name__})") from error
 
@@ -109,7 +112,7 @@ def read_headers(data: bytes, limits: Limits = Limits()) -> tuple[ViewHeader, ..
 
 
 def looks_like_scan(head: bytes) -> bool:
-    """Whether a file that starts with these bytes (132 suffice) holds a picture, of a format that is read or not.
+    """Whether a file that starts with these bytes holds a picture, of a format that is read or not; HEAD_BYTES suffice.
 
     A scan in a format that is not read must be referred, not passed over.
     """

@@ -21,11 +21,11 @@ def read_file(path: Path, name: str, limits: Limits) -> bytes:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise ScanUnreadable(f"{name}: not a regular file", remedy="name files that hold scans")
+            raise ScanUnreadable("not a regular file", remedy="name files that hold scans")
         check_bytes(status.st_size, limits)
         return _with_profile(path, _read_still(path))
     except ScanUnreadable as error:
-        raise type(error)(f"{name}: {error.what.removeprefix(f'{name}: ')}", remedy=error.remedy) from None
+        raise error.about(name) from None
     except (OSError, MemoryError, ValueError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise ScanUnreadable(f"{name}: {reason}", remedy="check that the file is there and can be read") from None

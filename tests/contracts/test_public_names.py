@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 import detector
 import training
-from detector.cli import Exit, app
+from detector.cli import app
+from detector.exit_codes import Exit
 from training.cli import app as training_app
 from training.cli import data_app
 from training.models.table import MODELS

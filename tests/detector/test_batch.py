@@ -16,9 +16,11 @@ import cv2
 import pytest
 from typer.testing import CliRunner
 
+from detector import batch
 from detector.batch import BatchOptions, BatchSummary, run_batch
 from detector.cli import app
 from detector.discovery import discover
+from detector.errors import ResultsLost
 from detector.inspection import Decision
 from detector.ledger import Ledger, Published
 from detector.ledger_file import LedgerUnusable
@@ -44,6 +46,16 @@ def scan_all(probe: Path, tmp_path: Path) -> Callable[..., BatchSummary]:
 def lines(tmp_path: Path) -> dict[str, str]:
     records = map(json.loads, (tmp_path / "out" / "results.jsonl").read_text().splitlines())
     return {record["scan"]: record["decision"] for record in records}
+
+
+def test_a_scan_without_a_result_is_no_fault_of_the_network(
+    scan_all: Callable[..., BatchSummary], write_scan: WriteScan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_scan(tmp_path / "belt" / "bag.png")
+    monkeypatch.setattr(batch, "_decisions", lambda *_: Counter())
+    with pytest.raises(ResultsLost, match="1 scans went in, 0 results came out") as lost:
+        scan_all(tmp_path / "belt")
+    assert "doctor" not in lost.value.remedy and "--output" in lost.value.remedy
 
 
 def test_a_missing_picture_is_made_by_the_next_run_that_wants_it(

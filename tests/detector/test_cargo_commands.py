@@ -12,10 +12,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from detector.cargo import cargo_cli
-from detector.cargo.cargo_cli import NOT_JUDGED, cargo_app
+from detector.cargo.cargo_cli import cargo_app
 from detector.cargo.occupancy import Occupancy
-from detector.cli import Exit
 from detector.errors import SettingsInvalid
+from detector.exit_codes import Exit
 from tests.detector.cargo_scene import AIR, Float32, container, lattice, stored
 
 PROFILE = f'name = "gate 3"\nenergies = ["high"]\nair_value = {AIR}\nbits_stored = 16\nrendering = "cargo"\n'
@@ -40,8 +40,14 @@ def asked(*arguments: object) -> tuple[Result, list[dict[str, Any]]]:
     return done, [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_the_exit_code_is_that_of_a_referred_scan() -> None:
-    assert NOT_JUDGED == Exit.REFERRED
+def test_a_picture_that_cannot_be_made_is_an_error(
+    tmp_path: Path, profile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = scan(tmp_path, "bare.png", container())
+    monkeypatch.setattr(cv2, "imencode", lambda *_: (False, np.zeros(0, np.uint8)))
+    done, _ = asked("empty", path, "--scanner", profile, "--output", tmp_path / "shown")
+    assert isinstance(done.exception, OSError)
+    assert not (tmp_path / "shown").exists()
 
 
 def test_empty_and_loaded_scans_get_a_line_and_a_picture_each(tmp_path: Path, profile: Path) -> None:

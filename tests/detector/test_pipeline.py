@@ -212,6 +212,8 @@ def test_a_thumbnail_is_no_scan(detector: Detector) -> None:
     inspection = detector.inspect(Scan((picture(400, 20),), "line.png", "0" * 64))
     assert inspection.decision is Decision.REFER
     assert "too few to judge" in inspection.reasons[0]
+    # Which scan was refused can be told all the same.
+    assert inspection.sha256 == "0" * 64
 
 
 def test_a_negative_is_not_cleared_and_keeps_its_alarms(detector: Detector) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -46,12 +47,12 @@ def test_scans_beyond_the_pixels_are_decoded_one_at_a_time(
     lock, at_once, most = threading.Lock(), [0], [0]
     prepare = detector.prepare
 
-    def counted(data: bytes, name: str) -> PreparedScan | Inspection:
+    def counted(data: bytes, name: str, sha256: str) -> PreparedScan | Inspection:
         with lock:
             at_once[0] += 1
             most[0] = max(most[0], at_once[0])
         try:
-            return prepare(data, name)
+            return prepare(data, name, sha256)
         finally:
             with lock:
                 at_once[0] -= 1
@@ -69,6 +70,24 @@ def test_a_broken_file_takes_no_room_and_is_referred(detector: Detector, sources
     assert isinstance(found[3][1], Inspection)
     assert isinstance(found[5][1], Inspection)
     assert isinstance(found[4][1], PreparedScan)
+
+
+def test_a_file_is_hashed_once(detector: Detector, sources: list[ScanSource], monkeypatch: pytest.MonkeyPatch) -> None:
+    sources[1].path.write_bytes(b"\x89PNG\r\n\x1a\nnothing more")
+    contents = [source.path.read_bytes() for source in sources[:2]]
+    digests = [hashlib.sha256(content).hexdigest() for content in contents]
+    hashed: list[bytes] = []
+    sha256 = hashlib.sha256
+
+    def noted(data: bytes) -> object:
+        hashed.append(data)
+        return sha256(data)
+
+    monkeypatch.setattr(hashlib, "sha256", noted)
+    (_, whole), (_, broken) = read_ahead.read_ahead(detector, sources[:2], never)
+    assert isinstance(whole, PreparedScan) and whole.scan.sha256 == digests[0]
+    assert isinstance(broken, Inspection) and broken.sha256 == digests[1]
+    assert [hashed.count(content) for content in contents] == [1, 1]
 
 
 def test_what_is_known_is_not_decoded(detector: Detector, sources: list[ScanSource]) -> None:
