@@ -7,9 +7,7 @@ again gives the same files as one that was not.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +22,7 @@ import cv2
 from detector.discovery import ScanSource
 from detector.errors import ResultsLost
 from detector.inspection import Decision, Inspection
-from detector.ledger import Key, Ledger, Published, storable_text
+from detector.ledger import Key, Ledger, Published
 from detector.outputs import (
     OUTPUTS,
     RunContext,
@@ -39,6 +37,7 @@ from detector.outputs import (
 from detector.pipeline import Detector, PreparedScan
 from detector.read_ahead import Known, read_ahead
 from detector.scan import Scan
+from detector.scan_names import own_text, storable_text
 from detector.terminal import tell, visible
 
 
@@ -97,14 +96,8 @@ def _claimed(sources: Sequence[ScanSource], ledger: Ledger) -> list[ScanSource]:
     """Each source under the name that its file has in this folder; where another file has it already, its path."""
     whole = [source.path.absolute() for source in sources]
     suiting = [(one.name, one.path.as_posix(), path.as_posix()) for one, path in zip(sources, whole, strict=True)]
-    names = ledger.claim(list(zip(map(_told_apart, whole), suiting, strict=True)))
+    names = ledger.claim(list(zip(map(own_text, whole), suiting, strict=True)))
     return [ScanSource(name, source.path) for name, source in zip(names, sources, strict=True)]
-
-
-def _told_apart(path: Path) -> str:
-    """A path as text that is no other's: where it is not UTF-8, another file's may be spelled alike."""
-    spelled = storable_text(str(path))
-    return spelled if spelled == str(path) else f"{spelled}~{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}"
 
 
 _Outcome = tuple[ScanSource, Inspection | None, Scan | None]

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector.errors import SettingsInvalid
-from detector.ledger import storable_text
 from detector.outputs import OUTPUTS
 from detector.outputs.overlay import is_overlay
 from detector.readers import HEAD_BYTES, TAKEN_SUFFIXES, looks_like_scan
+from detector.scan_names import storable_text, whole_path, whole_path_marked
 
 #: What files without a suffix are counted as.
 NO_SUFFIX = "no suffix"
@@ -146,15 +146,7 @@ def named_apart(found: Iterable[ScanSource]) -> list[ScanSource]:
     apart = [ScanSource(storable_text(source.name), source.path) for source in once]
     # A path as given may be what another file is called already. A whole path never is, but two that are no UTF-8 may
     # be spelled alike.
-    for named in (Path.as_posix, _whole, _with_digest):
+    for named in (Path.as_posix, whole_path, whole_path_marked):
         names = Counter(one.name for one in apart)
         apart = [one if names[one.name] == 1 else ScanSource(storable_text(named(one.path)), one.path) for one in apart]
     return apart
-
-
-def _whole(path: Path) -> str:
-    return path.absolute().as_posix()
-
-
-def _with_digest(path: Path) -> str:
-    return f"{_whole(path)}~{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:12]}"

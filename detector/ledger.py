@@ -30,6 +30,7 @@ from detector.errors import SettingsInvalid
 from detector.inspection import Decision
 from detector.ledger_audit import GENESIS, canonical_json, chained_sha256, entry_of, findings, is_final
 from detector.ledger_file import ADDITIONS, APPLICATION_ID, SCHEMA_VERSION, LedgerUnusable, create_ledger, told
+from detector.scan_names import storable_text
 
 #: How long a process waits for another one's transaction.
 BUSY_SECONDS = 3600.0
@@ -374,8 +375,3 @@ class Ledger:
                 "UPDATE results SET current = ? WHERE scan = ? AND sha256 = ? AND weights = ? AND settings = ?",
                 (sequence, *key.columns()),
             )
-
-
-def storable_text(name: str) -> str:
-    r"""A path as valid Unicode: bytes of a file's name that are not UTF-8 are spelled \udcXX."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")

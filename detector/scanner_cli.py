@@ -9,12 +9,11 @@ import typer
 
 from detector.discovery import ScanSource, named_apart
 from detector.errors import RoentgateError
-from detector.ledger import storable_text
 from detector.normalisation.standardise import StandardScan
 from detector.outputs.picture_file import write_picture
-from detector.outputs.record import overlay_name
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
+from detector.scan_names import overlay_name, storable_text
 from detector.scanner_probe import probe
 from detector.terminal import tell, visible
 

@@ -26,10 +26,10 @@ from detector.normalisation.exposure import Exposure
 from detector.normalisation.standardise import exposures, standardised
 from detector.normalise import UInt8
 from detector.outputs.picture_file import write_picture
-from detector.outputs.record import overlay_name
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
 from detector.scan import Pixels, Scan
+from detector.scan_names import overlay_name
 from detector.scanner_profile import ScannerProfile, load_profile
 
 #: Extra matter that is shown in full colour, mm of steel; and the colours, RGB, of it and of rooms: X-ray pictures for

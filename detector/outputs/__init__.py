@@ -19,7 +19,7 @@ from detector.outputs.atomic import PreparedText
 from detector.outputs.coco_json import write_coco_json
 from detector.outputs.html_report import write_html_report
 from detector.outputs.overlay import remove_overlay, shows, thumbnail, write_overlay
-from detector.outputs.record import Add, Record, Results, RunContext, overlay_name, to_line, to_record
+from detector.outputs.record import Add, Record, Results, RunContext, to_line, to_record
 from detector.outputs.results_csv import write_results_csv
 from detector.outputs.results_jsonl import foreign_lines, write_results_jsonl
 
@@ -42,7 +42,6 @@ __all__ = [
     "RunContext",
     "files_there",
     "foreign_lines",
-    "overlay_name",
     "prepared_outputs",
     "remove_overlay",
     "shows",

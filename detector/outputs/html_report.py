@@ -22,8 +22,9 @@ from urllib.parse import quote
 from detector.inspection import Decision
 from detector.ledger import StoredResult
 from detector.outputs.overlay import shows
-from detector.outputs.record import Add, Record, RunContext, overlay_name, strongest
+from detector.outputs.record import Add, Record, RunContext, strongest
 from detector.outputs.report_page import CONTENT_SECURITY_POLICY, SCRIPT, STYLE
+from detector.scan_names import overlay_name
 from detector.terminal import visible
 
 #: Rows of ALARM, and of REFER, at most; of all together, where CLEAR scans fill them up.

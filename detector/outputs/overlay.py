@@ -18,15 +18,14 @@ import numpy as np
 from detector.detections import Detections
 from detector.errors import ScanWithoutContent
 from detector.inspection import Inspection
-from detector.ledger import storable_text
 from detector.normalise import AIR, UInt8, render
 from detector.outputs.atomic import write_bytes_whole
 from detector.outputs.drawing import GAP, Pen, Rectangle, boxes, frame, jpeg, label, resized, stacked
 from detector.outputs.long_scan import is_long, needs_sheet, sheet, small_picture
-from detector.outputs.record import overlay_name
 from detector.outputs.shown_view import ShownView
 from detector.policy import decisive
 from detector.scan import Pixels, Scan
+from detector.scan_names import overlay_name, storable_text
 from detector.settings import EffectiveThresholds
 
 #: Longest side in pixels of an overlay: browsers and JPEG take this much, and a container stays legible.
@@ -46,7 +45,7 @@ THUMBNAIL_BOX = (168, 112)
 def write_overlay(
     scan: Scan, inspection: Inspection, thresholds: EffectiveThresholds, folder: Path, mark: str = ""
 ) -> Path:
-    """Draws all views of `scan`, one below the other, into `folder` as JPEG; the name is `overlay_name`'s.
+    """Draws all views of `scan`, one below the other, into `folder` as JPEG; the name is `scan_names.overlay_name`'s.
 
     Boxes are in pixels of the view as stored; the picture is the scan's size unless that is very small or very large,
     or a sheet where an item could not be made out otherwise. `folder` must exist. mark: what `shows` will ask for, kept

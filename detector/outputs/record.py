@@ -6,9 +6,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +17,8 @@ import numpy as np
 
 from detector.detections import Detection
 from detector.inspection import Inspection
-from detector.ledger import StoredResult, storable_text
+from detector.ledger import StoredResult
+from detector.scan_names import storable_text
 
 #: Stored results in a stable order (`ledger.results(...)`, or a list).
 Results = Iterable[StoredResult]
@@ -87,20 +86,6 @@ def counts_by_class(record: Record) -> Counter[str]:
 def strongest(record: Record) -> Mapping[str, Any] | None:
     """The detection with the highest score, None where there is none."""
     return max(record["detections"], key=lambda one: one["score"], default=None)
-
-
-def overlay_name(scan: str, ending: str = ".jpg") -> str:
-    """The file name in overlays/ for the scan at this path; no two share one, whatever folders, suffixes and case.
-
-    A plain name in small letters keeps it (`bag.png` -> `bag.png.jpg`). All others are made plain and told apart by a
-    hash after `~`, which no plain name holds (`a/bag.png` -> `a_bag.png~1b2c3d4e5f60.jpg`): many disks take `Bag.png`
-    for `bag.png`.
-    """
-    name = storable_text(scan)
-    if re.fullmatch(r"[a-z0-9_][a-z0-9._-]{0,119}", name):
-        return f"{name}{ending}"
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[-80:]
-    return f"{plain}~{hashlib.sha256(name.encode()).hexdigest()[:12]}{ending}"
 
 
 def _detection(one: Detection, several: bool) -> Record:

@@ -24,9 +24,10 @@ from detector.errors import ResultsLost
 from detector.inspection import Decision
 from detector.ledger import Ledger, Published
 from detector.ledger_file import LedgerUnusable
-from detector.outputs import OUTPUTS, overlay_name
+from detector.outputs import OUTPUTS
 from detector.outputs.atomic import PreparedText
 from detector.pipeline import Detector
+from detector.scan_names import overlay_name
 from detector.settings import Policy
 
 WriteScan = Callable[..., Path]

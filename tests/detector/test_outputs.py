@@ -25,7 +25,6 @@ from detector.outputs import (
     OUTPUTS,
     RunContext,
     html_report,
-    overlay_name,
     prepared_outputs,
     report_page,
     to_line,
@@ -33,6 +32,7 @@ from detector.outputs import (
 )
 from detector.outputs.atomic import text_written_whole
 from detector.policy import refer
+from detector.scan_names import overlay_name
 
 CLASSES = ("gun", "knife")
 WEIGHTS = "luggage@sha256:" + "ab" * 32

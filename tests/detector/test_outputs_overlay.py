@@ -12,9 +12,10 @@ import pytest
 from detector.detections import Detections
 from detector.inspection import Decision, Inspection
 from detector.ledger import Key
-from detector.outputs import drawing, overlay_name, remove_overlay, thumbnail, write_overlay
+from detector.outputs import drawing, remove_overlay, thumbnail, write_overlay
 from detector.outputs.overlay import is_overlay
 from detector.scan import Pixels, Scan
+from detector.scan_names import overlay_name
 from detector.settings import EffectiveThresholds
 
 CLASSES = tuple(f"class_{number}" for number in range(15))
