@@ -15,7 +15,6 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from detector.calibration import calibrate, reach_fault
 from detector.detections import Detections
+from detector.doubts import Clearing, known_palettes
 from detector.errors import (
     InferenceFailed,
     ProfileMismatch,
@@ -31,24 +31,11 @@ from detector.errors import (
     ScanWithoutContent,
     SettingsInvalid,
 )
-from detector.export_faults import export_doubts
 from detector.inspection import Inspection
 from detector.merging import merge_tiles
 from detector.network import Network, Provider
-from detector.normalisation.standardise import WINDOWED, StandardScan, standardised
-from detector.normalise import doubt, is_grey
-from detector.palette import Palette, unknown_share
-from detector.policy import (
-    colours_doubt,
-    decide,
-    decisive,
-    listed,
-    opaque_doubt,
-    opaque_note,
-    opaque_square_doubt,
-    refer,
-    with_findings,
-)
+from detector.normalisation.standardise import standardised
+from detector.policy import decide, decisive, listed, refer, with_findings
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
 from detector.scan import Scan
@@ -61,8 +48,6 @@ from detector.tile_squares import (
     check_tiles,
     cut,
     pitch_along_belt,
-    pitch_doubt,
-    size_doubt,
     tile_size,
 )
 from detector.unplaced import padding_doubt, unplaced
@@ -77,8 +62,6 @@ Float32 = NDArray[np.float32]
 LEAST_SIDE = 32
 #: Raised by hand when reading, rendering, tiling, merging or a doubt changes a decision: earlier results are made anew.
 PIPELINE_VERSION = 14
-#: The doubt about every scan where nobody chose the weights' alarm scores on scans.
-UNCHOSEN = "no alarm scores were chosen for these weights, `roentgate-train calibrate` does: nothing is cleared"
 
 
 @dataclass(frozen=True)
@@ -129,13 +112,14 @@ class Detector:
         self.weights = load_weights(weights or (scanner.weights if scanner else ""))
         self.spec = self.weights.spec
         self.policy = policy or Policy()
-        self.palettes = _palettes(self.spec, self.policy)
+        palettes = known_palettes(self.spec, self.policy)
         self.thresholds = self.policy.effective(self.spec.thresholds)
         _check_reach(self.thresholds, self.spec)
         self.network = Network(self.weights, provider, threads)
         self.batch = batch
         self.limits = limits or Limits()
         self.tile_pixels = _tile_pixels(tile)
+        self.clearing = Clearing(self.weights.name, self.spec, self.policy, palettes, self.tile_pixels)
 
     def fingerprint(self) -> str:
         """Of all settings that a result depends on besides scan and weights."""
@@ -164,7 +148,7 @@ class Detector:
             seen = standardised(source, profile)
             pitch = pitch_along_belt(profile.pixel_pitch_mm if profile else None, seen.belt)
             tiles = self._tiles([along_belt(image, seen.belt) for image in seen.images], pitch)
-            doubts, notes = self._findings(seen, tiles, pitch)
+            doubts, notes = self.clearing.findings(seen, tiles, pitch)
             return PreparedScan(name, seen.scan, tiles, seen.belt, doubts, notes, time.perf_counter() - started)
         # Whatever it was, this scan has not been looked at. It must reach a person, not stop the belt.
         except Exception as error:
@@ -214,49 +198,6 @@ class Detector:
         if entry.sha256 != self.weights.sha256:
             raise ProfileMismatch(told, remedy=f"scan it with --weights {asked}, or give the profile with --scanner")
 
-    def _findings(
-        self, seen: StandardScan, tiles: Sequence[TileSquare], pitch: tuple[float, float] | None
-    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Doubts and notes on a scan that was seen."""
-        opaque = opaque_doubt(seen.opaque, self.policy.refer_opaque_share)
-        trained = "" if seen.rendering in self.spec.renderings else self._untrained(seen.rendering)
-        doubts = (
-            seen.scan.doubt,
-            opaque,
-            opaque_square_doubt(seen.opaque_mm, self.policy.refer_opaque_mm),
-            self.spec.never_clear,
-            "" if self.spec.chosen_on else UNCHOSEN,
-            trained,
-            self._colour_doubt(seen),
-            pitch_doubt(self.spec.look, self.tile_pixels, pitch),
-            size_doubt(self.spec.look, self.tile_pixels, tiles),
-            *map(doubt, seen.images),
-            *(chain.from_iterable(map(export_doubts, seen.images)) if seen.rendering == "stored" else ()),
-            *seen.doubts,
-        )
-        air = sum(tile.square is None for tile in tiles)
-        skipped = f"air: {air} of {len(tiles)} tiles hold nothing else and were passed over" if air else ""
-        notes = (opaque_note(seen.opaque), *seen.notes, skipped)
-        return tuple(filter(None, doubts)), tuple(filter(None, notes))
-
-    def _untrained(self, rendering: str) -> str:
-        known = ", ".join(repr(name) for name in self.spec.renderings)
-        remedy = (
-            ": more than 8 bits need a scanner profile that draws them (--scanner)" if rendering == WINDOWED else ""
-        )
-        return f"the weights {self.weights.name} were not trained on {rendering!r} scans but on {known}{remedy}"
-
-    def _colour_doubt(self, seen: StandardScan) -> str:
-        if not (self.spec.coloured and seen.rendering == "stored"):
-            return ""
-        if any(map(is_grey, seen.images)):
-            return f"the scan is grey, and the weights {self.weights.name} have seen coloured ones alone"
-        if self.spec.colours is None:
-            return ""
-        own = self.policy.refer_unknown_colours_share
-        share = max(unknown_share(image, self.palettes) for image in seen.images)
-        return colours_doubt(share, self.spec.colours.allowed if own is None else own)
-
     def _tiles(self, images: Sequence[UInt8], pitch: tuple[float, float] | None) -> tuple[TileSquare, ...]:
         look = self.spec.look
         check_tiles([(image.shape[1], image.shape[0]) for image in images], look, self.tile_pixels, pitch)
@@ -281,11 +222,12 @@ class Detector:
             beside = padding_doubt(decisive(lost, self.thresholds), self.spec.input_size)
             doubts = (*prepared.doubts, beside) if beside else prepared.doubts
             decision, reasons = with_findings(verdict, doubts, prepared.notes)
+            sizes = tuple((int(view.shape[1]), int(view.shape[0])) for view in prepared.scan.views)
+            detections = listed(found, self.thresholds)
+        # One scan that goes wrong here must not end the batch either.
         except Exception as error:
             return self.refused(prepared.name, prepared.scan.sha256, error, seconds)
-        sizes = tuple((int(view.shape[1]), int(view.shape[0])) for view in prepared.scan.views)
         elapsed = (seconds + time.perf_counter() - started) * 1000
-        detections = listed(found, self.thresholds)
         return Inspection(
             prepared.name, prepared.scan.sha256, sizes, decision, reasons, detections, self.weights.label, elapsed
         )
@@ -315,18 +257,6 @@ class Detector:
                 Detections(boxes_along_belt(merged.xyxy, prepared.belt), scores, merged.class_ids, where, names)
             )
         return Detections.concatenate(views, names), Detections.concatenate(lost, names)
-
-
-def _palettes(spec: WeightsSpec, policy: Policy) -> tuple[Palette, ...]:
-    """A policy that limits unknown colours means something only with weights that know some."""
-    limit = policy.refer_unknown_colours_share
-    if spec.colours is None and limit is not None and limit < 1:
-        raise SettingsInvalid(
-            f"policy: refer_unknown_colours_share = {limit:g}, but the weights {spec.name} do not say which colours "
-            "they know",
-            remedy="leave it out, or export the weights anew",
-        )
-    return spec.colours.unpacked() if spec.colours else ()
 
 
 def _check_reach(thresholds: EffectiveThresholds, spec: WeightsSpec) -> None:

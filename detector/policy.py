@@ -21,9 +21,6 @@ from detector.errors import InferenceFailed, RoentgateError
 from detector.inspection import Decision
 from detector.settings import EffectiveThresholds
 
-#: Opaque shares of the cargo below this are everyday: a buckle, an axle.
-LEAST_TOLD = 0.01
-
 Verdict = tuple[Decision, tuple[str, ...]]
 
 
@@ -52,36 +49,6 @@ def decide(detections: Detections, thresholds: EffectiveThresholds) -> Verdict:
     return Decision.CLEAR, (_clear_reason(strongest, thresholds),)
 
 
-def opaque_note(share: float) -> str:
-    """What part of the cargo nothing was seen behind, from one percent on; else nothing. share: 0..1."""
-    return f"opaque: {share:.0%} of the cargo area" if share >= LEAST_TOLD else ""
-
-
-def opaque_doubt(share: float, allowed: float) -> str:
-    """Why a scan of which this share of the cargo is opaque is not cleared; nothing where the policy allows it."""
-    return f"opaque: {share:.0%} of the cargo area, the policy allows {allowed:.0%}" if share > allowed else ""
-
-
-def opaque_square_doubt(side_mm: float, allowed_mm: float) -> str:
-    """Why a scan with an opaque square of this side is not cleared; nothing where the policy allows it."""
-    if side_mm < allowed_mm:
-        return ""
-    return (
-        f"opaque: nothing is seen behind a square of {side_mm:.0f} mm, the policy allows less than {allowed_mm:.0f} mm"
-    )
-
-
-def colours_doubt(share: float, allowed: float) -> str:
-    """Why a scan with this share of its cargo in colours that the weights never saw is not cleared; or nothing."""
-    if share <= allowed:
-        return ""
-    told, limit = _tell_apart(share * 100, allowed * 100)
-    return (
-        f"unknown colours: {told}% of the cargo, {limit}% is allowed: a scanner, palette, brightness or export that "
-        "the weights have not seen"
-    )
-
-
 def with_findings(verdict: Verdict, doubts: tuple[str, ...], notes: tuple[str, ...]) -> Verdict:
     """The verdict on what was found, with what was found out about the scan itself: doubts keep it from being CLEAR
     and are told beside what else decided, notes only tell."""
@@ -90,8 +57,7 @@ def with_findings(verdict: Verdict, doubts: tuple[str, ...], notes: tuple[str, .
         decision, reasons = Decision.REFER, doubts
     elif doubts:
         reasons = (*reasons, *doubts)
-    told = {reason.split(",")[0] for reason in reasons}
-    return decision, (*reasons, *(note for note in notes if note not in told))
+    return decision, (*reasons, *notes)
 
 
 def refer(error: RoentgateError) -> Verdict:
@@ -147,12 +113,12 @@ def _strongest_by_class(detections: Detections) -> Iterator[tuple[str, list[np.f
 
 def _alarm_reason(name: str, scores: list[np.float32], alarm: float) -> str:
     boxes = sum(1 for score in scores if score >= np.float32(alarm))
-    score, threshold = _tell_apart(scores[0], alarm)
+    score, threshold = tell_apart(scores[0], alarm)
     return f"{name} {score} >= {threshold}" + (f" ({boxes} boxes)" if boxes > 1 else "")
 
 
 def _refer_reason(name: str, score: np.float32, thresholds: EffectiveThresholds) -> str:
-    told, floor, alarm = _tell_apart(score, thresholds.refer[name], thresholds.alarm[name])
+    told, floor, alarm = tell_apart(score, thresholds.refer[name], thresholds.alarm[name])
     return f"{name} {told} is below its alarm score {alarm} but >= {floor}: a person must look"
 
 
@@ -160,11 +126,11 @@ def _clear_reason(strongest: list[tuple[str, list[np.float32]]], thresholds: Eff
     if not strongest:
         return "no item reached its alarm score (nothing found)"
     name, scores = strongest[0]
-    score, threshold = _tell_apart(scores[0], thresholds.alarm[name])
+    score, threshold = tell_apart(scores[0], thresholds.alarm[name])
     return f"no item reached its alarm score (highest: {name} {score} < {threshold})"
 
 
-def _tell_apart(*values: float | np.float32) -> tuple[str, ...]:
+def tell_apart(*values: float | np.float32) -> tuple[str, ...]:
     """The values as decimals, with two digits or as many as it takes that those which differ print differently.
 
     Each is read as the shortest decimal of its float32, the precision in which they are compared.

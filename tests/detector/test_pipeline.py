@@ -101,7 +101,7 @@ def test_whatever_raises_inside_ends_in_refer(detector: Detector, monkeypatch: p
         raise MemoryError("no memory")
 
     good = Scan((picture(),), "bag.png", "0" * 64)
-    for name in ("standardised", "tile_size", "cut", "merge_tiles", "decide", "calibrate"):
+    for name in ("standardised", "tile_size", "cut", "merge_tiles", "decide", "listed", "calibrate"):
         with monkeypatch.context() as patched:
             patched.setattr(pipeline_module, name, broken)
             inspection = detector.inspect(good)

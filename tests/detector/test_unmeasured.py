@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from detector.doubts import opaque_square_doubt
 from detector.normalisation.exposure import Exposure, beyond_the_ends, opaque_square_mm
 from detector.normalisation.findings import MOST_BEYOND
 from detector.normalisation.standardise import standardised
 from detector.normalisation.still import still_share
-from detector.policy import opaque_square_doubt
 from detector.scanner_profile import ScannerProfile
 from tests.detector.beer_lambert import AIR, scan_of
 from tests.detector.test_doubts import cargo, counted, doubts

@@ -11,8 +11,8 @@ import torch
 
 from detector import Decision, Detector, Policy
 from detector.detections import Detections
+from detector.doubts import UNCHOSEN
 from detector.errors import SettingsInvalid
-from detector.pipeline import UNCHOSEN
 from tests.conftest import make_spec
 from training import release
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
