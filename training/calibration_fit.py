@@ -36,7 +36,8 @@ from training.evaluation.calibration_error import Calibration, measure_calibrati
 from training.evaluation.figures import write_reliability
 from training.evaluation.intervals import group_numbers
 from training.evaluation.matching import ClassMatches, match_all
-from training.evaluation.thresholds import LEAST_PROBABILITY, MOST_THRESHOLD
+from training.evaluation.threshold_search import MOST_THRESHOLD
+from training.evaluation.thresholds import LEAST_PROBABILITY
 from training.export import write_spec
 from training.known_colours import with_scanners_of
 from training.operating_point import ChosenOperatingPoint, Wanted, choose_operating_point, with_operating_point

@@ -22,22 +22,17 @@ from detector.errors import SettingsInvalid
 from detector.weights_spec import WeightsSpec
 from training.datasets.coco_index import CocoIndex, scans_digest
 from training.evaluation.alignment import align
-from training.evaluation.intervals import Draws, Rate, group_draws, group_numbers
-from training.evaluation.operating_curve import (
-    ScanScores,
-    classes_with_clean_scans,
-    rates_at,
-    redrawn_thresholds,
-    score_scans,
-)
+from training.evaluation.intervals import Draws, Rate, group_draws
+from training.evaluation.operating_curve import rates_at, redrawn_thresholds
+from training.evaluation.scan_scores import ScanScores, ScoredScans, classes_with_clean_scans
 from training.evaluation.thresholds import (
     LEAST_THRESHOLD,
-    Allowed,
     ChosenThresholds,
     Reach,
     choose_for_pd,
     choose_thresholds,
-    redrawn_limits,
+    redrawn_within_budget,
+    threshold_bounds,
 )
 
 Float64 = NDArray[np.float64]
@@ -112,22 +107,21 @@ def choose_operating_point(
     else:
         chosen = choose_for_pd(index, predictions, wanted.pd or 0.0, least, reach)
     aligned = align(index, predictions)
+    scored = ScoredScans.of(index, aligned)
     # Divided by the thresholds: the alarm is at 1, and a draw moves it by a factor.
-    alone = {
-        name: score_scans(index, aligned, (class_id,), chosen.thresholds)
-        for class_id, name in enumerate(index.class_names)
-    }
-    draws = group_draws(group_numbers(index), _RESAMPLES, 0)
+    alone = {name: scored.of_classes((class_id,), chosen.thresholds) for class_id, name in enumerate(index.class_names)}
+    draws = group_draws(scored.groups, _RESAMPLES, 0)
     factors: dict[str, Float64] = {}
+    bounds = threshold_bounds(index, least, reach)
     for budget in chosen.budgets:
-        limits = redrawn_limits(index, aligned, budget, draws, Allowed(wanted.pfa or 0.0, least, reach))
-        factors |= {name: again / chosen.thresholds[name] for name, again in limits.items()}
+        redrawn = redrawn_within_budget(index, aligned, budget, draws, wanted.pfa or 0.0, bounds)
+        factors |= {name: again / chosen.thresholds[name] for name, again in redrawn.items()}
     for name in chosen.reached:
         # No draw may take a threshold below the least: 0 would be an alarm without any box.
         lowest = max(least, reach[name][0] if name in reach else 0.0)
         factors[name] = np.maximum(_pd_factors(alone[name], draws), lowest / chosen.thresholds[name])
     classes = {name: _class_cost(chosen.thresholds[name], scores, draws, factors) for name, scores in alone.items()}
-    together = _together(index, aligned, chosen.thresholds, draws, factors)
+    together = _together(scored, alone, chosen.thresholds, draws, factors)
     words = [chosen.operating_point, *([_words(together)] if together else [])]
     return ChosenOperatingPoint(chosen.thresholds, classes, together, "; ".join(words))
 
@@ -165,21 +159,21 @@ def _class_cost(threshold: float, scores: ScanScores, draws: Draws, factors: Map
 
 
 def _together(
-    index: CocoIndex,
-    aligned: Sequence[Detections],
+    scored: ScoredScans,
+    alone: Mapping[str, ScanScores],
     thresholds: Mapping[str, float],
     draws: Draws,
     factors: Mapping[str, Float64],
 ) -> JointCost | None:
-    judged = classes_with_clean_scans(index)
+    """alone: the scores of each class by itself, divided by its threshold."""
+    judged = classes_with_clean_scans(scored.index)
     if not judged:
         return None
-    scores = score_scans(index, aligned, judged, thresholds)
-    alarms, found = (np.zeros((len(draws), len(index)), bool) for _ in range(2))
+    scores = scored.of_classes(judged, thresholds)
+    alarms, found = (np.zeros((len(draws), len(scored.index)), bool) for _ in range(2))
     known = np.ones(len(draws), bool)
-    for class_id in judged:
-        one = score_scans(index, aligned, (class_id,), thresholds)
-        limits = factors.get(index.class_names[class_id], np.ones(len(draws)))[:, None]
+    for name in scores.classes:
+        one, limits = alone[name], factors.get(name, np.ones(len(draws)))[:, None]
         known &= ~np.isnan(limits[:, 0])
         alarms |= one.highest >= limits
         found |= one.localised >= limits

@@ -30,16 +30,8 @@ from training.evaluation.intervals import (
 )
 from training.evaluation.matching import average_precision_at_50, match_all, match_class
 from training.evaluation.metrics import evaluate
-from training.evaluation.operating_curve import (
-    ScanScores,
-    classes_with_clean_scans,
-    full_curve,
-    last_alarm,
-    operating_curve,
-    rates_at,
-    score_scans,
-    threshold_for,
-)
+from training.evaluation.operating_curve import full_curve, last_alarm, operating_curve, rates_at, threshold_for
+from training.evaluation.scan_scores import ScanScores, ScoredScans, classes_with_clean_scans
 from training.evaluation.thresholds import LEAST_THRESHOLD, choose_thresholds
 from training.operating_point import Wanted, choose_operating_point
 
@@ -284,7 +276,7 @@ def test_classes_judged_on_clean_scans_come_from_the_data() -> None:
 
 def test_pd_at_pfa_by_hand() -> None:
     index, found = clean_case()
-    scores = score_scans(index, align(index, found), classes_with_clean_scans(index))
+    scores = ScoredScans.of(index, align(index, found)).of_classes(classes_with_clean_scans(index))
     curve = operating_curve(scores, targets=(0.05, 0.10, 0.15))
     too_few, two, three = curve.points
     assert (curve.clean_scans, curve.positive_scans) == (20, 2)
@@ -312,7 +304,7 @@ def test_a_score_on_its_threshold_is_an_alarm_everywhere_as_at_the_station() -> 
 def test_pd_of_a_class_asks_for_a_box_of_that_class() -> None:
     index = index_of(*(scan_of() for _ in range(20)), *(scan_of(("gun", BOX), ("knife", ELSEWHERE)) for _ in range(5)))
     found = [found_of() for _ in range(20)] + [found_of(("knife", 0.9, ELSEWHERE)) for _ in range(5)]
-    scores = score_scans(index, align(index, found), (0, 1))
+    scores = ScoredScans.of(index, align(index, found)).of_classes((0, 1))
     rates = rates_at(scores, 0.5)
     assert rates.pd_localised.value == 1.0, "an alarm on an item of the scan"
     assert {name: rate.value for name, rate in rates.pd_localised_by_class.items()} == {"gun": 0.0, "knife": 1.0}
@@ -353,7 +345,7 @@ def test_thresholds_keep_to_the_budget_and_cover_every_class() -> None:
     chosen = choose_thresholds(index, found, pfa=0.10)
     assert set(chosen.thresholds) == set(NAMES)
     assert all(LEAST_THRESHOLD <= value <= 1 for value in chosen.thresholds.values())
-    scores = score_scans(index, align(index, found), (0, 1), chosen.thresholds)
+    scores = ScoredScans.of(index, align(index, found)).of_classes((0, 1), chosen.thresholds)
     assert rates_at(scores, 1.0).pfa.count <= 2
     assert chosen.thresholds["gun"] < 0.195, "the budget must be used: the gun can be found within it"
     assert "at most 2 of 20 clean validation scans" in chosen.operating_point
@@ -394,7 +386,7 @@ def test_a_pfa_that_the_clean_scans_cannot_support_lets_none_of_them_alarm() -> 
     chosen = choose_thresholds(index, found, pfa=0.004)
     assert chosen.thresholds["gun"] == pytest.approx(0.297, abs=2e-4)
     assert chosen.thresholds["knife"] == pytest.approx(0.198, abs=2e-4), "classes that share nothing are not scaled"
-    scores = score_scans(index, align(index, found), (0, 1), chosen.thresholds)
+    scores = ScoredScans.of(index, align(index, found)).of_classes((0, 1), chosen.thresholds)
     assert rates_at(scores, 1.0).pfa.count == 0
     assert "no alarm on any of 100 clean validation scans; Pfa 0.4% would need >= 250" in chosen.operating_point
     assert "F1" not in chosen.operating_point

@@ -32,9 +32,9 @@ from training.evaluation.operating_curve import (
     operating_curve,
     pfa_at_pd,
     redrawn_thresholds,
-    score_scans,
     threshold_for,
 )
+from training.evaluation.scan_scores import ScoredScans
 
 LEVELS = np.linspace(0.5, 0.95, 10)
 
@@ -192,7 +192,7 @@ def test_the_interval_of_pd_holds_the_chance_in_the_threshold() -> None:
     index = index_of(*clean, *(scan_of(("gun", BOX)) for _ in range(40)))
     found = [found_of(("gun", 0.6 if row < 2 else 0.2, ELSEWHERE)) for row in range(40)]
     found += [found_of(("gun", 0.9 if row < 20 else 0.4, BOX)) for row in range(40)]
-    scores = score_scans(index, align(index, found), (0,))
+    scores = ScoredScans.of(index, align(index, found)).of_classes((0,))
     point = operating_curve(scores, targets=(0.05,)).points[0]
     assert point.rates is not None
     measured = point.rates.pd_localised
@@ -233,14 +233,14 @@ def test_the_price_of_a_pd_holds_the_chance_in_the_threshold() -> None:
     index = index_of(*(scan_of(("gun", BOX)) for _ in range(20)), *(scan_of() for _ in range(40)))
     found = [found_of(("gun", 0.99 - 0.01 * row, BOX)) for row in range(20)]
     found += [found_of(("gun", 0.815 if row < 20 else 0.1, ELSEWHERE)) for row in range(40)]
-    scores = score_scans(index, align(index, found), (0,))
+    scores = ScoredScans.of(index, align(index, found)).of_classes((0,))
     price = pfa_at_pd(scores, 0.9)
     assert price is not None and price[0] == pytest.approx(0.82)
     assert (price[1].count, price[1].total) == (0, 40) and price[1].interval is not None
     assert price[1].interval[1] > 0.45
-    silent = score_scans(index, align(index, [found_of()] * 3 + found[3:]), (0,))
+    silent = ScoredScans.of(index, align(index, [found_of()] * 3 + found[3:])).of_classes((0,))
     assert pfa_at_pd(silent, 0.9) is None
-    assert pfa_at_pd(score_scans(index, align(index, [found_of()] * 60), (1,)), 0.9) is None
+    assert pfa_at_pd(ScoredScans.of(index, align(index, [found_of()] * 60)).of_classes((1,)), 0.9) is None
 
 
 def test_froc_doubts_the_threshold_that_it_chose() -> None:

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from training.cargo.benchmark_plan import PITCH_MM
 from training.evaluation.alignment import LOCALISED_IOU, intersection_over_union
 from training.evaluation.intervals import Rate
-from training.evaluation.operating_curve import CurvePoint, ScanScores, operating_curve
+from training.evaluation.operating_curve import CurvePoint, operating_curve
+from training.evaluation.scan_scores import ScanScores
 
 Record = Mapping[str, Any]
 Float64 = NDArray[np.float64]

@@ -15,7 +15,8 @@ from training.evaluation.calibration_error import Calibration, CalibrationError
 from training.evaluation.froc import froc
 from training.evaluation.intervals import clopper_pearson
 from training.evaluation.metrics import Metrics
-from training.evaluation.operating_curve import ScanScores, full_curve
+from training.evaluation.operating_curve import full_curve
+from training.evaluation.scan_scores import ScanScores
 
 _INK, _GRID, _ACCENT, _SECOND = "#1d2733", "#dde3ea", "#0b5fa5", "#d9660a"
 #: Paul Tol's "muted" set (https://personal.sron.nl/~pault), which colour-blind readers can tell apart, and two greys.

@@ -19,7 +19,8 @@ from scipy.stats import norm
 
 from training.evaluation.intervals import Interval, Rate, bootstrap_ap50, group_draws
 from training.evaluation.matching import ClassMatches, average_precision_at_50
-from training.evaluation.operating_curve import ScanScores, operating_curve
+from training.evaluation.operating_curve import operating_curve
+from training.evaluation.scan_scores import ScanScores
 from training.operating_point import describe_rate
 
 Float64 = NDArray[np.float64]

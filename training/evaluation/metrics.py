@@ -23,16 +23,8 @@ from training.evaluation.errors_found import ErrorsFound, find_errors
 from training.evaluation.froc import Froc, froc
 from training.evaluation.intervals import Intervals, Rate, bootstrap_ap50, group_draws, group_numbers
 from training.evaluation.matching import ClassMatches, match_all
-from training.evaluation.operating_curve import (
-    OperatingCurve,
-    OperatingPoint,
-    ScanScores,
-    class_curves,
-    classes_with_clean_scans,
-    operating_curve,
-    rates_at,
-    score_scans,
-)
+from training.evaluation.operating_curve import OperatingCurve, OperatingPoint, class_curves, operating_curve, rates_at
+from training.evaluation.scan_scores import ScanScores, ScoredScans, classes_with_clean_scans
 
 _RESAMPLES = 200
 
@@ -106,7 +98,8 @@ def evaluate(
     aligned = align(index, predictions)
     table, matches, groups = average_precision(index, aligned), match_all(index, aligned), group_numbers(index)
     judged = classes_with_clean_scans(index)
-    scores = score_scans(index, aligned, judged) if judged else None
+    scored = ScoredScans.of(index, aligned)
+    scores = scored.of_classes(judged) if judged else None
     draws = group_draws(groups, _RESAMPLES, seed)
     return Metrics(
         scans=len(index),
@@ -117,10 +110,10 @@ def evaluate(
         sizes=by_size(index, aligned),
         parts=_parts(index, aligned, seed),
         curve=operating_curve(scores, seed=seed) if scores else None,
-        class_curves=class_curves(index, aligned),
+        class_curves=class_curves(scored),
         scores=scores,
         froc=froc(matches, draws),
-        at_thresholds=_at_thresholds(index, aligned, matches, thresholds),
+        at_thresholds=_at_thresholds(scored, matches, thresholds),
         calibration=measure_calibration(index, matches, seed),
         matches=matches,
         errors=find_errors(index, aligned, thresholds),
@@ -134,20 +127,18 @@ def _parts(index: CocoIndex, aligned: Sequence[Detections], seed: int) -> dict[s
 
 
 def _at_thresholds(
-    index: CocoIndex,
-    aligned: Sequence[Detections],
-    matches: Mapping[str, ClassMatches],
-    thresholds: Mapping[str, float],
+    scored: ScoredScans, matches: Mapping[str, ClassMatches], thresholds: Mapping[str, float]
 ) -> AtThresholds:
+    index = scored.index
     classes = {
-        name: _class_at(index, found, thresholds[name], score_scans(index, aligned, (class_id,)))
+        name: _class_at(index, found, thresholds[name], scored.of_classes((class_id,)))
         for class_id, (name, found) in enumerate(matches.items())
     }
     judged = classes_with_clean_scans(index)
     if not judged:
         return AtThresholds(classes, None, None)
-    scores = score_scans(index, aligned, judged, thresholds)
-    every = score_scans(index, aligned, range(len(index.class_names)), thresholds)
+    scores = scored.of_classes(judged, thresholds)
+    every = scored.of_classes(range(len(index.class_names)), thresholds)
     alarms = every.highest[scores.clean] >= 1.0
     return AtThresholds(classes, rates_at(scores, 1.0), Rate.of(alarms, scores.groups[scores.clean]))
 

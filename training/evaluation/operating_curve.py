@@ -18,46 +18,18 @@ measured from two on.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.detections import Detections
-from training.datasets.coco_index import AnnotatedScan, CocoIndex
-from training.evaluation.alignment import LOCALISED_IOU, intersection_over_union, truth_of
-from training.evaluation.intervals import RATE_RESAMPLES, Draws, Rate, group_draws, group_numbers
+from training.evaluation.intervals import RATE_RESAMPLES, Draws, Rate, group_draws
+from training.evaluation.scan_scores import ScanScores, ScoredScans
 
 PFA_TARGETS = (0.001, 0.004, 0.01, 0.05, 0.10)
 #: Fewest clean scans with an alarm from which a Pfa is measured.
 LEAST_ALARMS = 2
-
-
-@dataclass(frozen=True)
-class ScanScores:
-    """What decides each scan's alarm, over S scans. Scores are divided by the thresholds given, so that 1 is the alarm.
-
-    classes: those considered. highest: (S,) best score of any class considered, 0 without detections.
-    localised_by_class: (S, C) of each class, among boxes that lie on an item of it. clean, positive: (S,) bool; a scan
-    may be neither.
-    holds: (S, C) bool, classes of which the scan holds an item. sources: (S,) names. groups: (S,) number of the bag.
-    """
-
-    classes: tuple[str, ...]
-    highest: NDArray[np.float64]
-    localised_by_class: NDArray[np.float64]
-    clean: NDArray[np.bool_]
-    positive: NDArray[np.bool_]
-    holds: NDArray[np.bool_]
-    sources: tuple[str, ...]
-    groups: NDArray[np.int64]
-
-    @property
-    def localised(self) -> NDArray[np.float64]:
-        """(S,) best score among boxes that lie on an item of their class, 0 without."""
-        best: NDArray[np.float64] = self.localised_by_class.max(axis=1, initial=0.0)
-        return best
 
 
 @dataclass(frozen=True)
@@ -89,52 +61,6 @@ class OperatingCurve:
     clean_scans: int
     positive_scans: int
     points: tuple[CurvePoint, ...]
-
-
-def classes_with_clean_scans(index: CocoIndex) -> tuple[int, ...]:
-    """Ids of the classes that can be judged together on clean scans, derived from the scans without any box.
-
-    Among the sets of classes that such scans were checked for, the one with the most (scan, class) pairs; () if no
-    scan is empty.
-    """
-    empty = [scan.annotated for scan in index.scans if len(scan.class_ids) == 0 and scan.annotated.any()]
-    if not empty:
-        return ()
-    masks, checked = np.unique(np.stack(empty), axis=0), np.stack(empty)
-    pairs = [int((checked | ~mask).all(axis=1).sum() * mask.sum()) for mask in masks]
-    return tuple(np.flatnonzero(masks[int(np.argmax(pairs))]).tolist())
-
-
-def is_clean(scan: AnnotatedScan, class_ids: Sequence[int]) -> bool:
-    """Whether all these classes were looked for in the scan and none is there, not even in an ignored region."""
-    considered = list(class_ids)
-    return bool(scan.annotated[considered].all()) and not np.isin(scan.class_ids, considered).any()
-
-
-def score_scans(
-    index: CocoIndex,
-    aligned: Sequence[Detections],
-    class_ids: Sequence[int],
-    thresholds: Mapping[str, float] | None = None,
-) -> ScanScores:
-    """The scores that decide each scan. aligned: of `alignment.align`. thresholds: by class name; None divides by 1."""
-    names = index.class_names
-    # As the station compares: in single precision, where a score may lie on its threshold.
-    divisors = np.array([thresholds[name] if thresholds else 1.0 for name in names], np.float32).astype(np.float64)
-    scaled = [found.scores / divisors[found.class_ids] for found in aligned]
-    considered = [np.isin(found.class_ids, list(class_ids)) for found in aligned]
-    on_item = [_on_item(scan, found) for scan, found in zip(index.scans, aligned, strict=True)]
-    holds = np.stack([_holds(scan, len(names)) for scan in index.scans])[:, list(class_ids)]
-    return ScanScores(
-        classes=tuple(names[class_id] for class_id in class_ids),
-        highest=_highest(scaled, considered),
-        localised_by_class=np.stack([_localised(scaled, aligned, on_item, class_id) for class_id in class_ids], axis=1),
-        clean=np.array([is_clean(scan, class_ids) for scan in index.scans], bool),
-        positive=np.asarray(holds.any(axis=1)),
-        holds=holds,
-        sources=tuple(scan.source for scan in index.scans),
-        groups=group_numbers(index),
-    )
 
 
 def operating_curve(scores: ScanScores, targets: Sequence[float] = PFA_TARGETS, seed: int = 0) -> OperatingCurve:
@@ -171,11 +97,10 @@ def wanted_finds(scans: int, pd: float) -> int:
     return max(1, int(np.ceil(pd * scans - 1e-9)))
 
 
-def class_curves(index: CocoIndex, aligned: Sequence[Detections]) -> dict[str, OperatingCurve]:
+def class_curves(scored: ScoredScans) -> dict[str, OperatingCurve]:
     """Every class by itself: its scores alone, on the scans that are clean for it, whatever else these hold."""
     return {
-        name: operating_curve(score_scans(index, aligned, (class_id,)))
-        for class_id, name in enumerate(index.class_names)
+        name: operating_curve(scored.of_classes((class_id,))) for class_id, name in enumerate(scored.index.class_names)
     }
 
 
@@ -328,30 +253,3 @@ def _redrawn_share(
     total = np.where(np.isnan(thresholds), 0, weights.sum(axis=1))
     share: NDArray[np.float64] = np.divide(found, total, out=np.full(len(draws), np.nan), where=total > 0)
     return share
-
-
-def _localised(
-    scaled: Sequence[NDArray[np.float64]],
-    aligned: Sequence[Detections],
-    on_item: Sequence[NDArray[np.bool_]],
-    class_id: int,
-) -> NDArray[np.float64]:
-    chosen = [hit & (found.class_ids == class_id) for hit, found in zip(on_item, aligned, strict=True)]
-    return _highest(scaled, chosen)
-
-
-def _highest(scores: Sequence[NDArray[np.float64]], chosen: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
-    return np.array([row[mask].max(initial=0.0) for row, mask in zip(scores, chosen, strict=True)], np.float64)
-
-
-def _on_item(scan: AnnotatedScan, found: Detections) -> NDArray[np.bool_]:
-    boxes, class_ids = truth_of(scan)
-    same = found.class_ids[:, None] == class_ids[None, :]
-    on: NDArray[np.bool_] = (same & (intersection_over_union(found.boxes_xyxy, boxes) >= LOCALISED_IOU)).any(axis=1)
-    return on
-
-
-def _holds(scan: AnnotatedScan, classes: int) -> NDArray[np.bool_]:
-    held = np.zeros(classes, bool)
-    held[truth_of(scan)[1]] = True
-    return held

@@ -10,7 +10,8 @@ from training.evaluation.froc import froc_points
 from training.evaluation.html_parts import Html, WholeCell, figure, marked, part, rate, section, table, within
 from training.evaluation.intervals import Rate
 from training.evaluation.metrics import ClassAtThreshold, Metrics
-from training.evaluation.operating_curve import CurvePoint, OperatingPoint, ScanScores, pfa_at_pd
+from training.evaluation.operating_curve import CurvePoint, OperatingPoint, pfa_at_pd
+from training.evaluation.scan_scores import ScanScores
 
 #: A class is called found when even the low end of its interval is above this share, and missed when the high end of it
 #: is below the other.
