@@ -147,7 +147,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Scores an ONNX file through the station's pipeline: AP, Pd at Pfa, curves, worst misses and false alarms."""
-    from training.datasets.coco_index import read_coco, scans_digest
+    from training.datasets.coco_index import class_names, read_coco, scans_digest
     from training.evaluation.metrics import evaluate
     from training.evaluation.report import EvaluationSetup, write_evaluation
     from training.evaluation.transfer import not_of, scanners_of
@@ -156,7 +156,7 @@ def evaluate(
 
     detector = detector_for(weights)
     index = read_coco(data, split, detector.spec.class_names)
-    unknown = [name for name in read_coco(data, split).class_names if name not in detector.spec.class_names]
+    unknown = [name for name in class_names(data, split) if name not in detector.spec.class_names]
     if unknown:
         stderr.print(f"not measured, as the weights do not know them: {', '.join(unknown)}", markup=False)
     predictions = predict_with(detector, index, with_progress)

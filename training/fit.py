@@ -51,10 +51,11 @@ class ReaderKilled(RoentgateError):
     default_remedy = "go on with --resume and fewer workers, as --set workers=1, or 0 to read in the process itself"
 
 
-def fit(data: TrainingData, recipe: Recipe, run: Path, *, resume: bool = False) -> str:
+def fit(data: TrainingData, recipe: Recipe, run: Path, *, resume: bool = False, stop_after: int | None = None) -> str:
     """Trains on `data` into the folder `run`; returns the line that says what the network started from.
 
-    resume: goes on from the last usable checkpoint, to the same weights as if it had never stopped. Raises
+    resume: goes on from the last usable checkpoint, to the same weights as if it had never stopped. stop_after: ends
+    after that step, as a machine that is lent for a time needs it; the schedule stays that of the whole recipe. Raises
     SettingsInvalid when there is nothing to resume or to learn from, when the recipe or the classes are not the run's,
     when a size does not suit the network, or when the folder already holds a run and resume was not asked for;
     ScanUnreadable for a scan that cannot be read, before the first step if it is of validation; NotSaved, ReaderKilled,
@@ -82,7 +83,7 @@ def fit(data: TrainingData, recipe: Recipe, run: Path, *, resume: bool = False) 
         )  # fmt: skip
     _write_run(run, recipe, data, start, pretrained)
     module.to(memory_format=torch.channels_last)
-    _train(module, data, run, point)
+    _train(module, data, run, point, stop_after)
     return start
 
 
@@ -100,9 +101,10 @@ def _started(network: DetectionNetwork, recipe: Recipe, before: Run | None) -> t
     return said, frozenset(network.pretrained_parameters())
 
 
-def _train(module: DetectionModule, data: TrainingData, run: Path, point: Begun | None) -> None:
+def _train(module: DetectionModule, data: TrainingData, run: Path, point: Begun | None, stop_after: int | None) -> None:
     recipe = module.recipe
-    trainer = trainer_of(recipe, run, point.step if point else 0, validates=data.validation is not None)
+    validates, begun_at = data.validation is not None, point.step if point else 0
+    trainer = trainer_of(recipe, run, begun_at, validates=validates, stop_after=stop_after)
     stream = _FaultsAsSamples(TrainingStream(data.train, recipe), data.folder)
     batches = ResumingBatches(recipe.steps, recipe.batch_size, lambda: trainer.global_step)
     try:

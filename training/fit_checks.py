@@ -99,8 +99,8 @@ def require_same(before: Run, now: Recipe, data: TrainingData) -> None:
             f"the run knows the classes {', '.join(before.class_names)}; the data has {', '.join(class_names)}",
             remedy="resume with the data of its start",
         )
-    files = {before.emphasis: Path(now.emphasis), before.annotations: Path(folder) / "annotations" / "train.json"}
-    for digest, path in files.items():
+    annotations = Path(folder) / "annotations" / "train.json"
+    for digest, path in ((before.emphasis, Path(now.emphasis)), (before.annotations, annotations)):
         if digest and digest != file_digest(path):
             raise SettingsInvalid(
                 f"{path} is not what it was when the run began: scans would come in another order",

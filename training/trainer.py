@@ -33,13 +33,18 @@ SAVE_EVERY = timedelta(minutes=5)
 _NOT_SO = ("You're resuming from a checkpoint", "You defined a `validation_step` but")
 
 
-def trainer_of(recipe: Recipe, run: Path, step: int, *, validates: bool) -> lightning.Trainer:
-    """The loop of `recipe` into the folder `run`, from `step` on; validates: whether there are validation scans."""
+def trainer_of(
+    recipe: Recipe, run: Path, step: int, *, validates: bool, stop_after: int | None = None
+) -> lightning.Trainer:
+    """The loop of `recipe` into the folder `run`, from `step` on.
+
+    validates: whether there are validation scans. stop_after: of how many steps this call does the last; None does all.
+    """
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_no_advice)
     for message in _NOT_SO:
         warnings.filterwarnings("ignore", message=message)
     return lightning.Trainer(
-        max_steps=_max_steps(recipe),
+        max_steps=recipe.steps if stop_after is None else min(stop_after, recipe.steps),
         accelerator="auto",
         devices=1,
         precision=_precision(recipe),
@@ -60,10 +65,6 @@ def trainer_of(recipe: Recipe, run: Path, step: int, *, validates: bool) -> ligh
         plugins=[WholeCheckpoints()],
         enable_model_summary=False,
     )
-
-
-def _max_steps(recipe: Recipe) -> int:
-    return recipe.steps
 
 
 def _no_advice(record: logging.LogRecord) -> bool:

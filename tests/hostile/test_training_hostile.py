@@ -215,9 +215,7 @@ def test_a_scan_that_vanished_stops_with_one_line_and_the_run_goes_on_when_it_is
     run, folder = tmp_path / "run", tmp_path / "data"
     shutil.copytree(data, folder)
     index, away = read_coco(folder, "train"), tmp_path / "away"
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("training.trainer._max_steps", lambda recipe: 2)
-        fit(TrainingData(str(folder), index, None), recipe(), run)
+    fit(TrainingData(str(folder), index, None), recipe(), run, stop_after=2)
     (folder / "images" / "train").rename(away)
     with pytest.raises(ScanUnreadable, match="No such file") as caught:
         fit(TrainingData(str(folder), index, None), recipe(), run, resume=True)

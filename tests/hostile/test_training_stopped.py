@@ -62,9 +62,7 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stopped(data: Path, tmp_path: Path, whole: Path) -> Path:
     """A run that was stopped after 4 of 6 steps, so that it holds LAST (step 4) and PREVIOUS (step 2)."""
     run = tmp_path / "stopped"
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("training.trainer._max_steps", lambda recipe: 4)
-        train_on(data, run)
+    train_on(data, run, stop_after=4)
     return run
 
 

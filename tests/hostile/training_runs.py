@@ -31,9 +31,12 @@ def recipe(**changes: object) -> Recipe:
     return Recipe.model_validate(values | changes)
 
 
-def train_on(data: Path, run: Path, settings: Recipe | None = None, *, resume: bool = False) -> str:
+def train_on(
+    data: Path, run: Path, settings: Recipe | None = None, *, resume: bool = False, stop_after: int | None = None
+) -> str:
     """Without validation: it takes most of the time, and the disk and the checkpoints are the same."""
-    return fit(TrainingData(str(data), read_coco(data, "train"), None), settings or recipe(), run, resume=resume)
+    train = TrainingData(str(data), read_coco(data, "train"), None)
+    return fit(train, settings or recipe(), run, resume=resume, stop_after=stop_after)
 
 
 def state_of(path: Path) -> dict[str, torch.Tensor]:

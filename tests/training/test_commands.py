@@ -17,7 +17,7 @@ from detector.weights import load_weights
 from tests.conftest import make_spec, picture
 from training import progress
 from training.cli import app, main
-from training.datasets.coco_index import read_coco
+from training.datasets.coco_index import class_names, read_coco
 from training.export import Run, export_network, unchosen_spec
 from training.models.table import build
 from training.recipe import Recipe
@@ -267,3 +267,14 @@ def test_an_export_for_a_pfa_that_no_scans_can_support_is_refused(
     monkeypatch.setattr("training.export.read_run", lambda folder: run)
     with pytest.raises(SettingsInvalid, match=f"--pfa {pfa}: not a share"):
         typed("export", tmp_path / "run", "--output", tmp_path / "x.onnx", "--pfa", pfa)
+
+
+def test_the_classes_of_a_split_are_told_without_its_scans(tmp_path: Path) -> None:
+    (tmp_path / "annotations").mkdir()
+    path = tmp_path / "annotations" / "test.json"
+    categories: list[dict[str, object]] = [{"id": 7, "name": "knife"}, {"id": 2, "name": "gun"}]
+    path.write_text(json.dumps({"images": [{}], "annotations": [], "categories": categories}))
+    assert class_names(tmp_path, "test") == ("gun", "knife")
+    path.write_text(json.dumps({"images": [], "annotations": [], "categories": [{"id": 1}]}))
+    with pytest.raises(SettingsInvalid, match=r"an entry lacks or does not know 'name'"):
+        class_names(tmp_path, "test")

@@ -169,7 +169,7 @@ def test_a_class_is_judged_on_scans_that_are_clean_for_it() -> None:
     )
     found = [found_of(("gun", 0.025 * row, ELSEWHERE)) for row in range(20)]
     found += [found_of(("gun", score, BOX)) for score in (0.9, 0.8, 0.44, 0.1)]
-    curve = class_curves(index, align(index, found))["gun"]
+    curve = class_curves(ScoredScans.of(index, align(index, found)))["gun"]
     assert (curve.clean_scans, curve.positive_scans) == (20, 4)
     tenth = curve.points[-1]
     assert tenth.rates is not None and (tenth.rates.pfa.count, tenth.rates.pd_localised.count) == (2, 2)

@@ -1,4 +1,4 @@
-"""What a run may not depend on, and what may not pass for background: found by review, kept by test."""
+"""What a run may not depend on, and what may not pass for background."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from detector.errors import SettingsInvalid
 from training.ablation import Ablation, ablate
 from training.cli import app
 from training.datasets.coco_index import CocoIndex, read_coco
+from training.export import Run
+from training.file_digests import file_digest
 from training.fit import fit
+from training.fit_checks import require_same
 from training.recipe import Recipe
 from training.simulation import simulate_dataset
 from training.training_data import TrainingData
@@ -63,9 +66,7 @@ def test_a_network_that_draws_at_random_resumes_exactly(model: str, data: Path, 
     train = TrainingData(str(data), read_coco(data, "train"), None)
     same = recipe(model=model, input_size=256)
     fit(train, same, tmp_path / "whole")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("training.trainer._max_steps", lambda recipe: 2)
-        fit(train, same, tmp_path / "stopped")
+    fit(train, same, tmp_path / "stopped", stop_after=2)
     fit(train, same, tmp_path / "stopped", resume=True)
     whole, resumed = (
         torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
@@ -82,22 +83,30 @@ def test_a_run_that_was_moved_still_knows_its_best(data: Path, tmp_path: Path, m
         "training.module.DetectionModule.validation_step",
         lambda module, batch, index: module.log("val/AP50_of_frequent", next(scores), batch_size=1),
     )
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("training.trainer._max_steps", lambda recipe: 2)
-        fit(both, recipe(), tmp_path / "here")
+    fit(both, recipe(), tmp_path / "here", stop_after=2)
     shutil.move(tmp_path / "here", tmp_path / "there")
     best = (tmp_path / "there" / "checkpoints" / "best.ckpt").read_bytes()
     fit(both, recipe(), tmp_path / "there", resume=True)
     assert (tmp_path / "there" / "checkpoints" / "best.ckpt").read_bytes() == best
 
 
+def test_files_of_one_content_are_each_looked_at(data: Path, tmp_path: Path) -> None:
+    emphasis = tmp_path / "emphasis.json"
+    shutil.copy(data / "annotations" / "train.json", emphasis)
+    train = TrainingData(str(data), read_coco(data, "train"), None)
+    same, digest = recipe(emphasis=str(emphasis)), file_digest(emphasis)
+    before = Run(same, train.train.class_names, "random weights", str(data), {}, digest, digest)
+    require_same(before, same, train)
+    emphasis.write_text("{}")
+    with pytest.raises(SettingsInvalid, match=r"emphasis\.json is not what it was"):
+        require_same(before, same, train)
+
+
 def test_a_run_does_not_go_on_with_other_annotations(data: Path, tmp_path: Path) -> None:
     copied = tmp_path / "data"
     shutil.copytree(data, copied)
     train = TrainingData(str(copied), read_coco(copied, "train"), None)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("training.trainer._max_steps", lambda recipe: 2)
-        fit(train, recipe(), tmp_path / "run")
+    fit(train, recipe(), tmp_path / "run", stop_after=2)
     path = copied / "annotations" / "train.json"
     document = json.loads(path.read_text())
     document["annotations"] = document["annotations"][1:]

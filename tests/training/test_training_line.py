@@ -92,9 +92,7 @@ def test_a_stopped_run_goes_on_to_the_very_same_weights(data: Path, run: Path, t
     fit(both, small_recipe(), tmp_path / "whole")
     # Stopped after 3 of 6 steps: the schedule must not depend on where a run was cut.
     stopped = tmp_path / "stopped"
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("training.trainer._max_steps", lambda recipe: 3)
-        fit(both, small_recipe(), stopped)
+    fit(both, small_recipe(), stopped, stop_after=3)
     with pytest.raises(SettingsInvalid, match="another learning_rate"):
         fit(both, small_recipe(learning_rate=0.5), stopped, resume=True)
     fit(both, small_recipe(), stopped, resume=True)
@@ -109,9 +107,7 @@ def test_a_run_goes_on_when_what_it_started_from_is_gone(data: Path, run: Path, 
     shutil.copy(run / "checkpoints" / "last.ckpt", start)
     train = TrainingData(str(data), read_coco(data, "train"), None)
     recipe = small_recipe(start=str(start), pretrained_rate=0.5, steps=2, validate_every=1)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("training.trainer._max_steps", lambda recipe: 1)
-        said = fit(train, recipe, tmp_path / "on")
+    said = fit(train, recipe, tmp_path / "on", stop_after=1)
     start.unlink()
     assert fit(train, recipe, tmp_path / "on", resume=True) == said == read_run(tmp_path / "on").start
     assert len(read_run(tmp_path / "on").pretrained or ()) == len(weights_of(run))

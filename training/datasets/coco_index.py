@@ -13,7 +13,8 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -137,13 +138,31 @@ def read_coco(data: Path, split: str, class_names: tuple[str, ...] | None = None
     """
     path = data / "annotations" / f"{split}.json"
     document = _load(path)
-    try:
+    with _faults_told(path):
         return _build(document, image_folder(data, split), class_names)
+
+
+def class_names(data: Path, split: str) -> tuple[str, ...]:
+    """The classes that the file of a split names, in the order of their ids. Raises SettingsInvalid as `read_coco`, of
+    what it needs for them."""
+    path = data / "annotations" / f"{split}.json"
+    with _faults_told(path):
+        return tuple(_names(_load(path)))
+
+
+@contextmanager
+def _faults_told(path: Path) -> Iterator[None]:
+    try:
+        yield
     except KeyError as error:
         raise SettingsInvalid(f"{path}: an entry lacks or does not know {error}", remedy=_CHECK) from None
     # What is no object, list or number where the format wants one.
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise SettingsInvalid(f"{path}: malformed entry: {error}", remedy=_CHECK) from None
+
+
+def _names(document: dict[str, Any]) -> list[str]:
+    return [str(category["name"]) for category in sorted(document["categories"], key=lambda each: int(each["id"]))]
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -167,11 +186,10 @@ def image_folder(data: Path, split: str) -> Path:
 
 
 def _build(document: dict[str, Any], folder: Path, class_names: tuple[str, ...] | None) -> CocoIndex:
-    categories = sorted(document["categories"], key=lambda category: int(category["id"]))
-    names = class_names or tuple(str(category["name"]) for category in categories)
+    names = class_names or tuple(_names(document))
     position = {name: index for index, name in enumerate(names)}
     # None for a class that the caller does not want: known to the file, left out here.
-    ids = {category["id"]: position.get(str(category["name"])) for category in categories}
+    ids = {category["id"]: position.get(str(category["name"])) for category in document["categories"]}
     boxes: dict[Any, list[dict[str, Any]]] = {image["id"]: [] for image in document["images"]}
     if len(boxes) < len(document["images"]):
         raise SettingsInvalid("two images have one id: their boxes cannot be told apart", remedy=_CHECK)

@@ -152,12 +152,6 @@ SOFT = Palette(
 )
 
 
-def effective_atomic_number(transmission: Transmission, beam: Beam = LUGGAGE_BEAM) -> Float32:
-    """(H, W) float32 Zeff from ln(low) / ln(high), interpolated between the elements of ATOMIC_NUMBERS; air gives 6."""
-    low, high = (-np.log(np.clip(part, 1e-4, 1.0)) for part in (transmission.low, transmission.high))
-    return zeff_of_ratio(low / np.maximum(high, 1e-4), beam)
-
-
 def zeff_of_ratio(ratio: NDArray[np.floating], beam: Beam = LUGGAGE_BEAM) -> Float32:
     """Zeff of a ratio of log attenuations, low over high energy. Valid below the K edges: lead reads as organic."""
     numbers = np.array(list(ATOMIC_NUMBERS.values()), np.float32)
