@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from detector.errors import ProfileMismatch, RoentgateError
 from detector.normalisation.air import brightest_level
 from detector.normalisation.exposure import border
+from detector.normalisation.pages import split_views
 from detector.normalisation.saturation import MOST_SATURATED, saturated_share
-from detector.normalisation.standardise import StandardScan, split_views, standardised
+from detector.normalisation.standardise import StandardScan, standardised
 from detector.scan import Pixels, Scan
 from detector.scanner_profile import Energy, ScannerProfile
 from detector.terminal import visible

@@ -23,7 +23,7 @@ from detector.errors import InferenceFailed, RoentgateError, ScanWithoutContent,
 from detector.exit_codes import Exit
 from detector.normalisation.dual_energy import material_band
 from detector.normalisation.exposure import Exposure
-from detector.normalisation.standardise import exposures, standardised
+from detector.normalisation.standardise import standardised
 from detector.normalise import UInt8
 from detector.outputs.picture_file import write_picture
 from detector.readers import Limits, read_scan
@@ -135,10 +135,10 @@ def _answers(
 ) -> list[tuple[Answer, UInt8]]:
     limits = Limits()
     scan: Scan = read_scan(read_file(source.path, source.name, limits), source.name, limits)
-    seen = standardised(scan, profile)
+    seen = standardised(scan, profile, keep_exposures=True)
     if seen.doubts:
         raise ScanWithoutContent("; ".join(seen.doubts))
-    views = zip(exposures(scan, profile), seen.scan.views, strict=True)
+    views = zip(seen.exposures, seen.scan.views, strict=True)
     return [question(exposure, view, profile, pitch) for exposure, view in views]
 
 

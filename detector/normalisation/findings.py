@@ -27,7 +27,10 @@ LEAST_AIR_BORDER = 0.7
 
 @dataclass
 class Findings:
-    """The worst of all views and energies. Shares 0..1; faulty, lost, widest: lines; densest, air: transmission."""
+    """The worst of all views and energies, but for guessed_air.
+
+    Shares 0..1; faulty, lost, widest: lines; densest, air: transmission.
+    """
 
     faulty: int = 0
     lost: int = 0
@@ -38,7 +41,8 @@ class Findings:
     densest: float = 0.0
     plateau: float = 0.0
     air: float = 1.0
-    #: The level that was taken for air where the profile names neither air columns nor a value.
+    #: The level that was taken for air where the profile names neither air columns nor a value; of several views and
+    #: energies that of the last, for none of them is the worst.
     guessed_air: float | None = None
     border_in_air: float = 1.0
     still: float = 0.0

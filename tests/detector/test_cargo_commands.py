@@ -16,6 +16,8 @@ from detector.cargo.cargo_cli import cargo_app
 from detector.cargo.occupancy import Occupancy
 from detector.errors import SettingsInvalid
 from detector.exit_codes import Exit
+from detector.normalisation import standardise
+from detector.normalisation.exposure import Exposure
 from tests.detector.cargo_scene import AIR, Float32, container, lattice, stored
 
 PROFILE = f'name = "gate 3"\nenergies = ["high"]\nair_value = {AIR}\nbits_stored = 16\nrendering = "cargo"\n'
@@ -60,6 +62,19 @@ def test_empty_and_loaded_scans_get_a_line_and_a_picture_each(tmp_path: Path, pr
     assert bare is not None and full is not None and bare.shape == full.shape == (400, 1000, 3)
     reds = [int((picture[:, :, 2].astype(int) - picture[:, :, 0] > 60).sum()) for picture in (bare, full)]
     assert reds[0] == 0 and reds[1] > 50_000
+
+
+def test_a_scan_is_normalised_once(tmp_path: Path, profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Exposure] = []
+    exposure_of = standardise.exposure_of
+
+    def counted(*arguments: Any) -> Exposure:
+        made.append(exposure_of(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(standardise, "exposure_of", counted)
+    done, _ = asked("empty", scan(tmp_path, "bare.png", container()), "--scanner", profile)
+    assert done.exit_code == Exit.DONE and len(made) == 1
 
 
 def test_a_scan_that_cannot_be_judged_is_not_empty(tmp_path: Path, profile: Path) -> None:
