@@ -136,8 +136,7 @@ def _known(detector: Detector, ledger: Ledger, overlays: Path, wanted: bool, nam
     remove_overlay(name, overlays)
     if not wanted:
         return True
-    record = json.loads(ledger.line(key))
-    return record["decision"] == Decision.CLEAR.value or record["width"] is None
+    return bool(json.loads(ledger.line(key))["decision"] == Decision.CLEAR.value)
 
 
 def _key(detector: Detector, name: str, digest: str) -> Key:
@@ -158,7 +157,7 @@ def _record(detector: Detector, ledger: Ledger, folder: Path, options: BatchOpti
         except (cv2.error, MemoryError, ValueError) as error:
             # The decision stands without its picture; a disk that cannot be written (OSError) ends the run instead.
             tell(f"{visible(inspection.scan)}: no picture: {visible(str(error))}")
-    ledger.record(key, to_line(inspection), small)
+    ledger.record(key, to_line(inspection), small, final=not inspection.error)
 
 
 def _context(detector: Detector, ledger: Ledger, begun: datetime, seconds: float) -> RunContext:

@@ -23,7 +23,8 @@ class Inspection:
     scan: path relative to the input folder, '/' between parts (the file's name for a single file). sha256: of the
     file's bytes, empty if they could not be read. view_sizes: (width, height) in pixels of each view, empty if the scan
     could not be decoded. reasons: sentences an officer reads; never empty. weights: NAME@sha256:HEX, empty if none
-    was loaded. elapsed_ms: wall clock from bytes to decision.
+    was loaded. elapsed_ms: wall clock from bytes to decision. error: class of what kept the scan from being judged
+    (`ScanUnreadable`); empty if it was judged.
     """
 
     scan: str
@@ -34,3 +35,4 @@ class Inspection:
     detections: Detections
     weights: str
     elapsed_ms: float
+    error: str = ""

@@ -3,7 +3,7 @@
     with Ledger(folder / "ledger.sqlite") as ledger:
         key = Key("bag_0001.png", file_sha256, weights_sha256, policy.fingerprint())
         if not ledger.has(key):
-            ledger.record(key, to_line(inspection), thumbnail)
+            ledger.record(key, to_line(inspection), thumbnail, final=not inspection.error)
         problems = ledger.verify()
 
 Each audit row's sha256 covers the row before it, so an edit, a removal or an exchange breaks the chain from there on. A
@@ -28,7 +28,7 @@ from typing import Any
 
 from detector.errors import SettingsInvalid
 from detector.inspection import Decision
-from detector.ledger_audit import GENESIS, canonical_json, chained_sha256, entry_of, findings, is_final
+from detector.ledger_audit import GENESIS, canonical_json, chained_sha256, entry_of, findings
 from detector.ledger_file import ADDITIONS, APPLICATION_ID, SCHEMA_VERSION, LedgerUnusable, create_ledger, told
 from detector.scan_names import storable_text
 
@@ -170,12 +170,15 @@ class Ledger:
             self._recall(key)
         return True
 
-    def record(self, key: Key, line: str, thumbnail: bytes = b"") -> None:
-        """Stores a result's JSON line and thumbnail under `key`, in place of an earlier one; on the disk on return."""
-        final = is_final(line)
+    def record(self, key: Key, line: str, thumbnail: bytes = b"", *, final: bool = True) -> None:
+        """Stores a result's JSON line and thumbnail under `key`, in place of an earlier one; on the disk on return.
+
+        final: False where an error kept the scan from being judged, which is to be tried again.
+        """
         entry = {
             "event": "result",
             "key": key.audited(),
+            "final": final,
             "result": line,
             "thumbnail_sha256": hashlib.sha256(thumbnail).hexdigest(),
         }

@@ -12,11 +12,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from detector.policy import refers_for_error
+from detector.inspection import Decision
 
 #: What the first audit row covers in place of a row before it.
 GENESIS = "0" * 64
 
+#: Errors by which scans were not judged when audit entries did not say so yet.
+_ERRORS = frozenset(
+    {
+        "InferenceFailed", "LedgerUnusable", "ProfileMismatch", "ProviderUnavailable", "RoentgateError",
+        "ScanTooLarge", "ScanUnreadable", "ScanWithoutContent", "SettingsInvalid", "WeightsRejected",
+    }
+)  # fmt: skip
 #: A SELECT -> its rows.
 Rows = Callable[[str], Iterator[tuple[Any, ...]]]
 
@@ -39,12 +46,6 @@ def entry_of(row: Sequence[Any], key: dict[str, str]) -> dict[str, Any]:
     if sha256 != chained_sha256(sequence, previous, entry, utc) or content["key"] != key:
         raise ValueError(f"audit row {sequence} was altered, or is of another result")
     return content
-
-
-def is_final(line: str) -> bool:
-    """Whether the result of this JSON line stands; False where an error kept the scan from being judged."""
-    result = json.loads(line)
-    return not refers_for_error(result["decision"], tuple(result["reasons"]))
 
 
 def findings(rows: Rows) -> Iterator[str]:
@@ -87,7 +88,16 @@ def _replay(entry: dict[str, Any], sequence: int, audited: dict[tuple[str, ...],
     if entry["event"] == "recalled":
         audited[key] = replace(audited[key], current=sequence)
     else:
-        audited[key] = _Audited(sequence, sequence, is_final(entry["result"]), entry["thumbnail_sha256"])
+        audited[key] = _Audited(sequence, sequence, _is_final(entry), entry["thumbnail_sha256"])
+
+
+def _is_final(entry: dict[str, Any]) -> bool:
+    """Whether the result of an audit entry stands; False where an error kept the scan from being judged."""
+    result = json.loads(entry["result"])
+    names = [reason.partition(":")[0] for reason in result["reasons"]]
+    failed = result["decision"] == Decision.REFER and not _ERRORS.isdisjoint(names)
+    # Entries of before it was written into them: reasons of what was not judged begin with the name of the error.
+    return bool(entry.get("final", not failed))
 
 
 def _compare_results(rows: Rows, audited: dict[tuple[str, ...], _Audited]) -> Iterator[str]:

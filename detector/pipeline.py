@@ -179,7 +179,9 @@ class Detector:
             error = InferenceFailed(f"{name}: {type(error).__name__}: {error}")
         decision, reasons = refer(error)
         empty = Detections.empty(self.spec.class_names)
-        return Inspection(name, digest, (), decision, reasons, empty, self.weights.label, seconds * 1000)
+        return Inspection(
+            name, digest, (), decision, reasons, empty, self.weights.label, seconds * 1000, type(error).__name__
+        )
 
     def _profile_of(self, scan: Scan) -> ScannerProfile | None:
         if self.scanner or not scan.profile:

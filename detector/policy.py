@@ -65,12 +65,6 @@ def refer(error: RoentgateError) -> Verdict:
     return Decision.REFER, ("; ".join(part for part in (error.reason(), error.remedy) if part),)
 
 
-def refers_for_error(decision: str, reasons: tuple[str, ...]) -> bool:
-    """Whether `refer` made this verdict: nothing was concluded from the scan, so looking again may help."""
-    names = {kind.__name__ for kind in _tree(RoentgateError)}
-    return decision == Decision.REFER and any(reason.partition(":")[0] in names for reason in reasons)
-
-
 def decisive(detections: Detections, thresholds: EffectiveThresholds) -> Detections:
     """The detections that keep the scan from being CLEAR: at or above their class's alarm or refer score."""
     floors = np.array([thresholds.decisive(name) for name in detections.class_names], np.float32)
@@ -81,12 +75,6 @@ def listed(detections: Detections, thresholds: EffectiveThresholds) -> Detection
     """The detections that a result lists, highest score first: from min_score, and all that made the decision."""
     floors = np.array([thresholds.listed_from(name) for name in detections.class_names], np.float32)
     return detections[detections.scores >= floors[detections.class_ids]].sorted_by_score()
-
-
-def _tree(kind: type[RoentgateError]) -> Iterator[type[RoentgateError]]:
-    yield kind
-    for child in kind.__subclasses__():
-        yield from _tree(child)
 
 
 def _refuse_nonsense(detections: Detections, thresholds: EffectiveThresholds) -> None:

@@ -1,7 +1,7 @@
 """An Inspection as one line of results.jsonl, and what the writers of this folder are given.
 
 >>> line = to_line(inspection)
->>> ledger.record(key, line, thumbnail(scan, inspection, thresholds))
+>>> ledger.record(key, line, thumbnail(scan, inspection, thresholds), final=not inspection.error)
 """
 
 from __future__ import annotations

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from detector import ledger as ledger_module
 from detector.errors import SettingsInvalid
 from detector.ledger import _CURRENT_RESULTS, Key, Ledger
+from detector.ledger_audit import canonical_json
 from detector.ledger_file import LedgerUnusable
 
 
@@ -41,8 +43,8 @@ def filled(tmp_path: Path) -> Path:
 def tamper(path: Path, *statements: str) -> tuple[str, ...]:
     """Somebody with SQLite in hand; the triggers do not stop them."""
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("DROP TRIGGER audit_never_edited")
-        connection.execute("DROP TRIGGER audit_never_shortened")
+        connection.execute("DROP TRIGGER IF EXISTS audit_never_edited")
+        connection.execute("DROP TRIGGER IF EXISTS audit_never_shortened")
         for statement in statements:
             assert connection.execute(statement).rowcount > 0, statement
         connection.commit()
@@ -77,7 +79,7 @@ def test_the_latest_bytes_of_a_scan_count_and_older_ones_come_back(tmp_path: Pat
 def test_a_refer_for_an_error_is_tried_again_and_stays_in_the_audit(tmp_path: Path) -> None:
     failed = line("s.png", "REFER", "ScanUnreadable: cut short; export again")
     with Ledger(tmp_path / "l.sqlite") as ledger:
-        ledger.record(key("s.png"), failed)
+        ledger.record(key("s.png"), failed, final=False)
         assert not ledger.has(key("s.png"))
         assert lines(ledger) == [failed]
         ledger.record(key("s.png"), line("s.png"))
@@ -88,10 +90,37 @@ def test_a_refer_for_an_error_is_tried_again_and_stays_in_the_audit(tmp_path: Pa
         assert entries == [failed, line("s.png")]
 
 
-def test_a_refer_by_score_is_final(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reason", ["gun 0.31 is below its alarm score 0.40", "ScanUnreadable: so a note begins"])
+def test_a_refer_of_a_scan_that_was_judged_is_final_whatever_its_words(tmp_path: Path, reason: str) -> None:
     with Ledger(tmp_path / "l.sqlite") as ledger:
-        ledger.record(key("s.png"), line("s.png", "REFER", "gun 0.31 is below its alarm score 0.40 but >= 0.30"))
+        ledger.record(key("s.png"), line("s.png", "REFER", reason))
         assert ledger.has(key("s.png"))
+        assert ledger.verify() == ()
+
+
+def test_the_audit_still_knows_which_results_of_earlier_versions_are_final(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their entries do not say so."""
+
+    def as_before(entry: dict[str, object]) -> str:
+        return canonical_json({name: value for name, value in entry.items() if name != "final"})
+
+    failed = line("failed.png", "REFER", "ScanUnreadable: cut short; export again")
+    with Ledger(tmp_path / "l.sqlite") as ledger, monkeypatch.context() as patched:
+        patched.setattr(ledger_module, "canonical_json", as_before)
+        ledger.record(key("failed.png"), failed, final=False)
+        ledger.record(key("referred.png"), line("referred.png", "REFER", "gun 0.31 is below its alarm score 0.40"))
+        ledger.record(key("alarm.png"), line("alarm.png", "ALARM", "ScanUnreadable: so a note begins"))
+        assert not any("final" in json.loads(entry) for (entry,) in ledger.rows("SELECT entry FROM audit"))
+        assert ledger.verify() == ()
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        assert not ledger.has(key("failed.png"))
+        assert ledger.has(key("referred.png")) and ledger.has(key("alarm.png"))
+    for scan, final in (("failed.png", 1), ("referred.png", 0)):
+        (problem,) = tamper(tmp_path / "l.sqlite", f"UPDATE results SET final = {final} WHERE scan = '{scan}'")
+        assert problem == f"result of {scan!r}: not the one that the audit names"
+        tamper(tmp_path / "l.sqlite", f"UPDATE results SET final = {1 - final} WHERE scan = '{scan}'")
 
 
 def test_the_audit_refuses_edits_through_the_front_door(filled: Path) -> None:

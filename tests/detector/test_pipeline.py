@@ -68,6 +68,7 @@ def test_bytes_that_are_no_scan_are_referred(detector: Detector, bad: bytes) -> 
     inspection = detector.inspect(bad)
     assert inspection.decision is Decision.REFER
     assert inspection.reasons[0].startswith("ScanUnreadable:")
+    assert inspection.error == "ScanUnreadable"
 
 
 def test_a_missing_file_is_referred(detector: Detector, tmp_path: Path) -> None:
@@ -106,8 +107,8 @@ def test_whatever_raises_inside_ends_in_refer(detector: Detector, monkeypatch: p
             patched.setattr(pipeline_module, name, broken)
             inspection = detector.inspect(good)
         assert inspection.decision is Decision.REFER, name
-        assert "MemoryError" in inspection.reasons[0]
-    assert detector.inspect(good).decision is Decision.CLEAR
+        assert "MemoryError" in inspection.reasons[0] and inspection.error == "InferenceFailed"
+    assert detector.inspect(good).decision is Decision.CLEAR and not detector.inspect(good).error
 
 
 def test_one_scan_that_fails_in_the_network_does_not_drag_others_along(
@@ -244,6 +245,7 @@ def test_a_grey_scan_is_not_cleared_by_weights_that_have_seen_coloured_ones_alon
     assert decided(strict, grey[:, :, 0]) is Decision.REFER
     assert decided(strict, picture(middle=10)) is Decision.ALARM
     inspection = strict.inspect(Scan((grey,), "bag.png", "0" * 64))
+    assert not inspection.error, "it was judged"
     assert inspection.reasons[0] == "the scan is grey, and the weights strict have seen coloured ones alone"
 
 

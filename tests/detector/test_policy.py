@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 
 from detector.detections import Detections
-from detector.errors import InferenceFailed, ScanTooLarge, ScanUnreadable
+from detector.errors import InferenceFailed, ScanUnreadable
 from detector.inspection import Decision
 from detector.policy import (
     decide,
     decisive,
     listed,
     refer,
-    refers_for_error,
     with_findings,
 )
 from detector.settings import EffectiveThresholds
@@ -54,7 +53,6 @@ def test_between_refer_and_alarm_a_person_must_look() -> None:
     decision, reasons = decide(detections(("wrench", 0.5)), THRESHOLDS)
     assert decision is Decision.REFER
     assert reasons == ("wrench 0.50 is below its alarm score 0.60 but >= 0.30: a person must look",)
-    assert not refers_for_error(decision, reasons)
     assert decide(detections(("wrench", 0.29)), THRESHOLDS)[0] is Decision.CLEAR
     assert decide(detections(("wrench", 0.6)), THRESHOLDS)[0] is Decision.ALARM
 
@@ -154,9 +152,6 @@ def test_a_class_without_an_alarm_score_is_never_clear() -> None:
 def test_an_error_refers_with_its_name_and_remedy() -> None:
     decision, reasons = refer(ScanUnreadable("bag.png: cut short", remedy="export it again"))
     assert (decision, reasons) == (Decision.REFER, ("ScanUnreadable: bag.png: cut short; export it again",))
-    assert refers_for_error(decision, reasons)
-    assert refers_for_error(*refer(ScanTooLarge("bag.png: too large")))
-    assert not refers_for_error(Decision.ALARM, reasons)
 
 
 @pytest.mark.parametrize("decision", list(Decision))
