@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from detector.errors import SettingsInvalid, WeightsRejected
-from detector.weights import PinnedFile, load_weights, manifest_json, read_manifest
+from detector.weights import PinnedFile, load_weights, manifest_json, read_manifest, read_pinned
 from detector.weights_spec import TrainingSource
 from tests.conftest import make_spec, probe_onnx
 from training.publish import publish
@@ -90,6 +90,26 @@ def test_a_folder_that_is_broken_is_left_as_it_was(beside: str, content: bytes, 
     with pytest.raises((SettingsInvalid, WeightsRejected)):
         publish(exported, "second", folder, evaluated(exported), default=False)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_kill_before_the_manifest_leaves_nothing_that_a_station_takes_for_something_else(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, other = tmp_path / "weights", probe_onnx(tmp_path / "other.onnx", make_spec(operating_point="chosen anew"))
+    publish(exported, "first", folder, evaluated(exported), default=False)
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.publish._write_manifest", killed)
+    monkeypatch.setattr("detector.weights.weights_folder", lambda: folder)
+    for name in ("first", "second"):
+        with pytest.raises(KeyboardInterrupt):
+            publish(other, name, folder, evaluated(other), default=False)
+    known = read_manifest(folder).weights
+    assert set(known) == {"first"}
+    with pytest.raises(WeightsRejected):
+        read_pinned(known["first"])
 
 
 def test_a_manifest_names_both_weights_of_a_folder(exported: Path, tmp_path: Path) -> None:
