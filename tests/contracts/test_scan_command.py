@@ -253,8 +253,8 @@ def test_a_run_that_was_killed_is_taken_up(station: Run, belt: Path, probe: Path
         write_scan(belt / f"more{number:02}.png", middle=240 - number)
     command = "import os, detector.batch as b\n" \
         "real = b.Ledger.record\n" \
-        "def record(self, *a):\n" \
-        "    real(self, *a)\n" \
+        "def record(self, *a, **k):\n" \
+        "    real(self, *a, **k)\n" \
         "    record.n = getattr(record, 'n', 0) + 1\n" \
         "    if record.n == 7: os._exit(137)\n" \
         "b.Ledger.record = record\n" \
