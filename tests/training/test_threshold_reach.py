@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,8 @@ from tests.conftest import make_spec
 from tests.training.test_calibration_fit import station_case
 from tests.training.test_evaluation import BOX, ELSEWHERE, found_of, index_of, scan_of
 from training.calibration_fit import calibrate_predictions
+from training.evaluation.alignment import align, intersection_over_union
+from training.evaluation.scan_scores import ScoredScans
 from training.evaluation.thresholds import choose_for_pd, choose_thresholds
 from training.operating_point import Wanted, choose_operating_point
 
@@ -48,6 +51,28 @@ def test_equal_scores_alarm_together_when_f1_is_maximised() -> None:
     index = index_of(*(scan_of(("gun", BOX)) for _ in range(13)))
     found = [found_of(("gun", 0.8, BOX), ("gun", 0.3, ELSEWHERE))] * 12 + [found_of(("gun", 0.8, ELSEWHERE))]
     assert choose_thresholds(index, found).thresholds["gun"] == pytest.approx(0.55, abs=1e-3)
+
+
+@pytest.mark.parametrize("wanted", [Wanted(pfa=0.1), Wanted(pd=0.9)])
+def test_the_cost_of_all_classes_takes_no_further_look_at_the_boxes(
+    wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, found = station_case()
+    looks: list[int] = []
+
+    def counted(first: Any, second: Any) -> Any:
+        looks.append(1)
+        return intersection_over_union(first, second)
+
+    monkeypatch.setattr("training.evaluation.scan_scores.intersection_over_union", counted)
+    scored = ScoredScans.of(index, align(index, found))
+    for class_ids in ((0,), (1,), (0, 1)):
+        scored.of_classes(class_ids)
+    assert len(looks) == len(index)
+    # Once to choose for a Pd, once for what the choice costs.
+    looks.clear()
+    choose_operating_point(index, found, wanted)
+    assert len(looks) == len(index) * (1 if wanted.pd is None else 2)
 
 
 def test_a_budget_that_no_threshold_keeps_is_not_said_to_be_kept() -> None:
