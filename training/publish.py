@@ -1,4 +1,4 @@
-"""Puts a measured ONNX file into `weights/`: the file, its line in the manifest, and its model card."""
+"""Puts a measured ONNX file into `weights/`: file, line in the manifest, model card, row of the index."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from training.evaluation.metrics_file import read_metrics, understood
 from training.file_digests import file_digest
 from training.quantisation_gate import require_passed
 from training.trainable import write_trainable
+from training.weights_index import index_row, with_row, without_row
 
 #: Cards stand one after another in weights/README.md, each between its own two marks.
 CARD_BEGIN, CARD_END = "<!-- card {name} -->", "<!-- end {name} -->"
@@ -69,7 +70,7 @@ def publish(
         entry, text = _described(weights, metrics)
     # Read before anything is written: a manifest that is broken must not be found out with half of it there.
     known = read_manifest(folder) if (folder / MANIFEST).is_file() else None
-    page = _with_card(_page(folder / "README.md"), name, text)
+    page = with_row(_with_card(_page(folder / "README.md"), name, text), name, index_row(name, weights.spec, entry))
     trainable = folder / f"{name}.safetensors"
     entry = entry.model_copy(update={"trainable": _trainable(weights, origin, known, trainable)})
     write_bytes_whole(folder / entry.file, weights.data)
@@ -182,7 +183,8 @@ def _write_manifest(
 
 def _take_card(path: Path, name: str) -> None:
     page = path.read_text(encoding="utf-8")
-    write_bytes_whole(path, _marked(name).sub("", page).replace("\n\n\n", "\n\n").encode())
+    page = without_row(_marked(name).sub("", page), name)
+    write_bytes_whole(path, page.replace("\n\n\n", "\n\n").encode())
 
 
 def _marked(name: str) -> re.Pattern[str]:
