@@ -51,7 +51,7 @@ def predict_with(detector: Detector, index: CocoIndex, watch: Progress[Path] = s
 def _run(detector: Detector, paths: Iterable[Path]) -> Iterator[Detections]:
     for path in paths:
         inspection = detector.inspect(path)
-        if not inspection.view_sizes:
+        if inspection.error:
             raise InferenceFailed(f"{path.name}: {inspection.reasons[0]}")
         # Of a scan of several views the first is annotated.
         yield inspection.detections[inspection.detections.views == 0]

@@ -123,7 +123,7 @@ def found_in(detector: Detector, freight: FreightScan) -> Record:
     inspection = detector.inspect(scan)
     seconds = time.perf_counter() - started
     # A scan that cannot be seen through is referred: no alarm and no CLEAR, and so it is counted. A crash is not.
-    if inspection.reasons[0].startswith(InferenceFailed.__name__):
+    if inspection.error == InferenceFailed.__name__:
         raise InferenceFailed(f"scan {freight.seed}: {inspection.reasons[0]}")
     found = _foremost(inspection.detections, detector.spec.thresholds)
     # One view: two energies are one picture.
