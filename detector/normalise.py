@@ -34,8 +34,8 @@ CONTENT_GRID, LEAST_CONTRAST = 16, 10
 #: A pixel this dark (of 255) let nothing through; a view of which a larger share is so dark was not seen through. Of
 #: 760 real scans the darkest has 0.02.
 OPAQUE_LEVEL, MOST_OPAQUE = 5, 0.3
-#: Side in millimetres of the cells that black squares are made of, where a pixel is no longer: a square of 1 m is told
-#: from one of 0.98 m, and a single pixel of noise within it is averaged away.
+#: Side in millimetres of the cells that black squares are made of, where a pixel is no longer: fine enough to tell a
+#: square of 1 m from one of 0.98 m, coarse enough that a single pixel of noise within it is averaged away.
 BLACK_CELL_MM = 5.0
 
 #: A view whose border's median lies below this, of 255, is suspected to be a negative: around an object is air, and air
@@ -148,7 +148,7 @@ def opaque_part(image: UInt8) -> float:
 
 
 def black_square_mm(image: UInt8, pitch_mm: tuple[float, float]) -> float:
-    """Side in millimetres of the largest black square of a rendered view (H, W, 3), to two cells; 0 where none is.
+    """Side in millimetres that the largest black square of a rendered view (H, W, 3) may have, as `largest_square_mm`.
     pitch_mm: of a pixel, x and y."""
     cells, cell_mm = in_cells(image, pitch_mm, max(BLACK_CELL_MM, *pitch_mm))
     return largest_square_mm(_black(cells) > 0, cell_mm)

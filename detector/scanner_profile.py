@@ -113,7 +113,7 @@ class ScannerProfile(_Frozen):
         fields = type(self).model_fields
         unused = [key for key in _OF_TRANSMISSION if getattr(self, key) != fields[key].default]
         if unused:
-            raise ValueError(f"rendering = 'stored' passes levels on as they are, without {', '.join(unused)}")
+            raise ValueError(f"rendering = 'stored' passes levels on as they are: leave out {', '.join(unused)}")
 
     @property
     def pages(self) -> int:

@@ -33,16 +33,16 @@ def claim(
 ) -> None:
     """Writes `settings`, JSON values, to the file `name` of `folder`, or proves that they are what stands there.
 
-    may_grow: settings that may be others, as more of the same goes on with what is there. unsaid: what a folder was
-    begun with that does not say so, for settings that are younger than it. Raises SettingsInvalid for a folder that was
-    begun with other settings, or whose file is damaged.
+    may_grow: settings that may be others, as more of the same goes on with what is there; the file tells the last.
+    unsaid: what a folder was begun with that does not say so, for settings that are younger than it. Raises
+    SettingsInvalid for a folder that was begun with other settings, or whose file is damaged.
     """
     path = folder / name
     now = json.loads(json.dumps(dict(settings)))
     if not path.is_file():
-        write_bytes_whole(path, (json.dumps(now, indent=1) + "\n").encode())
+        _write(path, now)
         return
-    before = {**unsaid, **_begun_with(path)}
+    before = {**json.loads(json.dumps(dict(unsaid))), **_begun_with(path)}
     if untold := [key for key in now if key not in before]:
         raise SettingsInvalid(
             f"{folder} was begun by an earlier version: {path.name} does not tell {', '.join(untold)}",
@@ -52,6 +52,12 @@ def claim(
     if changed := [key for key in fixed if before.get(key) != now.get(key)]:
         words = ", ".join(f"{key}{_change(before.get(key), now.get(key))}" for key in changed)
         raise SettingsInvalid(f"{folder} was begun with other {words}", remedy=_OTHER_FOLDER)
+    if before != now:
+        _write(path, now)
+
+
+def _write(path: Path, settings: dict[str, Any]) -> None:
+    write_bytes_whole(path, (json.dumps(settings, indent=1) + "\n").encode())
 
 
 def _begun_with(path: Path) -> dict[str, Any]:

@@ -113,14 +113,14 @@ def calibrate(
 ) -> None:
     """Makes scores probabilities, class by class; then chooses alarm scores for a wanted Pfa or Pd, with the cost."""
     from training.calibration_fit import calibrate_weights
-    from training.datasets.coco_index import read_coco
     from training.evaluation.transfer import without_sources
     from training.operating_point import Wanted
     from training.scoring import detector_for
+    from training.training_data import read_split
 
     spec = detector_for(weights).spec
     # What it never saw stays unseen: its thresholds, too, are what is measured on it.
-    index = without_sources(read_coco(data, split, spec.class_names), spec.left_out)
+    index = without_sources(read_split(data, split, spec.class_names), spec.left_out)
     wanted = Wanted(0.05 if pfa is None and pd is None else pfa, pd)
     result = calibrate_weights(weights, index, wanted, output, seed)
     for name, before, after in (
@@ -147,15 +147,16 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Scores an ONNX file through the station's pipeline: AP, Pd at Pfa, curves, worst misses and false alarms."""
-    from training.datasets.coco_index import class_names, read_coco, scans_digest
+    from training.datasets.coco_index import class_names, scans_digest
     from training.evaluation.metrics import evaluate
     from training.evaluation.report import EvaluationSetup, write_evaluation
     from training.evaluation.transfer import not_of, scanners_of
     from training.progress import with_progress
     from training.scoring import detector_for, predict_with
+    from training.training_data import read_split
 
     detector = detector_for(weights)
-    index = read_coco(data, split, detector.spec.class_names)
+    index = read_split(data, split, detector.spec.class_names)
     unknown = [name for name in class_names(data, split) if name not in detector.spec.class_names]
     if unknown:
         stderr.print(f"not measured, as the weights do not know them: {', '.join(unknown)}", markup=False)
@@ -194,16 +195,16 @@ def quantise(
     judge_on: Annotated[str, typer.Option("--judge", help="Scans that judge the result.")] = "val",
 ) -> None:
     """INT8 for CPUs, and the gate: at most 1 point of AP50 lost and 1.3 times faster, or it may not be published."""
-    from training.datasets.coco_index import read_coco
     from training.quantisation_gate import judge, require_other_split, write_verdict
     from training.quantise import quantise
     from training.scoring import detector_for, onnx_file
+    from training.training_data import read_split
 
     require_other_split(split, judge_on)
     weights = onnx_file(weights)
     names = detector_for(weights).spec.class_names
-    quantise(weights, output, read_coco(data, split, names), f"{data.name}/{split}")
-    verdict = judge(weights, output, read_coco(data, judge_on, names))
+    quantise(weights, output, read_split(data, split, names), f"{data.name}/{split}")
+    verdict = judge(weights, output, read_split(data, judge_on, names))
     write_verdict(verdict, output)
     for line in verdict.lines():
         typer.echo(line)

@@ -16,10 +16,11 @@ from pathlib import Path
 from detector.detections import Detections
 from detector.errors import InferenceFailed, SettingsInvalid
 from detector.outputs.atomic import write_bytes_whole
-from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
+from training.datasets.coco_index import AnnotatedScan, CocoIndex
 from training.evaluation.transfer import without_sources
 from training.progress import with_progress
 from training.scoring import detector_for, predict_with
+from training.training_data import read_split
 
 #: A score below this share of its class's alarm score is no false alarm in the making: no station alarms on it.
 LEAST_SHARE = 0.5
@@ -46,7 +47,7 @@ def mine(weights: Path | str, data: Path, split: str = "train") -> Mined:
     """
     detector = detector_for(weights)
     # What the network never saw stays unseen by the next one, whose recipe leaves it out as well.
-    index = without_sources(read_coco(data, split, detector.spec.class_names), detector.spec.left_out)
+    index = without_sources(read_split(data, split, detector.spec.class_names), detector.spec.left_out)
     judged: list[AnnotatedScan] = []
     predictions: list[Detections] = []
     skipped: dict[str, str] = {}

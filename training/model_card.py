@@ -53,7 +53,7 @@ def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, 
         f"**Alarm scores.** {spec.operating_point}",
         f"**Measured** on `{setup['split']}` ({setup['scans']} scans, {setup['boxes']} boxes), the ONNX file through "
         f"the station's pipeline on {setup['provider']}. Classes that a scan's source did not look for count neither "
-        f"way. Brackets hold 95 % intervals: a bootstrap {_drawn(metrics)}, for Pd at least the exact interval.",
+        f"way. Brackets hold 95 % intervals: a bootstrap {_drawn(metrics)}, for AP50 and Pd at least the exact one.",
         _class_table(spec, metrics),
         _mean_line(frequent),
         _pd_table(metrics["pd_at_pfa"]),

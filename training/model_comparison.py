@@ -27,7 +27,7 @@ from detector.outputs.atomic import write_bytes_whole
 from detector.pipeline import Detector
 from detector.toml_settings import validated
 from training.checkpoints import holds_run
-from training.datasets.coco_index import CocoIndex, read_coco
+from training.datasets.coco_index import CocoIndex
 from training.evaluation.metrics import evaluate
 from training.export import export_network, load_checkpoint, unchosen_spec
 from training.file_digests import annotations_digest
@@ -36,7 +36,7 @@ from training.fit_checks import require_readable, require_suited
 from training.models.table import MODELS, build
 from training.recipe import RECIPES, Recipe, resolve_recipe
 from training.scoring import predict_onnx
-from training.training_data import TrainingData
+from training.training_data import TrainingData, read_split
 
 #: Share of the run that the averaged weights look back on; a recipe's own decay is meant for its own, longer run.
 _AVERAGED_SHARE = 0.05
@@ -68,7 +68,7 @@ class Milliseconds:
 @dataclass(frozen=True)
 class Compared:
     """One model. parameters: in millions. AP, AP50: means over `classes`, those with at least ten boxes where there are
-    such, with the 95 % bootstrap interval of AP50.
+    such, with the 95 % interval of AP50.
 
     boxes, scans: of these classes and of the split they were measured on. training_seconds: wall time of fit; of its
     last part if resumed.
@@ -105,8 +105,8 @@ def compare(
     split, start, folder or annotations; ScanUnreadable for a scan to score that cannot be read.
     """
     _require_known(models, starts or {})
-    train = read_coco(data, "train")
-    scored = read_coco(data, split, train.class_names)
+    train = read_split(data, "train")
+    scored = read_split(data, split, train.class_names)
     annotations = {name: annotations_digest(data, name) for name in dict.fromkeys(("train", split))}
     setting = {"budget": asdict(budget), "data": str(data.resolve()), "split": split, "annotations": annotations}
     _require_sizes(models, budget)

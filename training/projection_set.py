@@ -24,7 +24,7 @@ from detector.errors import ScanUnreadable, SettingsInvalid
 from detector.outputs.atomic import write_bytes_whole
 from detector.tile_squares import BAG_PIXELS, Look
 from training.claimed_folder import claim
-from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
+from training.datasets.coco_index import AnnotatedScan, CocoIndex
 from training.datasets.preview import encode_picture
 from training.datasets.terms import NOT_STATED, donor_sources, stated_terms
 from training.donors import Donors
@@ -33,6 +33,7 @@ from training.line_journal import Record, appending, whole_lines
 from training.progress import Progress, silently
 from training.threat_projection import Projection, Variation, project
 from training.tile_reader import rendered
+from training.training_data import read_split
 
 #: Backgrounds tried for one scan until the fewest items fit into it.
 BACKGROUNDS = 16
@@ -72,7 +73,7 @@ def write_projection_set(data: Path, output: Path, plan: ProjectionPlan, watch: 
     a box, or all where there are none. Raises SettingsInvalid when `output` holds a set of another plan or of other
     annotations, or nothing can be projected.
     """
-    index = read_coco(data, plan.split)
+    index = read_split(data, plan.split)
     if any(scan.drawn for scan in index.scans):
         raise SettingsInvalid(
             f"{data} holds tiles of freight: their channels are no colours, by which items are projected",

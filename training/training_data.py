@@ -62,16 +62,27 @@ def read_validation(folder: Path, recipe: Recipe, class_names: tuple[str, ...]) 
     """
     if not (folder / "annotations" / f"{VAL}.json").is_file():
         return None
-    return without_sources(_without_turned(read_coco(folder, VAL, class_names)), recipe.leave_out)
+    return without_sources(read_split(folder, VAL, class_names), recipe.leave_out)
+
+
+def read_split(folder: Path, split: str, class_names: tuple[str, ...] | None = None) -> CocoIndex:
+    """A split as it is learned from and measured on: as `read_coco`, without scans with boxes that viewers turn (EXIF).
+
+    Those are left out with a warning. Raises SettingsInvalid for annotations that cannot be read.
+    """
+    return _without_turned(read_coco(folder, split, class_names))
 
 
 def _without_turned(index: CocoIndex) -> CocoIndex:
     """The scans whose boxes lie on the picture as stored. `data prepare` leaves the others out of what it writes; a
     folder in COCO layout may come from any tool."""
-    kept = []
+    kept, left = [], []
     for scan in index.scans:
-        if len(scan.class_ids) and (problem := turned(orientation(scan.path))):
-            log.warning("%s: left out: %s: %s", scan.path, *problem)
-        else:
+        problem = turned(orientation(scan.path)) if len(scan.class_ids) else None
+        if problem is None:
             kept.append(scan)
+        else:
+            left.append(f"{scan.path}: {problem[1]}")
+    if left:
+        log.warning("left out, as viewers turn them: %d scans with boxes, first %s", len(left), left[0])
     return replace(index, scans=tuple(kept))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from detector.errors import SettingsInvalid
 from detector.weights import ManifestEntry
 from detector.weights_spec import WeightsSpec
 
@@ -27,13 +28,22 @@ def index_row(name: str, spec: WeightsSpec, entry: ManifestEntry) -> str:
 
 
 def with_row(page: str, name: str, row: str) -> str:
-    """The page with this row in place of the one that the name had, else at the end of the table."""
+    """The page with this row in place of the one that the name had, else at the end of the table.
+
+    Raises SettingsInvalid for a table that does not end.
+    """
     if BEGIN not in page:
         before, mark, cards = page.partition(_FIRST_CARD)
         page = f"{before.rstrip()}\n\n{BEGIN}\n\n{_HEAD}\n\n{END}\n\n{mark}{cards}"
     if _row_of(name).search(page):
         return _row_of(name).sub(lambda _: f"{row}\n", page)
-    return page.replace(f"\n\n{END}", f"\n{row}\n\n{END}", 1)
+    before, mark, after = page.partition(END)
+    if not mark:
+        raise SettingsInvalid(
+            f"the index of the model cards begins and does not end: no {END}",
+            remedy="put it below the table's last row",
+        )
+    return f"{before.rstrip()}\n{row}\n\n{END}{after}"
 
 
 def without_row(page: str, name: str) -> str:

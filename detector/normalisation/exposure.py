@@ -90,11 +90,18 @@ def in_cells(
 
 
 def largest_square_mm(dark: NDArray[np.bool_], cell_mm: tuple[float, float]) -> float:
-    """Side of the largest square of cells (H, W) that are all dark, to a cell; 0 where none is. cell_mm: sides of a
-    cell, x and y, which are taken for equal."""
-    # The chessboard distance to the nearest cell that is seen through; outside the picture nothing is opaque.
-    distance = cv2.distanceTransform(np.pad(dark, 1).astype(np.uint8), cv2.DIST_C, 3)
-    return float(max(0.0, 2 * float(distance.max()) - 1) * min(cell_mm))
+    """Side that the largest dark square may have, by cells (H, W) that are all dark: a cell more than those; 0 where
+    none is. cell_mm: sides of a cell, x and y, which are taken for equal."""
+    # Outside the picture nothing is opaque.
+    padded = np.pad(dark, 1).astype(np.uint8)
+    # The chessboard distance to the nearest cell that is seen through is half an odd square's side, rounded up; an even
+    # one, which has no cell in its middle, is twice that.
+    half = int(cv2.distanceTransform(padded, cv2.DIST_C, 3).max())
+    if not half:
+        return 0.0
+    even = bool(cv2.erode(padded, np.ones((2 * half, 2 * half), np.uint8)).any())
+    # A square that does not lie on the cells' edges leaves one of its cells half dark.
+    return float((2 * half - (not even) + 1) * min(cell_mm))
 
 
 def _reach(exposure: Exposure) -> float:

@@ -88,11 +88,11 @@ def test_a_whole_profile_is_read(tmp_path: Path) -> None:
         ("[calibration]\ndark = true", "calibration.dark"),
         ('polarity = "air dark"', "needs bits_stored"),
         ('polarity = "air dark"\nbits_stored = 12\nrendering = "stored"', "cannot turn 'air dark' round"),
-        ('rendering = "stored"\nair_value = 9', "as they are, without air_value"),
-        ('rendering = "stored"\nair_columns = [0, 9]\nbeam = "keV"', "as they are, without air_columns, beam"),
-        ('rendering = "stored"\nmaterial_curve = [[1.2, 7], [2.0, 20]]', "as they are, without material_curve"),
-        ('rendering = "stored"\nopaque_transmission = 0.01', "as they are, without opaque_transmission"),
-        ('rendering = "stored"\n[calibration]\ndark = 9', "as they are, without calibration"),
+        ('rendering = "stored"\nair_value = 9', "as they are: leave out air_value"),
+        ('rendering = "stored"\nair_columns = [0, 9]\nbeam = "keV"', "as they are: leave out air_columns, beam"),
+        ('rendering = "stored"\nmaterial_curve = [[1.2, 7], [2.0, 20]]', "as they are: leave out material_curve"),
+        ('rendering = "stored"\nopaque_transmission = 0.01', "as they are: leave out opaque_transmission"),
+        ('rendering = "stored"\n[calibration]\ndark = 9', "as they are: leave out calibration"),
     ],
 )
 def test_what_cannot_be_taken_is_refused_in_one_line(text: str, told: str) -> None:

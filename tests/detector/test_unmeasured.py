@@ -11,6 +11,7 @@ from detector.normalisation.exposure import Exposure, beyond_the_ends, opaque_sq
 from detector.normalisation.findings import MOST_BEYOND
 from detector.normalisation.standardise import standardised
 from detector.normalisation.still import still_share
+from detector.normalise import black_square_mm
 from detector.scanner_profile import ScannerProfile
 from tests.detector.beer_lambert import AIR, scan_of
 from tests.detector.test_doubts import cargo, counted, doubts
@@ -107,6 +108,20 @@ def test_the_largest_opaque_square_is_measured_in_millimetres() -> None:
     transmission[:, 210:700:40] = 0.4
     assert opaque_square_mm(exposure, 0.002, (5.0, 5.0)) < 250
     assert opaque_square_mm(Exposure(np.ones((40, 40), np.float32)), 0.002, (5.0, 5.0)) == 0
+
+
+@pytest.mark.parametrize("pitch", [2.0, 4.0, 5.0])
+@pytest.mark.parametrize("first", [300, 301, 303, 307])
+def test_an_opaque_square_of_the_limit_s_size_is_never_measured_below_it(pitch: float, first: int) -> None:
+    side = round(1000 / pitch)
+    image = np.full((900, 1200, 3), 90, np.uint8)
+    image[first : first + side, first : first + side] = 0
+    transmission = np.where(image[:, :, 0] > 0, 0.4, 0.0).astype(np.float32)
+    for measured, cell in (
+        (opaque_square_mm(Exposure(transmission), 0.002, (pitch, pitch)), 25.0),
+        (black_square_mm(image, (pitch, pitch)), 5.0),
+    ):
+        assert 1000 <= measured <= 1000 + 1.1 * cell
 
 
 @pytest.mark.parametrize("belt", ["x", "y"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,11 +27,10 @@ def test_a_folder_is_gone_on_with_by_the_settings_that_it_was_begun_with_alone(t
         claim(tmp_path, "plan.json", SETTINGS | {"items": (1, 2)})
 
 
-def test_what_may_grow_may_and_stays_as_it_was_begun(tmp_path: Path) -> None:
+def test_what_may_grow_may_and_the_file_tells_the_last(tmp_path: Path) -> None:
     claim(tmp_path, "plan.json", SETTINGS)
-    begun = (tmp_path / "plan.json").read_bytes()
     claim(tmp_path, "plan.json", SETTINGS | {"scans": 9}, may_grow=("scans",))
-    assert (tmp_path / "plan.json").read_bytes() == begun
+    assert json.loads((tmp_path / "plan.json").read_bytes()) == {"seed": 1, "items": [1, 3], "scans": 9}
 
 
 def test_settings_that_the_folder_does_not_name_are_those_of_its_time_or_refused(tmp_path: Path) -> None:
@@ -39,6 +39,7 @@ def test_settings_that_the_folder_does_not_name_are_those_of_its_time_or_refused
     with pytest.raises(SettingsInvalid, match=r"an earlier version: plan\.json does not tell bags"):
         claim(tmp_path, "plan.json", younger)
     claim(tmp_path, "plan.json", younger, unsaid={"bags": ""})
+    claim(tmp_path, "plan.json", SETTINGS | {"pair": (1, 2)}, unsaid={"pair": (1, 2)})
     with pytest.raises(SettingsInvalid, match=r"other bags \(none, here x\)"):
         claim(tmp_path, "plan.json", younger | {"bags": "x"}, unsaid={"bags": ""})
 

@@ -14,6 +14,7 @@ from detector.weights import PinnedFile, load_weights, manifest_json, read_manif
 from detector.weights_spec import TrainingSource
 from tests.conftest import make_spec, probe_onnx
 from training.publish import publish
+from training.weights_index import END, with_row
 
 NO_RATE = {"count": 0, "total": 0, "value": None, "interval": None}
 
@@ -135,3 +136,11 @@ def test_a_new_card_for_the_same_file_keeps_what_training_starts_from(exported: 
     other = probe_onnx(tmp_path / "other.onnx", make_spec(operating_point="chosen anew"))
     assert publish(other, "first", folder, evaluated(other), default=False).trainable is None
     assert not (folder / "first.safetensors").exists()
+
+
+@pytest.mark.parametrize("ends", ["\n\n", "\n", "\r\n\r\n"])
+def test_a_row_is_added_however_the_table_ends_and_refused_where_it_does_not(ends: str) -> None:
+    page = with_row("# Weights\n\n<!-- card a -->\n", "a", "| [`a`](#a) | x |").replace(f"\n\n{END}", f"{ends}{END}")
+    assert "| [`b`](#b) | y |\n" in with_row(page, "b", "| [`b`](#b) | y |")
+    with pytest.raises(SettingsInvalid, match="does not end"):
+        with_row(page.replace(END, ""), "b", "| [`b`](#b) | y |")

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from detector.errors import SettingsInvalid
 from detector.tile_squares import BAG_PIXELS, Look
-from training.datasets.coco_index import read_coco
 from training.donors import Donors
 from training.simulation.freight.threats import CutOuts
 from training.simulation.materials import LUGGAGE_BEAM, linear_attenuation
 from training.simulation.solids import Solid
 from training.threat_projection import Item
+from training.training_data import read_split
 
 Float32 = NDArray[np.float32]
 
@@ -55,7 +55,7 @@ def luggage_threats(data: Path, seed: int = 0) -> CutOuts:
 
     Raises SettingsInvalid when no item of any kind can be told from its bag. Takes some seconds.
     """
-    index = read_coco(data, "train")
+    index = read_split(data, "train")
     donors, generator = Donors(index, Look(BAG_PIXELS)), np.random.default_rng(seed)
     found: dict[str, list[Solid]] = {}
     for class_name, kind in KINDS.items():

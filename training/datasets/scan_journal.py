@@ -38,8 +38,8 @@ from training.line_journal import appending, whole_lines
 #: Files read ahead, so that a million waiting ones need no memory.
 _AHEAD = 64
 #: Of a line: what was asked of a scan. In form 1, which lines do not name, nobody asked whether it shows anything; in
-#: form 2, whether viewers turn it.
-_FORM = 3
+#: form 2, whether viewers turn it; in form 3, whether a drawn one is RGB of 8 bits.
+_FORM = 4
 
 
 @dataclass(frozen=True)

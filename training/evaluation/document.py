@@ -27,7 +27,7 @@ def document(metrics: Metrics) -> dict[str, Any]:
         },
         "intervals": {
             "level": 0.95,
-            "AP": "bootstrap by group of scans, at least Clopper-Pearson on as many items",
+            "AP": "bootstrap by group of scans, at least Clopper-Pearson on as many items; means: Zou and Donner 2008",
             "rates": "Clopper-Pearson; with a threshold chosen on the same scans, bootstrap by group besides",
             "groups": metrics.groups,
             "resamples": intervals.resamples,
