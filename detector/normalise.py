@@ -35,7 +35,7 @@ CONTENT_GRID, LEAST_CONTRAST = 16, 10
 #: 760 real scans the darkest has 0.02.
 OPAQUE_LEVEL, MOST_OPAQUE = 5, 0.3
 #: Side in millimetres of the cells that black squares are made of, where a pixel is no longer: fine enough to tell a
-#: square of 1 m from one of 0.98 m, coarse enough that a single pixel of noise within it is averaged away.
+#: square of 1 m from one of 0.98 m.
 BLACK_CELL_MM = 5.0
 
 #: A view whose border's median lies below this, of 255, is suspected to be a negative: around an object is air, and air

@@ -91,17 +91,30 @@ def in_cells(
 
 def largest_square_mm(dark: NDArray[np.bool_], cell_mm: tuple[float, float]) -> float:
     """Side that the largest dark square may have, by cells (H, W) that are all dark: a cell more than those; 0 where
-    none is. cell_mm: sides of a cell, x and y, which are taken for equal."""
+    none is. Bright specks of 2 x 2 cells and less count as dark. cell_mm: sides of a cell, x and y, which are taken for
+    equal."""
     # Outside the picture nothing is opaque.
-    padded = np.pad(dark, 1).astype(np.uint8)
-    # The chessboard distance to the nearest cell that is seen through is half an odd square's side, rounded up; an even
-    # one, which has no cell in its middle, is twice that.
-    half = int(cv2.distanceTransform(padded, cv2.DIST_C, 3).max())
+    padded = np.pad(_without_specks(dark), 1).astype(np.uint8)
+    # The chessboard distance to the nearest cell that is seen through is half an odd square's side, rounded up.
+    distance = cv2.distanceTransform(padded, cv2.DIST_C, 3)
+    half = int(distance.max())
     if not half:
         return 0.0
-    even = bool(cv2.erode(padded, np.ones((2 * half, 2 * half), np.uint8)).any())
+    middle = distance >= half
+    # An even square has no cell in its middle: four odd ones side by side make it up.
+    even = bool((middle[1:, 1:] & middle[1:, :-1] & middle[:-1, 1:] & middle[:-1, :-1]).any())
     # A square that does not lie on the cells' edges leaves one of its cells half dark.
     return float((2 * half - (not even) + 1) * min(cell_mm))
+
+
+def _without_specks(dark: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A hot pixel lets nobody see through what is around it; it lies in up to 2 x 2 cells."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((~dark).astype(np.uint8), connectivity=8)
+    specks = (stats[:, cv2.CC_STAT_WIDTH] <= 2) & (stats[:, cv2.CC_STAT_HEIGHT] <= 2)
+    # Label 0 is what is dark.
+    specks[0] = False
+    filled: NDArray[np.bool_] = dark | specks[labels]
+    return filled
 
 
 def _reach(exposure: Exposure) -> float:

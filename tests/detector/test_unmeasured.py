@@ -112,10 +112,12 @@ def test_the_largest_opaque_square_is_measured_in_millimetres() -> None:
 
 @pytest.mark.parametrize("pitch", [2.0, 4.0, 5.0])
 @pytest.mark.parametrize("first", [300, 301, 303, 307])
-def test_an_opaque_square_of_the_limit_s_size_is_never_measured_below_it(pitch: float, first: int) -> None:
+@pytest.mark.parametrize("hot", [0, 255])
+def test_an_opaque_square_of_the_limit_s_size_is_never_measured_below_it(pitch: float, first: int, hot: int) -> None:
     side = round(1000 / pitch)
     image = np.full((900, 1200, 3), 90, np.uint8)
     image[first : first + side, first : first + side] = 0
+    image[first + side // 2, first + side // 2] = hot
     transmission = np.where(image[:, :, 0] > 0, 0.4, 0.0).astype(np.float32)
     for measured, cell in (
         (opaque_square_mm(Exposure(transmission), 0.002, (pitch, pitch)), 25.0),
