@@ -63,11 +63,12 @@ def standardised(scan: Scan, profile: ScannerProfile | None, *, keep_exposures: 
     findings, opaque, square = Findings(), 0.0, 0.0
     drawn, shown, kept = [], [], []
     for exposure, limit in _each_exposure(scan, profile, findings):
-        image = render_exposure(exposure, profile.rendering, profile.curve)
+        pitch = _pitch_along_belt(profile)
+        image = render_exposure(exposure, profile.rendering, profile.curve, pitch)
         # What the network is given may be black where the detector still saw something.
         seen_through = opaque_share(exposure, limit, air_levels.level_of_air(exposure.high))
         opaque = max(opaque, seen_through, opaque_part(image))
-        square = max(square, _opaque_square(exposure, limit, profile))
+        square = max(square, opaque_square_mm(exposure, limit, pitch) if pitch else 0.0)
         drawn.append(np.ascontiguousarray(turned(image, profile)))
         # False colours are for the network alone.
         grey = image if profile.rendering in _GREY_RENDERINGS else render_exposure(exposure, "display", profile.curve)
@@ -136,9 +137,7 @@ def _as_it_lies(exposure: Exposure, profile: ScannerProfile) -> Exposure:
     return replace(exposure, high=turned(exposure.high, profile), low=low)
 
 
-def _opaque_square(exposure: Exposure, limit: float, profile: ScannerProfile) -> float:
-    if profile.pixel_pitch_mm is None:
-        return 0.0
-    across, down = profile.pixel_pitch_mm
-    along = (across, down) if profile.belt == "x" else (down, across)
-    return opaque_square_mm(exposure, limit, along)
+def _pitch_along_belt(profile: ScannerProfile) -> tuple[float, float] | None:
+    """Millimetres a pixel, along x and y, of a view with the belt along x."""
+    pitch = profile.pixel_pitch_mm
+    return pitch if pitch is None or profile.belt == "x" else (pitch[1], pitch[0])

@@ -1,0 +1,167 @@
+"""How transmission is drawn, for people and for networks: fixed curves, so that a level means the same in every scan.
+
+Every rendering has three channels; air is white and what nothing comes through is black in each of them.
+
+The cargo renderings are of attenuation. A wall or an engine takes a thousand times what a pistol behind it takes, so
+one curve over all of it leaves a pistol 3 to 8 of 255 levels. Their first channel is local contrast: how much more or
+less lies in the beam than around it, drawn by the inverse hyperbolic sine, which is linear where little differs and a
+logarithm where much does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.normalisation.air import BAND, Float32, attenuation
+from detector.normalisation.dual_energy import DENSE, FAINT, Curve, atomic_number
+from detector.normalisation.exposure import Exposure, in_cells
+
+UInt8 = NDArray[np.uint8]
+
+#: Attenuation at which the logarithmic channel is black, 24 cm of steel at 2 MeV: 32 levels for each factor of e.
+LOG_SPAN = 8.0
+#: Transmission below which no logarithm is taken.
+_LEAST = 1e-5
+#: Deviations in mm of the Gaussians over which the attenuation around a pixel is averaged: as wide as a hand-held
+#: thing, and as wide as its parts.
+AROUND_MM, BESIDE_MM = 100.0, 25.0
+#: Side in mm of the cells that those averages are made of, where a pixel is no longer.
+CELL_MM = 10.0
+#: Attenuation, 1.2 mm of steel at 2 MeV, up to which contrast is linear, and the levels that it is worth.
+CONTRAST_SCALE, CONTRAST_LEVELS = 0.04, 28.0
+#: Up to the first attenuation, 1.3 mm of steel, all is air to the contrast; from the second on nothing is.
+THIN = (0.045, 0.09)
+#: Atomic numbers and their levels in the material channel: organic bright, metal dark. Air is white, what the low
+#: energy does not see through is black.
+MATERIAL_LEVELS = ((6.0, 230.0), (10.0, 195.0), (18.0, 130.0), (26.0, 70.0), (50.0, 20.0))
+#: Deviation in pixels of the smoothing before the material channel, and the rows that it needs above and below.
+MATERIAL_SMOOTHING, _HALO = 1.5, 8
+#: Pixels are taken for squares of this side, mm, where nobody says how long they are: such a scan is never cleared.
+UNKNOWN_PITCH_MM = (5.0, 5.0)
+
+
+class _Surroundings:
+    """The attenuation around each pixel of a view: a Gaussian mean, kept in cells and drawn out of them a band of rows
+    at a time."""
+
+    def __init__(self, high: Float32, pitch_mm: tuple[float, float], reach_mm: float) -> None:
+        cells, (across, down) = in_cells(high, pitch_mm, max(CELL_MM, *pitch_mm))
+        self._means = cv2.GaussianBlur(
+            attenuation(cells, _LEAST),
+            (0, 0),
+            sigmaX=reach_mm / across,
+            sigmaY=reach_mm / down,
+            borderType=cv2.BORDER_REPLICATE,
+        )
+        self._shape = high.shape
+
+    def of(self, rows: slice) -> Float32:
+        """(h, W) of the view's rows."""
+        (height, width), (down, across) = self._shape, self._means.shape
+        scale_x, scale_y = across / width, down / height
+        # A pixel's centre lies at these coordinates among the cells' centres.
+        into = np.array([[scale_x, 0, scale_x / 2 - 0.5], [0, scale_y, (rows.start + 0.5) * scale_y - 0.5]], np.float64)
+        size = (width, min(rows.stop, height) - rows.start)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return np.asarray(
+            cv2.warpAffine(self._means, into, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32
+        )
+
+
+#: What a rendering draws of: a band of the exposure, the curve of its materials, and the attenuation around each of its
+#: pixels over each of the rendering's reaches.
+_Draw = Callable[[Exposure, Curve, Sequence[Float32]], tuple[Float32, Float32, Float32]]
+
+
+def _grey(exposure: Exposure, curve: Curve, around: Sequence[Float32]) -> tuple[Float32, Float32, Float32]:
+    level = 255 * exposure.high
+    return level, level, level
+
+
+def _display(exposure: Exposure, curve: Curve, around: Sequence[Float32]) -> tuple[Float32, Float32, Float32]:
+    mean = exposure.high if exposure.low is None else (exposure.high + exposure.low) / 2
+    clipped: Float32 = np.clip(mean, 1e-4, 1).astype(np.float32)
+    # A power opens up the middle, a share of the logarithm keeps structure in what is nearly black.
+    level = (255 * (0.6 * np.power(clipped, 0.6) + 0.4 / (1 - 0.45 * np.log(clipped)))).astype(np.float32)
+    return level, level, level
+
+
+def _cargo(exposure: Exposure, curve: Curve, around: Sequence[Float32]) -> tuple[Float32, Float32, Float32]:
+    taken = attenuation(exposure.high, _LEAST)
+    wide, near = (_contrast(taken, mean) for mean in around)
+    return wide, _logarithm(taken), near
+
+
+def _cargo_material(exposure: Exposure, curve: Curve, around: Sequence[Float32]) -> tuple[Float32, Float32, Float32]:
+    high, low = exposure.high, exposure.low
+    if low is None:
+        raise KeyError("cargo material")
+    taken = attenuation(high, _LEAST)
+    numbers = atomic_number(low, high, curve, MATERIAL_SMOOTHING)
+    at, levels = np.array(MATERIAL_LEVELS).T
+    drawn = np.interp(numbers, at, levels)
+    unknown = np.where(attenuation(low, 1e-4) > (FAINT + DENSE) / 2, 0, 255)
+    material = np.where(numbers > 0, drawn, unknown).astype(np.float32)
+    return _contrast(taken, around[0]), _logarithm(taken), material
+
+
+def _logarithm(taken: Float32) -> Float32:
+    return 255 * (1 - taken / np.float32(LOG_SPAN))
+
+
+def _contrast(taken: Float32, around: Float32) -> Float32:
+    """Levels of attenuations (H, W) beside what lies around them: bright where less lies in the beam."""
+    apart = np.arcsinh((around - taken) / np.float32(CONTRAST_SCALE))
+    level = np.clip(128 + np.float32(CONTRAST_LEVELS) * apart, 0, 255)
+    thin, solid = THIN
+    air = np.clip((np.float32(solid) - taken) / np.float32(solid - thin), 0, 1)
+    # Nothing comes through the last unit of LOG_SPAN but noise.
+    seen = np.clip(np.float32(LOG_SPAN) - taken, 0, 1)
+    return np.asarray((level + (255 - level) * air) * seen, np.float32)
+
+
+@dataclass(frozen=True)
+class _Rendering:
+    """reaches: in mm, of the surroundings that `draw` takes."""
+
+    draw: _Draw
+    reaches: tuple[float, ...] = ()
+
+
+#: Name in a scanner's profile -> how the three channels are made from transmission.
+RENDERINGS: MappingProxyType[str, _Rendering] = MappingProxyType(
+    {
+        "grey": _Rendering(_grey),
+        "display": _Rendering(_display),
+        "cargo": _Rendering(_cargo, (AROUND_MM, BESIDE_MM)),
+        "cargo material": _Rendering(_cargo_material, (AROUND_MM,)),
+    }
+)
+
+
+def draw_exposure(
+    exposure: Exposure, rendering: str, curve: Curve, pitch_mm: tuple[float, float] | None = None
+) -> UInt8:
+    """Transmission (H, W) -> (H, W, 3) uint8, air white: one of RENDERINGS.
+
+    curve: quotient -> atomic number. pitch_mm: of a pixel, x and y; None is drawn as UNKNOWN_PITCH_MM. Raises KeyError
+    for another rendering, or for one of two energies where there is one.
+    """
+    chosen, shape = RENDERINGS[rendering], exposure.high.shape
+    surroundings = [_Surroundings(exposure.high, pitch_mm or UNKNOWN_PITCH_MM, reach) for reach in chosen.reaches]
+    image = np.empty((*shape, 3), np.uint8)
+    for start in range(0, len(image), BAND):
+        above = min(start, _HALO)
+        rows = slice(start - above, start + BAND + _HALO)
+        low = None if exposure.low is None else exposure.low[rows]
+        band = chosen.draw(Exposure(exposure.high[rows], low), curve, [one.of(rows) for one in surroundings])
+        inner = slice(above, above + BAND)
+        for channel, levels in enumerate(band):
+            image[start : start + BAND, :, channel] = np.clip(np.rint(levels[inner]), 0, 255)
+    return image
