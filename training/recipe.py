@@ -160,9 +160,9 @@ class Recipe(_Section):
             "photon_noise": varied.photon_noise, "background_mixup": varied.background_mixup,
         }  # fmt: skip
         asked = [name for name, on in of_colours.items() if on]
-        if asked and any(rendering.startswith("cargo") for rendering in self.renderings):
+        if asked and any(rendering.startswith("contrast") for rendering in self.renderings):
             raise ValueError(
-                f"augmentation {', '.join(asked)}: not for scans drawn as 'cargo', whose channels are no colours"
+                f"augmentation {', '.join(asked)}: not for scans drawn as 'contrast', whose channels are no colours"
             )
         return self
 

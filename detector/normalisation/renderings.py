@@ -2,10 +2,11 @@
 
 Every rendering has three channels; air is white and what nothing comes through is black in each of them.
 
-The cargo renderings are of attenuation. A wall or an engine takes a thousand times what a pistol behind it takes, so
-one curve over all of it leaves a pistol 3 to 8 of 255 levels. Their first channel is local contrast: how much more or
-less lies in the beam than around it, drawn by the inverse hyperbolic sine, which is linear where little differs and a
-logarithm where much does.
+`contrast` and `contrast material` are for cargo. A wall or an engine takes a thousand times what a pistol behind it
+takes, so one curve over all of it leaves a pistol 3 to 8 of 255 levels. Their first channel is local contrast: how much
+more or less lies in the beam than around it, by the inverse hyperbolic sine, which is linear where little differs and a
+logarithm where much does. The second is the logarithm of transmission. The third is contrast with what lies closer, or
+the effective atomic number.
 """
 
 from __future__ import annotations
@@ -92,30 +93,30 @@ def _display(exposure: Exposure, curve: Curve, around: Sequence[Float32]) -> tup
     return level, level, level
 
 
-def _cargo(exposure: Exposure, curve: Curve, around: Sequence[Float32]) -> tuple[Float32, Float32, Float32]:
+def _contrast_alone(exposure: Exposure, curve: Curve, around: Sequence[Float32]) -> tuple[Float32, Float32, Float32]:
     taken = attenuation(exposure.high, _LEAST)
-    wide, near = (_contrast(taken, mean) for mean in around)
-    return wide, _logarithm(taken), near
+    wide, close = (_local(taken, mean) for mean in around)
+    return wide, _logarithm(taken), close
 
 
-def _cargo_material(exposure: Exposure, curve: Curve, around: Sequence[Float32]) -> tuple[Float32, Float32, Float32]:
+def _contrast_material(exposure: Exposure, curve: Curve, around: Sequence[Float32]) -> tuple[Float32, Float32, Float32]:
     high, low = exposure.high, exposure.low
     if low is None:
-        raise KeyError("cargo material")
+        raise KeyError("contrast material")
     taken = attenuation(high, _LEAST)
     numbers = atomic_number(low, high, curve, MATERIAL_SMOOTHING)
     at, levels = np.array(MATERIAL_LEVELS).T
     drawn = np.interp(numbers, at, levels)
     unknown = np.where(attenuation(low, 1e-4) > (FAINT + DENSE) / 2, 0, 255)
     material = np.where(numbers > 0, drawn, unknown).astype(np.float32)
-    return _contrast(taken, around[0]), _logarithm(taken), material
+    return _local(taken, around[0]), _logarithm(taken), material
 
 
 def _logarithm(taken: Float32) -> Float32:
     return 255 * (1 - taken / np.float32(LOG_SPAN))
 
 
-def _contrast(taken: Float32, around: Float32) -> Float32:
+def _local(taken: Float32, around: Float32) -> Float32:
     """Levels of attenuations (H, W) beside what lies around them: bright where less lies in the beam."""
     apart = np.arcsinh((around - taken) / np.float32(CONTRAST_SCALE))
     level = np.clip(128 + np.float32(CONTRAST_LEVELS) * apart, 0, 255)
@@ -139,8 +140,8 @@ RENDERINGS: MappingProxyType[str, _Rendering] = MappingProxyType(
     {
         "grey": _Rendering(_grey),
         "display": _Rendering(_display),
-        "cargo": _Rendering(_cargo, (AROUND_MM, BESIDE_MM)),
-        "cargo material": _Rendering(_cargo_material, (AROUND_MM,)),
+        "contrast": _Rendering(_contrast_alone, (AROUND_MM, BESIDE_MM)),
+        "contrast material": _Rendering(_contrast_material, (AROUND_MM,)),
     }
 )
 

@@ -230,8 +230,8 @@ def help_of(module: str, *command: str) -> str:
     return done.output
 
 
-def test_the_tree_names_only_what_is_there() -> None:
-    (tree,) = blocks("text")
+def named_in(tree: str) -> Iterator[Path]:
+    """Every file and folder of a tree in a page, from the root of the repository."""
     folder = Path()
     for line in tree.splitlines():
         name = line.split("#")[0].rstrip()
@@ -240,9 +240,25 @@ def test_the_tree_names_only_what_is_there() -> None:
         depth = len(name) - len(name.lstrip())
         folder = Path(*folder.parts[: depth // 2])
         for part in name.split():
-            assert (REPOSITORY / folder / part).exists(), folder / part
+            yield folder / part
         if name.endswith("/"):
             folder = folder / name.strip()
+
+
+def test_the_trees_name_what_is_there_and_once() -> None:
+    (short,) = blocks("text")
+    _, station, _, retraining = blocks("text", (REPOSITORY / "docs/architecture.md").read_text())
+    for tree in (short, station, retraining):
+        named = list(named_in(tree))
+        assert [path for path in named if not (REPOSITORY / path).exists()] == []
+        assert len(set(named)) == len(named)
+
+
+def test_the_page_of_the_house_names_every_module() -> None:
+    _, station, _, retraining = blocks("text", (REPOSITORY / "docs/architecture.md").read_text())
+    for tree, folder in ((station, "detector"), (retraining, "training")):
+        there = {path.relative_to(REPOSITORY) for path in (REPOSITORY / folder).glob("*.py") if path.stem[0] != "_"}
+        assert there <= set(named_in(tree)), there - set(named_in(tree))
 
 
 def test_the_table_holds_the_numbers_of_the_manifest() -> None:

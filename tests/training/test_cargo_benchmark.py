@@ -20,7 +20,7 @@ from detector.scanner_profile import parse_profile
 from detector.tile_squares import Look
 from detector.weights import ManifestEntry, load_weights
 from tests.conftest import make_spec, probe_onnx
-from training.cargo import area, benchmark_costs, benchmark_plan, benchmark_run, tile_set
+from training.cargo import area, benchmark_costs, benchmark_plan, benchmark_run, composed_tiles, tile_set
 from training.cargo.backgrounds import with_threats
 from training.cargo.benchmark import benchmark, benchmark_on_backgrounds
 from training.cargo.benchmark_figures import ALL, HEADLINE, benchmark_figures, document
@@ -43,7 +43,7 @@ COARSE_MM = 20.0
 
 @pytest.fixture
 def weights(tmp_path: Path) -> str:
-    spec = make_spec(tile_pixels=64, pixel_pitch_mm=COARSE_MM, renderings=("cargo", "cargo material"))
+    spec = make_spec(tile_pixels=64, pixel_pitch_mm=COARSE_MM, renderings=("contrast", "contrast material"))
     return str(probe_onnx(tmp_path / "cargo.onnx", spec))
 
 
@@ -107,7 +107,7 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not(weights: str, tmp_path:
     metrics = json.loads((tmp_path / "cut" / "metrics.json").read_text())
     assert metrics["setup"]["weights_sha256"] == load_weights(weights).sha256
     assert metrics["setup"]["costs"]["peak_mb"] > 10
-    other = probe_onnx(tmp_path / "other.onnx", make_spec(renderings=("cargo",)))
+    other = probe_onnx(tmp_path / "other.onnx", make_spec(renderings=("contrast",)))
     with pytest.raises(SettingsInvalid, match="begun with other weights"):
         benchmark(str(other), "small", tmp_path / "cut", 1, unwatched)
 
@@ -214,9 +214,9 @@ def test_simulated_scans_are_read_by_the_profile_beside_them() -> None:
     freight = simulate_freight(5, Family.TEST, (), energies=2, pitch_mm=COARSE_MM)
     scan = as_scanned(freight)
     seen = standardised(scan, parse_profile(scan.profile, "test"))
-    assert seen.rendering == "cargo material"
+    assert seen.rendering == "contrast material"
     assert 240 <= np.median(seen.images[0][:4, :4]) <= 255
-    assert as_scanned(freight, ("cargo",)).profile == profile_text(2, COARSE_MM, "cargo")
+    assert as_scanned(freight, ("contrast",)).profile == profile_text(2, COARSE_MM, "contrast")
 
 
 def test_a_vehicle_that_moved_along_y_is_looked_at_as_one_that_moved_along_x() -> None:
@@ -291,7 +291,7 @@ def test_own_clean_scans_give_the_same_kind_of_figures(
     for seed in (1, 2):
         freight = simulate_freight(seed, Family.TRAIN, (), energies=1, pitch_mm=COARSE_MM)
         np.save(folder / f"container-{seed}.npy", freight.high)
-        (folder / f"container-{seed}.toml").write_text(profile_text(1, COARSE_MM, "cargo"))
+        (folder / f"container-{seed}.toml").write_text(profile_text(1, COARSE_MM, "contrast"))
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     figures = benchmark_on_backgrounds(weights, folder, None, tmp_path / "out", unwatched)
     assert (figures.clean, figures.threats) == (2, 2)
@@ -302,7 +302,7 @@ def test_own_clean_scans_give_the_same_kind_of_figures(
     (tmp_path / "out" / "scans.jsonl").write_text(kept)
     freight = simulate_freight(3, Family.TRAIN, (), energies=1, pitch_mm=COARSE_MM)
     np.save(folder / "a-new.npy", freight.high)
-    (folder / "a-new.toml").write_text(profile_text(1, COARSE_MM, "cargo"))
+    (folder / "a-new.toml").write_text(profile_text(1, COARSE_MM, "contrast"))
     figures = benchmark_on_backgrounds(weights, folder, None, tmp_path / "out", unwatched)
     assert (figures.clean, figures.threats) == (3, 3)
     text = (tmp_path / "out" / "scans.jsonl").read_text()
@@ -319,7 +319,8 @@ def test_the_training_set_shows_whole_threats_at_the_stations_scale(
     monkeypatch.setattr(tile_set, "PITCHES", (COARSE_MM,))
     monkeypatch.setattr(tile_set, "PITCH_SHARES", (1.0,))
     monkeypatch.setattr(tile_set, "PITCH_MM", COARSE_MM)
-    monkeypatch.setattr(tile_set, "TILE", 96)
+    monkeypatch.setattr(composed_tiles, "PITCH_MM", COARSE_MM)
+    monkeypatch.setattr(composed_tiles, "TILE", 96)
     wanted = FreightSet(scans=3, validation=2, seed=4)
     assert sorted(write_freight_set(tmp_path / "one", wanted)) == [0, 0, 1, 1, 2]
     train, val = read_coco(tmp_path / "one", "train"), read_coco(tmp_path / "one", "val")
@@ -373,7 +374,7 @@ def test_a_training_set_is_not_ended_with_other_luggage(tmp_path: Path) -> None:
 
 
 def test_air_of_the_simulated_scanner_is_its_own_level() -> None:
-    assert f"air_value = {AIR_LEVEL}" in profile_text(1, 5.0, "cargo")
+    assert f"air_value = {AIR_LEVEL}" in profile_text(1, 5.0, "contrast")
 
 
 def test_steel_and_plastic_are_told_apart_by_two_energies() -> None:
@@ -423,6 +424,6 @@ def test_time_and_memory_are_told_of_every_area(weights: str) -> None:
 
 def test_weights_that_know_no_freight_are_refused(tmp_path: Path) -> None:
     weights = probe_onnx(tmp_path / "probe.onnx", make_spec(renderings=("stored",)))
-    with pytest.raises(SettingsInvalid, match="simulated freight is drawn as 'cargo'"):
+    with pytest.raises(SettingsInvalid, match="simulated freight is drawn as 'contrast'"):
         benchmark(str(weights), "small", tmp_path / "out", 1, lambda title, records, total: iter(records))
     assert not (tmp_path / "out").exists()

@@ -211,7 +211,7 @@ def _drawn(
         part = beam[wider].copy()
         part[inner] = _thinned(part[inner], through[mev], _photons(mev, pitch_mm), generator)
         parts.append(part)
-    rendering = rendering_of(energies, ("cargo", "cargo material"))
+    rendering = rendering_of(energies, ("contrast", "contrast material"))
     exposure = Exposure(parts[0], parts[1] if energies == 2 else None)
     image = draw_exposure(exposure, rendering, CURVES["MeV"], (pitch_mm, pitch_mm))
     return np.ascontiguousarray(image[inner])
