@@ -13,6 +13,7 @@ from itertools import chain
 
 from detector.errors import SettingsInvalid
 from detector.export_faults import export_doubts
+from detector.normalisation.renderings import plain_levels
 from detector.normalisation.standardise import WINDOWED, StandardScan
 from detector.normalise import doubt, is_grey
 from detector.palette import Palette, unknown_share
@@ -53,7 +54,7 @@ class Clearing:
             self._colour_doubt(seen),
             pitch_doubt(self.spec.look, self.tile_pixels, pitch_mm),
             size_doubt(self.spec.look, self.tile_pixels, tiles),
-            *map(doubt, seen.images),
+            *(doubt(plain_levels(image, seen.rendering)) for image in seen.images),
             *(chain.from_iterable(map(export_doubts, seen.images)) if seen.rendering == "stored" else ()),
             *seen.doubts,
         )

@@ -91,7 +91,10 @@ def _window(view: Pixels) -> UInt8:
 
 def _refuse_empty(image: UInt8) -> None:
     coarse = cv2.resize(image, (CONTENT_GRID, CONTENT_GRID), interpolation=cv2.INTER_AREA)
-    low, high = int(coarse.min()), int(coarse.max())
+    levels = coarse.reshape(CONTENT_GRID**2, -1)
+    # A flat colour, too, shows nothing, however its channels differ.
+    channel = int(np.ptp(levels, axis=0).argmax())
+    low, high = int(levels[:, channel].min()), int(levels[:, channel].max())
     if high - low < LEAST_CONTRAST:
         raise ScanWithoutContent(f"all parts of the view lie within {low}..{high} of 255")
     opaque = _count_opaque(image) / (image.shape[0] * image.shape[1])
@@ -111,7 +114,8 @@ def _black(image: UInt8) -> UInt8:
 
 
 def doubt(image: UInt8) -> str:
-    """Why a rendered view (H, W, 3) must not be cleared although it could be looked at; empty where nothing is odd."""
+    """Why a rendered view (H, W, c), as its `plain_levels`, must not be cleared although it could be looked at; empty
+    where nothing is odd."""
     if max(image.shape[:2]) < LEAST_LONG_SIDE:
         return f"the view measures {image.shape[1]} x {image.shape[0]} pixels: it may be a thumbnail of a scan"
     width = max(1, min(image.shape[:2]) // 40)

@@ -33,7 +33,7 @@ from detector.toml_settings import Number, WholeNumber, parse_toml, read_toml, v
 Energy = Literal["high", "low"]
 #: Axis of a stored page along which the object moved.
 Belt = Literal["x", "y"]
-#: Rendering -> what the three channels of the picture are; `normalise.RENDERINGS` makes them.
+#: Rendering -> what the three channels of the picture are; `renderings.RENDERINGS` makes them.
 Rendering = Literal["stored", "grey", "display", "contrast", "contrast material"]
 
 _Level = Annotated[Number, Field(ge=0, le=65_535)]

@@ -151,8 +151,8 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _augments_what_is_drawn(self) -> Recipe:
-        # They read the channels as a display's colours; a cargo network's are transmission, its logarithm, and its root
-        # or the material.
+        # They read the channels as a display's colours; a cargo network's are contrast, the logarithm of transmission,
+        # and closer contrast or the material.
         varied = self.augmentation
         of_colours = {
             "thickness": varied.thickness > 1, "hue": varied.hue, "saturation": varied.saturation, "grey": varied.grey,

@@ -1,6 +1,6 @@
 """How transmission is drawn, for people and for networks: fixed curves, so that a level means the same in every scan.
 
-Every rendering has three channels; air is white and what nothing comes through is black in each of them.
+Every rendering has three channels; air is white in each of them, and what nothing comes through is black or nearly so.
 
 `contrast` and `contrast material` are for cargo. A wall or an engine takes a thousand times what a pistol behind it
 takes, so one curve over all of it leaves a pistol 3 to 8 of 255 levels. Their first channel is local contrast: how much
@@ -32,47 +32,58 @@ _LEAST = 1e-5
 #: Deviations in mm of the Gaussians over which the attenuation around a pixel is averaged: as wide as a hand-held
 #: thing, and as wide as its parts.
 AROUND_MM, BESIDE_MM = 100.0, 25.0
-#: Side in mm of the cells that those averages are made of, where a pixel is no longer.
-CELL_MM = 10.0
+#: Side in mm of the cells that those averages are made of, where a pixel is no longer; and how many there are at most,
+#: whatever pitch is claimed.
+CELL_MM, MOST_CELLS = 10.0, 20_000_000
 #: Attenuation, 1.2 mm of steel at 2 MeV, up to which contrast is linear, and the levels that it is worth.
 CONTRAST_SCALE, CONTRAST_LEVELS = 0.04, 28.0
 #: Up to the first attenuation, 1.3 mm of steel, all is air to the contrast; from the second on nothing is.
 THIN = (0.045, 0.09)
+#: Attenuation from which contrast is black: the logarithm's levels are `normalise.OPAQUE_LEVEL` and less there.
+OPAQUE = LOG_SPAN * (1 - 5 / 255)
 #: Atomic numbers and their levels in the material channel: organic bright, metal dark. Air is white, what the low
 #: energy does not see through is black.
 MATERIAL_LEVELS = ((6.0, 230.0), (10.0, 195.0), (18.0, 130.0), (26.0, 70.0), (50.0, 20.0))
 #: Deviation in pixels of the smoothing before the material channel, and the rows that it needs above and below.
 MATERIAL_SMOOTHING, _HALO = 1.5, 8
-#: Pixels are taken for squares of this side, mm, where nobody says how long they are: such a scan is never cleared.
+#: Pixels are taken for squares of this side, mm, where nobody says how long they are; `pitch_unknown` doubts such a
+#: scan.
 UNKNOWN_PITCH_MM = (5.0, 5.0)
 
 
 class _Surroundings:
-    """The attenuation around each pixel of a view: a Gaussian mean, kept in cells and drawn out of them a band of rows
+    """The attenuation around each pixel of a view: Gaussian means, kept in cells and drawn out of them a band of rows
     at a time."""
 
-    def __init__(self, high: Float32, pitch_mm: tuple[float, float], reach_mm: float) -> None:
-        cells, (across, down) = in_cells(high, pitch_mm, max(CELL_MM, *pitch_mm))
-        self._means = cv2.GaussianBlur(
-            attenuation(cells, _LEAST),
-            (0, 0),
-            sigmaX=reach_mm / across,
-            sigmaY=reach_mm / down,
-            borderType=cv2.BORDER_REPLICATE,
-        )
+    def __init__(self, high: Float32, pitch_mm: tuple[float, float], reaches_mm: Sequence[float]) -> None:
+        area = high.size * pitch_mm[0] * pitch_mm[1]
+        cells, sides = in_cells(high, pitch_mm, max(CELL_MM, *pitch_mm, (area / MOST_CELLS) ** 0.5))
+        taken = attenuation(cells, _LEAST)
+        self._means = [_blurred(taken, sides, reach) for reach in reaches_mm]
         self._shape = high.shape
 
-    def of(self, rows: slice) -> Float32:
-        """(h, W) of the view's rows."""
-        (height, width), (down, across) = self._shape, self._means.shape
-        scale_x, scale_y = across / width, down / height
-        # A pixel's centre lies at these coordinates among the cells' centres.
-        into = np.array([[scale_x, 0, scale_x / 2 - 0.5], [0, scale_y, (rows.start + 0.5) * scale_y - 0.5]], np.float64)
-        size = (width, min(rows.stop, height) - rows.start)
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return np.asarray(
-            cv2.warpAffine(self._means, into, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32
-        )
+    def of(self, rows: slice) -> list[Float32]:
+        """(h, W) of the view's rows, over each of the reaches."""
+        height, width = self._shape
+        stop = min(rows.stop, height)
+        return [_rows_of(means, (np.arange(rows.start, stop) + 0.5) / height, width) for means in self._means]
+
+
+def _blurred(taken: Float32, sides_mm: tuple[float, float], reach_mm: float) -> Float32:
+    across, down = (reach_mm / side for side in sides_mm)
+    return np.asarray(
+        cv2.GaussianBlur(taken, (0, 0), sigmaX=across, sigmaY=down, borderType=cv2.BORDER_REPLICATE), np.float32
+    )
+
+
+def _rows_of(means: Float32, at: NDArray[np.float64], width: int) -> Float32:
+    """(len(at), width) out of cells (h, w), between their centres. at: shares of the height."""
+    places = np.clip(at * len(means) - 0.5, 0, len(means) - 1)
+    above = places.astype(np.intp)
+    below = np.minimum(above + 1, len(means) - 1)
+    share = (places - above).astype(np.float32)[:, None]
+    rows = means[above] * (1 - share) + means[below] * share
+    return np.asarray(cv2.resize(rows, (width, len(rows)), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 #: What a rendering draws of: a band of the exposure, the curve of its materials, and the attenuation around each of its
@@ -122,17 +133,19 @@ def _local(taken: Float32, around: Float32) -> Float32:
     level = np.clip(128 + np.float32(CONTRAST_LEVELS) * apart, 0, 255)
     thin, solid = THIN
     air = np.clip((np.float32(solid) - taken) / np.float32(solid - thin), 0, 1)
-    # Nothing comes through the last unit of LOG_SPAN but noise.
-    seen = np.clip(np.float32(LOG_SPAN) - taken, 0, 1)
+    # Nothing comes through the last unit before that but noise.
+    seen = np.clip(np.float32(OPAQUE) - taken, 0, 1)
     return np.asarray((level + (255 - level) * air) * seen, np.float32)
 
 
 @dataclass(frozen=True)
 class _Rendering:
-    """reaches: in mm, of the surroundings that `draw` takes."""
+    """reaches: in mm, of the surroundings that `draw` takes. plain: the channel that tells of a pixel alone how much
+    lies in the beam."""
 
     draw: _Draw
     reaches: tuple[float, ...] = ()
+    plain: int = 0
 
 
 #: Name in a scanner's profile -> how the three channels are made from transmission.
@@ -140,8 +153,8 @@ RENDERINGS: MappingProxyType[str, _Rendering] = MappingProxyType(
     {
         "grey": _Rendering(_grey),
         "display": _Rendering(_display),
-        "contrast": _Rendering(_contrast_alone, (AROUND_MM, BESIDE_MM)),
-        "contrast material": _Rendering(_contrast_material, (AROUND_MM,)),
+        "contrast": _Rendering(_contrast_alone, (AROUND_MM, BESIDE_MM), plain=1),
+        "contrast material": _Rendering(_contrast_material, (AROUND_MM,), plain=1),
     }
 )
 
@@ -155,14 +168,32 @@ def draw_exposure(
     for another rendering, or for one of two energies where there is one.
     """
     chosen, shape = RENDERINGS[rendering], exposure.high.shape
-    surroundings = [_Surroundings(exposure.high, pitch_mm or UNKNOWN_PITCH_MM, reach) for reach in chosen.reaches]
+    surroundings = (
+        _Surroundings(exposure.high, pitch_mm or UNKNOWN_PITCH_MM, chosen.reaches) if chosen.reaches else None
+    )
     image = np.empty((*shape, 3), np.uint8)
     for start in range(0, len(image), BAND):
         above = min(start, _HALO)
         rows = slice(start - above, start + BAND + _HALO)
         low = None if exposure.low is None else exposure.low[rows]
-        band = chosen.draw(Exposure(exposure.high[rows], low), curve, [one.of(rows) for one in surroundings])
+        around = surroundings.of(rows) if surroundings else ()
+        band = chosen.draw(Exposure(exposure.high[rows], low), curve, around)
         inner = slice(above, above + BAND)
         for channel, levels in enumerate(band):
             image[start : start + BAND, :, channel] = np.clip(np.rint(levels[inner]), 0, 255)
     return image
+
+
+def plain_levels(image: UInt8, rendering: str) -> UInt8:
+    """(H, W, c) of an image that was drawn so: what tells how bright a pixel is, whatever lies around it."""
+    if rendering not in RENDERINGS:
+        return image
+    channel = RENDERINGS[rendering].plain
+    return image[:, :, channel : channel + 1]
+
+
+def pitch_unknown(rendering: str, pitch_mm: tuple[float, float] | None) -> str:
+    """Why a scan must not be cleared that was drawn by millimetres which nobody knows; empty where they are known."""
+    if pitch_mm is not None or rendering not in RENDERINGS or not RENDERINGS[rendering].reaches:
+        return ""
+    return f"rendering {rendering!r} is drawn by millimetres, and the profile gives no pixel_pitch_mm"

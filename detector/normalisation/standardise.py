@@ -18,6 +18,7 @@ from detector.normalisation.exposure import Exposure, opaque_limit, opaque_share
 from detector.normalisation.findings import Findings
 from detector.normalisation.pages import check_pages, split_views, turned
 from detector.normalisation.plateau import dark_plateau
+from detector.normalisation.renderings import pitch_unknown
 from detector.normalisation.transmission import exposure_of
 from detector.normalise import UInt8, black_square_mm, opaque_part, render, render_exposure
 from detector.scan import Pixels, Scan
@@ -62,8 +63,8 @@ def standardised(scan: Scan, profile: ScannerProfile | None, *, keep_exposures: 
         return _as_stored(scan, profile)
     findings, opaque, square = Findings(), 0.0, 0.0
     drawn, shown, kept = [], [], []
+    pitch = _pitch_along_belt(profile)
     for exposure, limit in _each_exposure(scan, profile, findings):
-        pitch = _pitch_along_belt(profile)
         image = render_exposure(exposure, profile.rendering, profile.curve, pitch)
         # What the network is given may be black where the detector still saw something.
         seen_through = opaque_share(exposure, limit, air_levels.level_of_air(exposure.high))
@@ -76,7 +77,8 @@ def standardised(scan: Scan, profile: ScannerProfile | None, *, keep_exposures: 
         if keep_exposures:
             kept.append(_as_it_lies(exposure, profile))
     seen = replace(scan, views=tuple(shown))
-    doubts, notes = findings.doubts(), findings.notes()
+    unknown = pitch_unknown(profile.rendering, pitch)
+    doubts, notes = (*((unknown,) if unknown else ()), *findings.doubts()), findings.notes()
     return StandardScan(seen, tuple(drawn), profile.rendering, opaque, doubts, notes, profile.belt, square, tuple(kept))
 
 

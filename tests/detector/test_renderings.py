@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from detector.normalisation import renderings
 from detector.normalisation.dual_energy import CURVES
 from detector.normalisation.exposure import Exposure
-from detector.normalisation.renderings import CONTRAST_LEVELS, CONTRAST_SCALE, draw_exposure
+from detector.normalisation.renderings import CONTRAST_LEVELS, CONTRAST_SCALE, draw_exposure, plain_levels
 from detector.normalisation.standardise import standardised
-from detector.scanner_profile import Belt, ScannerProfile
+from detector.normalise import OPAQUE_LEVEL, doubt
+from detector.scanner_profile import Belt, Rendering, ScannerProfile
 from tests.detector.beer_lambert import scan_of
 
 Float32 = NDArray[np.float32]
@@ -79,12 +80,40 @@ def test_air_is_white_beside_a_wall_and_in_a_gap(taken: float) -> None:
     assert gap.min() >= 253
 
 
-def test_what_nothing_comes_through_is_black_in_every_channel() -> None:
+@pytest.mark.parametrize("left", [1e-5, 3.6e-4])
+def test_what_nothing_comes_through_is_black_in_every_channel(left: float) -> None:
     high = behind(2.0, 0.0)
-    high[100:200, 100:300] = 1e-5
-    assert drawn(high)[105:195, 105:295].max() == 0
+    high[100:200, 100:300] = left
+    assert drawn(high)[105:195, 105:295].max() <= OPAQUE_LEVEL
     material = draw_exposure(Exposure(high, high), "contrast material", CURVES["MeV"], (5.0, 5.0))
-    assert material[105:195, 105:295].max() == 0
+    assert material[105:195, 105:295].max() <= OPAQUE_LEVEL
+
+
+@pytest.mark.parametrize("left", [2e-3, 6e-4])
+def test_a_dark_border_is_dark_whatever_lies_around_it(left: float) -> None:
+    high = np.full((300, 400), left, np.float32)
+    high[50:-50, 50:-50] = 0.8
+    image = draw_exposure(Exposure(high), "contrast", CURVES["MeV"], (5.0, 5.0))
+    assert "border is dark" in doubt(plain_levels(image, "contrast"))
+
+
+@pytest.mark.parametrize("rendering", ["contrast", "contrast material", "grey"])
+def test_what_is_drawn_by_unknown_millimetres_is_doubted(rendering: Rendering) -> None:
+    page = np.clip(np.random.default_rng(0).normal(behind(4.0, 10.0), 0.003) * 50_000, 1, 60_000).astype(np.uint16)
+    page[:60], page[-60:] = 50_000, 50_000
+    pages = [page, np.maximum(page * (page / 50_000.0) ** 0.15, 1).astype(np.uint16)]
+    two = rendering == "contrast material"
+    gate = ScannerProfile(
+        name="gate", energies=("high", "low")[: 1 + two], air_value=50_000.0, bits_stored=16, rendering=rendering
+    )
+    doubts = standardised(scan_of(*pages[: 1 + two]), gate).doubts
+    assert any("no pixel_pitch_mm" in one for one in doubts) == (rendering != "grey")
+
+
+def test_any_claimed_pitch_draws_with_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(renderings, "MOST_CELLS", 100)
+    for pitch in (1e-4, 5.0, 500.0):
+        assert drawn(behind(6.0, 8.0), (pitch, pitch)).shape == (300, 400, 3)
 
 
 @pytest.mark.parametrize("pitch_mm", [(5.0, 5.0), (5.0, 2.5)])

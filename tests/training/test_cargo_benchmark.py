@@ -34,6 +34,8 @@ from training.datasets.coco_index import read_coco
 from training.publish import publish
 from training.simulation.dataset import simulate_dataset
 from training.simulation.freight import AIR_LEVEL, THREATS, Family, simulate_freight
+from training.simulation.freight.board import Area, Board
+from training.simulation.freight.threats import hide
 from training.simulation.materials import LUGGAGE_BEAM, linear_attenuation
 from training.tile_reader import read_tile
 
@@ -399,11 +401,12 @@ def test_guns_of_luggage_scans_are_hidden_in_freight_at_their_own_length(tmp_pat
         for solid in solids:
             assert 8 <= max(solid.shape) / solid.resolution <= 33 * 2**0.5
     threats = tuple(cut_outs) * 4
-    plain = simulate_freight(3, Family.TRAIN, threats, energies=1, pitch_mm=10.0)
-    mixed = simulate_freight(3, Family.TRAIN, threats, energies=1, pitch_mm=10.0, cut_outs=cut_outs)
-    assert plain.high.shape == mixed.high.shape
-    assert [item.class_name for item in mixed.objects] == list(threats)
-    assert (plain.high != mixed.high).any()
+    plain, mixed = (Board(Area(0, 0, 400, 200), 10.0, (2.0, 1.5)) for _ in range(2))
+    room = [Area(0, 0, 400, 200)]
+    hide(plain, threats, Family.TRAIN, (room, []), [1])
+    laid = hide(mixed, threats, Family.TRAIN, (room, []), [1], cut_outs)
+    assert [item.class_name for item in laid] == list(threats)
+    assert (plain.attenuations[2.0] != mixed.attenuations[2.0]).any()
     with pytest.raises(SettingsInvalid, match="cut out"):
         luggage_threats(write_nothing(tmp_path / "nothing"))
 

@@ -11,7 +11,7 @@ from detector.tiling import Tile
 from training.cargo import composed_tiles
 from training.cargo.composed_tiles import (
     DEEPEST_MM,
-    LEAST_CONTRAST,
+    LEAST_EDGE_CONTRAST,
     THREATS_EACH,
     Backdrop,
     _drawn,
@@ -56,7 +56,9 @@ def test_what_is_told_can_be_seen_and_lies_in_its_tile(behind: Backdrop, monkeyp
     assert {len(items) for _, items in tiles} >= {0} and max(len(items) for _, items in tiles) <= THREATS_EACH[1]
     assert len(found) > 5 and {item.class_name for item in found} <= set(THREATS)
     for item in found:
-        assert item.steel_mm <= DEEPEST_MM and item.edge_contrast is not None and item.edge_contrast >= LEAST_CONTRAST
+        assert (
+            item.steel_mm <= DEEPEST_MM and item.edge_contrast is not None and item.edge_contrast >= LEAST_EDGE_CONTRAST
+        )
         x1, y1, x2, y2 = item.box
         assert 0 <= x1 < x2 <= 128 and 0 <= y1 < y2 <= 128
 
@@ -82,12 +84,15 @@ def test_a_threat_takes_its_share_of_the_beam_in_its_box_alone(
 
 
 def test_photons_come_through_with_the_chance_that_the_threat_gives() -> None:
-    generator, photons = np.random.default_rng(0), 400.0
-    before = (generator.poisson(photons * 0.5, (400, 400)) / photons).astype(np.float32)
+    generator, photons, read_noise = np.random.default_rng(0), 400.0, 3.0
+    counted = generator.poisson(photons * 0.05, (400, 400)) + generator.normal(0, read_noise, (400, 400))
+    before = (counted / photons).astype(np.float32)
     share = np.full(before.shape, 0.3, np.float32)
     share[:, 200:] = 1
-    after = _thinned(before, share, photons, generator)
-    assert np.array_equal(after[:, 200:], before[:, 200:])
+    after = _thinned(before, share, (photons, read_noise), generator)
+    assert after[:, 200:] == pytest.approx(before[:, 200:], abs=1e-7)
     counts = after[:, :200] * photons
-    # A Poisson count of which each photon comes through with a chance is a Poisson count again.
-    assert counts.mean() == pytest.approx(60, rel=0.01) and counts.var() == pytest.approx(60, rel=0.03)
+    # A Poisson count of which each photon comes through with a chance is a Poisson count again; the amplifier's noise
+    # is the same whatever comes through.
+    assert counts.mean() == pytest.approx(6, rel=0.02)
+    assert counts.var() == pytest.approx(6 + read_noise**2, rel=0.03)

@@ -471,7 +471,7 @@ def test_a_class_that_nobody_looked_for_in_clean_scans_spares_them_all_the_same(
     assert alone.thresholds["lighter"] < 0.2 and "unlooked" not in alone.operating_point
     chosen = choose_thresholds(index_of(*scans, *clean), found + loud, pfa=0.05)
     assert 0.67 < chosen.thresholds["lighter"] <= 0.69
-    assert "and 2 of 40 clean ones, unlooked for them" in chosen.operating_point
+    assert "and 2 of 40 clean ones, where nobody looked for them" in chosen.operating_point
 
 
 def test_a_class_of_few_boxes_is_chosen_by_its_false_alarms() -> None:

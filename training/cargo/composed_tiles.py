@@ -1,9 +1,9 @@
 """Tiles of a clean scan with threats laid into them: what a network of freight learns from.
 
 A lorry takes a second to simulate and to measure, a threat a hundredth. So one clean scan gives many tiles, and each
-gets threats of its own, behind whatever it shows: transmissions multiply (Beer and Lambert), and of the photons that
-came through before, each comes through the threat with the chance that it gives, which is all the noise there is to
-add. A threat that cannot be told from its load teaches nothing and is not laid.
+gets threats of its own, behind whatever it shows: transmissions multiply (Beer and Lambert). Of the photons that came
+through before, each comes through the threat with the chance that it gives, and the amplifier's noise is what it was. A
+threat that cannot be told from its load teaches nothing and is not laid; none is cut off by its tile's edge.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from training.cargo.reading import as_scanned, rendering_of
 from training.simulation.freight import THREATS, Family, FreightObject, FreightScan
 from training.simulation.freight.acquisition import ACCELERATORS, REFERENCE_PITCH_MM
 from training.simulation.freight.board import Area, Board
-from training.simulation.freight.threats import CutOuts, hide
+from training.simulation.freight.threats import MOST_COVERED, CutOuts, NoPlace, covered, hide
 from training.simulation.materials import CARGO_BEAM
 
 UInt8 = NDArray[np.uint8]
@@ -46,15 +46,13 @@ THREATS_EACH = (1, 4)
 OVER_CARGO = 0.85
 #: Of tiles of double size the station takes nothing shorter than a quarter of a single one.
 LEAST_COARSE = 0.25
-#: Millimetres of steel over a threat, and edge contrast with its load (noise counts twice here), from which it can be
-#: told: what cannot be seen must not be learned (docs/decisions/0020-threats-that-can-be-seen.md).
-DEEPEST_MM, LEAST_CONTRAST = 220.0, 0.15
+#: Millimetres of steel over a threat up to which, and edge contrast with its load from which it can be told (noise
+#: counts twice here, and more behind dense loads). Beyond that depth scatter, which the threat does not take away, is a
+#: tenth of the beam. What cannot be seen must not be learned (docs/decisions/0020-threats-that-can-be-seen.md).
+DEEPEST_MM, LEAST_EDGE_CONTRAST = 190.0, 0.15
 #: Places tried for a threat, and for a tile.
 TRIES = 8
-#: Share of the smaller box that another may cover.
-MOST_COVERED = 0.2
-
-Found = tuple[FreightObject, ...]
+Hidden = tuple[FreightObject, ...]
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def backdrop(freight: FreightScan) -> Backdrop:
 
 def composed_tiles(
     behind: Backdrop, generator: np.random.Generator, cut_outs: CutOuts
-) -> Iterator[tuple[UInt8, Found]]:
+) -> Iterator[tuple[UInt8, Hidden]]:
     """(TILE, TILE, 3) squares, drawn of one energy or of two, and what is hidden in each, in pixels of the square."""
     height, width = behind.exposure.high.shape
     for _ in range(TILES):
@@ -138,7 +136,7 @@ class _Threats:
         self._board.attenuations = {mev: taken.copy() for mev, taken in self._before.items()}
         self._places = list(_cargo_within(behind.freight, tile)) or [whole]
 
-    def hidden(self, wanted: int, generator: np.random.Generator, cut_outs: CutOuts) -> Found:
+    def hidden(self, wanted: int, generator: np.random.Generator, cut_outs: CutOuts) -> Hidden:
         """Lays threats, at most `wanted`; in pixels of the tile."""
         found: list[FreightObject] = []
         for name in generator.choice(list(THREATS), wanted):
@@ -155,8 +153,9 @@ class _Threats:
             seed = [int(generator.integers(2**32))]
             try:
                 (laid,) = hide(self._board, (name,), Family.TRAIN, (self._places, []), seed, cut_outs)
-            except ValueError:
-                # Too long for this tile at most angles.
+            except NoPlace:
+                # Too long for this tile at most angles, or hardly any cargo in it.
+                self._board.attenuations = kept
                 return None
             added = self._board.attenuations[highest] - kept[highest]
             if self._seen(laid, others) and in_air(added, self._air) <= MOST_IN_AIR:
@@ -165,8 +164,9 @@ class _Threats:
         return None
 
     def _seen(self, laid: FreightObject, others: list[FreightObject]) -> bool:
-        told = laid.steel_mm <= DEEPEST_MM and (laid.edge_contrast or 0.0) >= LEAST_CONTRAST
-        return told and laid.size_px >= self._least and not any(_covered(laid, one) > MOST_COVERED for one in others)
+        told = laid.steel_mm <= DEEPEST_MM and (laid.edge_contrast or 0.0) >= LEAST_EDGE_CONTRAST
+        covering = (covered(Area(*laid.box), Area(*one.box)) > MOST_COVERED for one in others)
+        return told and laid.size_px >= self._least and not any(covering)
 
     def through(self) -> dict[float, Float32]:
         """MeV -> (h, w) share of the beam that all threats let through, as blurred as the detector blurs."""
@@ -189,13 +189,6 @@ def _cargo_within(freight: FreightScan, tile: Tile) -> Iterator[Area]:
             yield Area(float(left), float(top), float(right), float(bottom))
 
 
-def _covered(first: FreightObject, second: FreightObject) -> float:
-    """Share of the smaller of two boxes that the other covers."""
-    one, other = np.array(first.box), np.array(second.box)
-    shared = np.clip(np.minimum(one, other)[2:] - np.maximum(one, other)[:2], 0, None).prod()
-    return float(shared / min((one[2:] - one[:2]).prod(), (other[2:] - other[:2]).prod()))
-
-
 def _drawn(
     behind: Backdrop, tile: Tile, through: dict[float, Float32], energies: int, generator: np.random.Generator
 ) -> UInt8:
@@ -209,7 +202,9 @@ def _drawn(
     parts = []
     for mev, beam in list(_beams(behind.exposure).items())[:energies]:
         part = beam[wider].copy()
-        part[inner] = _thinned(part[inner], through[mev], _photons(mev, pitch_mm), generator)
+        part[inner] = _thinned(
+            part[inner], through[mev], (_photons(mev, pitch_mm), ACCELERATORS[mev].read_noise), generator
+        )
         parts.append(part)
     rendering = rendering_of(energies, ("contrast", "contrast material"))
     exposure = Exposure(parts[0], parts[1] if energies == 2 else None)
@@ -222,12 +217,19 @@ def _photons(mev: float, pitch_mm: float) -> float:
     return ACCELERATORS[mev].photons * (pitch_mm / REFERENCE_PITCH_MM) ** 2
 
 
-def _thinned(transmission: Float32, share: Float32, photons: float, generator: np.random.Generator) -> Float32:
-    """What comes through a threat that lets `share` of the photons through: a binomial count, as a Gaussian."""
-    counts = np.maximum(transmission, 0) * np.float32(photons) * share
-    noise = np.sqrt(counts * np.maximum(1 - share, 0)) * generator.standard_normal(counts.shape, np.float32)
-    # Where nothing was laid the reading stays, the amplifier's negative ones too.
-    return np.where(share < 1, np.maximum(counts + noise, 0) / np.float32(photons), transmission).astype(np.float32)
+def _thinned(
+    transmission: Float32, share: Float32, array: tuple[float, float], generator: np.random.Generator
+) -> Float32:
+    """What comes through a threat that lets `share` of the photons through: a binomial count, as a Gaussian.
+
+    array: photons in air, and the amplifier's noise in photons. A reading holds that noise already, and the share of it
+    that is lost with the beam is put back.
+    """
+    photons, read_noise = array
+    counts = transmission * np.float32(photons) * share
+    variance = np.maximum(counts, 0) * (1 - share) + np.float32(read_noise**2) * (1 - share**2)
+    noise = np.sqrt(np.maximum(variance, 0)) * generator.standard_normal(counts.shape, np.float32)
+    return np.asarray((counts + noise) / np.float32(photons), np.float32)
 
 
 def _moved(found: FreightObject, scale: Float32) -> FreightObject:

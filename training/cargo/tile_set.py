@@ -38,7 +38,7 @@ UInt8 = NDArray[np.uint8]
 
 #: Raised by hand when the same numbers give other pictures, so that no folder is begun with one code and ended with
 #: another.
-VERSION = 4
+VERSION = 5
 #: Pitches of the simulated scanners, and how often: finer ones cost time with the square.
 PITCHES, PITCH_SHARES = (5.0, 4.0, 2.5), (0.83, 0.12, 0.05)
 #: Share of validation scans without a threat: rates of false alarms are chosen on them.

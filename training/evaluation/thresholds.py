@@ -84,7 +84,8 @@ def choose_thresholds(
         words.append(budget_words(index, budget, pfa, alarms=int((scores >= thresholds).any(axis=1).sum())))
         if len(beside):
             words[-1] += (
-                f", and {int((beside >= thresholds).any(axis=1).sum())} of {len(beside)} clean ones, where nobody looked for them"
+                f", and {int((beside >= thresholds).any(axis=1).sum())} of {len(beside)} clean ones, "
+                "where nobody looked for them"
             )
     rest = [name for name, found in matches.items() if name not in chosen and found.boxes >= LEAST_BOXES]
     chosen |= {name: _best_f1(matches[name], bounds_of[index.class_names.index(name)]) for name in rest}
