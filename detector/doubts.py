@@ -13,7 +13,6 @@ from itertools import chain
 
 from detector.errors import SettingsInvalid
 from detector.export_faults import export_doubts
-from detector.normalisation.renderings import plain_levels
 from detector.normalisation.standardise import WINDOWED, StandardScan
 from detector.normalise import doubt, is_grey
 from detector.palette import Palette, unknown_share
@@ -54,7 +53,7 @@ class Clearing:
             self._colour_doubt(seen),
             pitch_doubt(self.spec.look, self.tile_pixels, pitch_mm),
             size_doubt(self.spec.look, self.tile_pixels, tiles),
-            *(doubt(plain_levels(image, seen.rendering)) for image in seen.images),
+            *map(doubt, seen.images),
             *(chain.from_iterable(map(export_doubts, seen.images)) if seen.rendering == "stored" else ()),
             *seen.doubts,
         )

@@ -7,17 +7,18 @@ transmission, `render_exposure` takes the place of `render`: fixed curves, so th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import ScanWithoutContent
-from detector.normalisation.air import BAND, Float32
-from detector.normalisation.dual_energy import Curve
+from detector.normalisation.air import BAND, Float32, attenuation
+from detector.normalisation.dual_energy import DENSE, FAINT, Curve, atomic_number
 from detector.normalisation.exposure import Exposure, in_cells, largest_square_mm
-from detector.normalisation.renderings import draw_exposure
 from detector.scan import Pixels
 
 UInt8 = NDArray[np.uint8]
@@ -48,6 +49,13 @@ AIR_FROM_LEVEL = 240
 #: A pixel whose channels differ by more than this has a colour, beyond what JPEG does to grey; a view of which a
 #: smaller share of the cargo has one is grey. Of 192 real pseudo-colour scans the least coloured has 0.087.
 COLOUR_SPREAD, LEAST_COLOURED = 20, 0.02
+#: Attenuation at which the logarithmic channel is black, 24 cm of steel at 2 MeV: 32 levels for each factor of e.
+LOG_SPAN = 8.0
+#: Atomic numbers and their levels in the material channel: organic bright, metal dark. Air is white, what the low
+#: energy does not see through is black.
+MATERIAL_LEVELS = ((6.0, 230.0), (10.0, 195.0), (18.0, 130.0), (26.0, 70.0), (50.0, 20.0))
+#: Deviation in pixels of the smoothing before the material channel, and the rows that it needs above and below.
+MATERIAL_SMOOTHING, _HALO = 1.5, 8
 
 
 @dataclass(frozen=True)
@@ -91,10 +99,7 @@ def _window(view: Pixels) -> UInt8:
 
 def _refuse_empty(image: UInt8) -> None:
     coarse = cv2.resize(image, (CONTENT_GRID, CONTENT_GRID), interpolation=cv2.INTER_AREA)
-    levels = coarse.reshape(CONTENT_GRID**2, -1)
-    # A flat colour, too, shows nothing, however its channels differ.
-    channel = int(np.ptp(levels, axis=0).argmax())
-    low, high = int(levels[:, channel].min()), int(levels[:, channel].max())
+    low, high = int(coarse.min()), int(coarse.max())
     if high - low < LEAST_CONTRAST:
         raise ScanWithoutContent(f"all parts of the view lie within {low}..{high} of 255")
     opaque = _count_opaque(image) / (image.shape[0] * image.shape[1])
@@ -114,8 +119,7 @@ def _black(image: UInt8) -> UInt8:
 
 
 def doubt(image: UInt8) -> str:
-    """Why a rendered view (H, W, c), as its `plain_levels`, must not be cleared although it could be looked at; empty
-    where nothing is odd."""
+    """Why a rendered view (H, W, 3) must not be cleared although it could be looked at; empty where nothing is odd."""
     if max(image.shape[:2]) < LEAST_LONG_SIDE:
         return f"the view measures {image.shape[1]} x {image.shape[0]} pixels: it may be a thumbnail of a scan"
     width = max(1, min(image.shape[:2]) // 40)
@@ -150,13 +154,65 @@ def black_square_mm(image: UInt8, pitch_mm: tuple[float, float]) -> float:
     return largest_square_mm(_black(cells) > 0, cell_mm)
 
 
-def render_exposure(
-    exposure: Exposure, rendering: str, curve: Curve, pitch_mm: tuple[float, float] | None = None
-) -> UInt8:
-    """As `renderings.draw_exposure`. Raises ScanWithoutContent as `render`."""
-    image = draw_exposure(exposure, rendering, curve, pitch_mm)
+def render_exposure(exposure: Exposure, rendering: str, curve: Curve) -> UInt8:
+    """Transmission (H, W) -> (H, W, 3) uint8 RGB, air white: one of RENDERINGS. curve: quotient -> atomic number.
+
+    Raises ScanWithoutContent as `render`, KeyError for another rendering.
+    """
+    draw = RENDERINGS[rendering]
+    image = np.empty((*exposure.high.shape, 3), np.uint8)
+    for start in range(0, len(image), BAND):
+        above = min(start, _HALO)
+        rows = slice(start - above, start + BAND + _HALO)
+        low = None if exposure.low is None else exposure.low[rows]
+        band = draw(Exposure(exposure.high[rows], low), curve)
+        image[start : start + BAND] = band[above : above + BAND]
     _refuse_empty(image)
     return image
+
+
+def _as_bytes(*channels: Float32) -> UInt8:
+    levels: UInt8 = np.clip(np.rint(np.stack(channels, axis=2)), 0, 255).astype(np.uint8)
+    return levels
+
+
+def _grey(exposure: Exposure, curve: Curve) -> UInt8:
+    level = 255 * exposure.high
+    return _as_bytes(level, level, level)
+
+
+def _display(exposure: Exposure, curve: Curve) -> UInt8:
+    mean = exposure.high if exposure.low is None else (exposure.high + exposure.low) / 2
+    clipped: Float32 = np.clip(mean, 1e-4, 1).astype(np.float32)
+    # A power opens up the middle, a share of the logarithm keeps structure in what is nearly black.
+    level = (255 * (0.6 * np.power(clipped, 0.6) + 0.4 / (1 - 0.45 * np.log(clipped)))).astype(np.float32)
+    return _as_bytes(level, level, level)
+
+
+def _logarithm(transmission: Float32) -> Float32:
+    return 255 * (1 - attenuation(transmission, 1e-5) / np.float32(LOG_SPAN))
+
+
+def _cargo(exposure: Exposure, curve: Curve) -> UInt8:
+    high = exposure.high
+    return _as_bytes(255 * high, _logarithm(high), 255 * np.sqrt(np.maximum(high, 0)))
+
+
+def _cargo_material(exposure: Exposure, curve: Curve) -> UInt8:
+    high, low = exposure.high, exposure.low
+    if low is None:
+        raise KeyError("cargo material")
+    numbers = atomic_number(low, high, curve, MATERIAL_SMOOTHING)
+    at, levels = np.array(MATERIAL_LEVELS).T
+    drawn = np.interp(numbers, at, levels)
+    unknown = np.where(attenuation(low, 1e-4) > (FAINT + DENSE) / 2, 0, 255)
+    return _as_bytes(255 * high, _logarithm(high), np.where(numbers > 0, drawn, unknown).astype(np.float32))
+
+
+#: Name in a scanner's profile -> how the three channels are made from transmission.
+RENDERINGS: MappingProxyType[str, Callable[[Exposure, Curve], UInt8]] = MappingProxyType(
+    {"grey": _grey, "display": _display, "cargo": _cargo, "cargo material": _cargo_material}
+)
 
 
 def letterbox(image: UInt8, size: int, full: tuple[int, int] | None = None) -> tuple[UInt8, Placement]:

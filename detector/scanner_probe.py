@@ -173,7 +173,7 @@ def _lines(
     if profile.rendering != "stored":
         if profile.air_columns is None and profile.air_value is None:
             yield "# air_value = 0                # not known: the scans are cut off at their highest level; scan anew"
-        yield '# rendering = "grey"           # or display, contrast, contrast material'
+        yield '# rendering = "grey"           # or display, cargo, cargo material'
         yield "# [calibration]"
         yield f"# dark = 0                     # the lowest level seen is {_lowest(scans[0], profile)}"
     # A name may hold a line end, and what follows it would be no comment.

@@ -33,8 +33,8 @@ from detector.toml_settings import Number, WholeNumber, parse_toml, read_toml, v
 Energy = Literal["high", "low"]
 #: Axis of a stored page along which the object moved.
 Belt = Literal["x", "y"]
-#: Rendering -> what the three channels of the picture are; `renderings.RENDERINGS` makes them.
-Rendering = Literal["stored", "grey", "display", "contrast", "contrast material"]
+#: Rendering -> what the three channels of the picture are; `normalise.RENDERINGS` makes them.
+Rendering = Literal["stored", "grey", "display", "cargo", "cargo material"]
 
 _Level = Annotated[Number, Field(ge=0, le=65_535)]
 _Positive = Annotated[Number, Field(gt=0)]
@@ -59,8 +59,8 @@ class ScannerProfile(_Frozen):
     """One scanner. Raises pydantic's ValidationError where `load_profile` raises SettingsInvalid.
 
     rendering: `stored` passes the picture on as it is (a colour export), of which belt and pitch are known; `grey` is
-    transmission; `display` opens up the dark as an operator's screen does; `contrast` is what differs from its
-    surroundings, and the logarithm of transmission; `contrast material` has the effective atomic number besides.
+    transmission; `display` opens up the dark as an operator's screen does; `cargo` is transmission, its logarithm and
+    its square root; `cargo material` has the effective atomic number in place of the square root.
     """
 
     name: str = Field(min_length=1)
@@ -89,8 +89,8 @@ class ScannerProfile(_Frozen):
     def _holds_together(self) -> ScannerProfile:
         if "high" not in self.energies or len(set(self.energies)) != len(self.energies):
             raise ValueError("energies are ['high'], ['high', 'low'] or ['low', 'high']")
-        if self.rendering == "contrast material" and len(self.energies) != 2:
-            raise ValueError("rendering = 'contrast material' needs two energies")
+        if self.rendering == "cargo material" and len(self.energies) != 2:
+            raise ValueError("rendering = 'cargo material' needs two energies")
         if self.polarity == "air dark" and self.rendering == "stored":
             raise ValueError("rendering = 'stored' passes levels on as they are: it cannot turn 'air dark' round")
         if self.rendering == "stored":

@@ -29,9 +29,8 @@ Float32 = NDArray[np.float32]
 
 #: A bag scan up to this many pixels long is looked at whole: networks of bags learn from whole bags.
 BAG_PIXELS = 1280
-#: A tile without a level below this, of 255, in any channel is air. Drawn as `grey` or `contrast`, at MeV energies,
-#: less than 1.5 mm of steel or 10 mm of plastic lies in it (twice that in `display`). Noise of air has a deviation of
-#: 1.6.
+#: A tile without a level below this, of 255, in any channel is air. Drawn as `grey` or `cargo`, at MeV energies, less
+#: than 1.3 mm of steel or 9 mm of plastic lies in it (twice that in `display`). Noise of air has a deviation of 1.6.
 AIR_TILE = 244
 #: A scan whose pixels are this many times as long as the network's shows items smaller than it has ever seen them.
 COARSEST = 1.5

@@ -134,7 +134,7 @@ def profile_of(energies: int) -> ScannerProfile:
         air_value=AIR_LEVEL,
         bits_stored=16,
         pixel_pitch_mm=(PITCH_MM, PITCH_MM),
-        rendering="contrast" if energies == 1 else "contrast material",
+        rendering="cargo" if energies == 1 else "cargo material",
     )
 
 

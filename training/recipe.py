@@ -151,8 +151,8 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _augments_what_is_drawn(self) -> Recipe:
-        # They read the channels as a display's colours; a cargo network's are contrast, the logarithm of transmission,
-        # and closer contrast or the material.
+        # They read the channels as a display's colours; a cargo network's are transmission, its logarithm, and its root
+        # or the material.
         varied = self.augmentation
         of_colours = {
             "thickness": varied.thickness > 1, "hue": varied.hue, "saturation": varied.saturation, "grey": varied.grey,
@@ -160,9 +160,9 @@ class Recipe(_Section):
             "photon_noise": varied.photon_noise, "background_mixup": varied.background_mixup,
         }  # fmt: skip
         asked = [name for name, on in of_colours.items() if on]
-        if asked and any(rendering.startswith("contrast") for rendering in self.renderings):
+        if asked and any(rendering.startswith("cargo") for rendering in self.renderings):
             raise ValueError(
-                f"augmentation {', '.join(asked)}: not for scans drawn as 'contrast', whose channels are no colours"
+                f"augmentation {', '.join(asked)}: not for scans drawn as 'cargo', whose channels are no colours"
             )
         return self
 

@@ -18,7 +18,6 @@ from detector.normalisation.exposure import Exposure, opaque_limit, opaque_share
 from detector.normalisation.findings import Findings
 from detector.normalisation.pages import check_pages, split_views, turned
 from detector.normalisation.plateau import dark_plateau
-from detector.normalisation.renderings import pitch_unknown
 from detector.normalisation.transmission import exposure_of
 from detector.normalise import UInt8, black_square_mm, opaque_part, render, render_exposure
 from detector.scan import Pixels, Scan
@@ -63,13 +62,12 @@ def standardised(scan: Scan, profile: ScannerProfile | None, *, keep_exposures: 
         return _as_stored(scan, profile)
     findings, opaque, square = Findings(), 0.0, 0.0
     drawn, shown, kept = [], [], []
-    pitch = _pitch_along_belt(profile)
     for exposure, limit in _each_exposure(scan, profile, findings):
-        image = render_exposure(exposure, profile.rendering, profile.curve, pitch)
+        image = render_exposure(exposure, profile.rendering, profile.curve)
         # What the network is given may be black where the detector still saw something.
         seen_through = opaque_share(exposure, limit, air_levels.level_of_air(exposure.high))
         opaque = max(opaque, seen_through, opaque_part(image))
-        square = max(square, opaque_square_mm(exposure, limit, pitch) if pitch else 0.0)
+        square = max(square, _opaque_square(exposure, limit, profile))
         drawn.append(np.ascontiguousarray(turned(image, profile)))
         # False colours are for the network alone.
         grey = image if profile.rendering in _GREY_RENDERINGS else render_exposure(exposure, "display", profile.curve)
@@ -77,8 +75,7 @@ def standardised(scan: Scan, profile: ScannerProfile | None, *, keep_exposures: 
         if keep_exposures:
             kept.append(_as_it_lies(exposure, profile))
     seen = replace(scan, views=tuple(shown))
-    unknown = pitch_unknown(profile.rendering, pitch)
-    doubts, notes = (*((unknown,) if unknown else ()), *findings.doubts()), findings.notes()
+    doubts, notes = findings.doubts(), findings.notes()
     return StandardScan(seen, tuple(drawn), profile.rendering, opaque, doubts, notes, profile.belt, square, tuple(kept))
 
 
@@ -139,7 +136,9 @@ def _as_it_lies(exposure: Exposure, profile: ScannerProfile) -> Exposure:
     return replace(exposure, high=turned(exposure.high, profile), low=low)
 
 
-def _pitch_along_belt(profile: ScannerProfile) -> tuple[float, float] | None:
-    """Millimetres a pixel, along x and y, of a view with the belt along x."""
-    pitch = profile.pixel_pitch_mm
-    return pitch if pitch is None or profile.belt == "x" else (pitch[1], pitch[0])
+def _opaque_square(exposure: Exposure, limit: float, profile: ScannerProfile) -> float:
+    if profile.pixel_pitch_mm is None:
+        return 0.0
+    across, down = profile.pixel_pitch_mm
+    along = (across, down) if profile.belt == "x" else (down, across)
+    return opaque_square_mm(exposure, limit, along)

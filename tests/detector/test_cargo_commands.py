@@ -20,7 +20,7 @@ from detector.normalisation import standardise
 from detector.normalisation.exposure import Exposure
 from tests.detector.cargo_scene import AIR, Float32, container, lattice, stored
 
-PROFILE = f'name = "gate 3"\nenergies = ["high"]\nair_value = {AIR}\nbits_stored = 16\nrendering = "contrast"\n'
+PROFILE = f'name = "gate 3"\nenergies = ["high"]\nair_value = {AIR}\nbits_stored = 16\nrendering = "cargo"\n'
 PITCH = "pixel_pitch_mm = [10.0, 10.0]\n"
 
 

@@ -250,7 +250,7 @@ def test_a_grey_scan_is_not_cleared_by_weights_that_have_seen_coloured_ones_alon
 
 
 @pytest.mark.parametrize(
-    "renderings", [("stored",), ("grey",), ("stored", "grey", "display", "contrast", "contrast material")]
+    "renderings", [("stored",), ("grey",), ("stored", "grey", "display", "cargo", "cargo material")]
 )
 def test_more_than_8_bits_without_a_profile_are_never_cleared(tmp_path: Path, renderings: tuple[str, ...]) -> None:
     """Not by weights that know the profile's grey either: nobody checked air, polarity and energies of such a scan."""

@@ -153,7 +153,7 @@ def test_a_file_that_brings_its_own_profile_is_refused(ending: str, tmp_path: Pa
     # It could say that its levels are transmission, which weights that may clear know how to look at.
     array = levels(60, 80, kind="u1")
     pixels = npy(array) if ending == ".npy" else cv2.imencode(ending, array)[1].tobytes()
-    joined = sidecar.join(pixels, b'name = "mine"\nrendering = "contrast"\n')
+    joined = sidecar.join(pixels, b'name = "mine"\nrendering = "cargo"\n')
     path = tmp_path / f"scan{ending}"
     path.write_bytes(joined)
     with pytest.raises(ScanUnreadable, match="profile of its own"):

@@ -23,7 +23,7 @@ PROFILE = """\
 name = "gate"
 air_value = 60000
 bits_stored = 16
-rendering = "contrast"
+rendering = "cargo"
 """
 
 
@@ -159,7 +159,7 @@ def test_tiles_larger_than_those_of_the_network_are_not_cleared(
 
 @pytest.fixture
 def detector(tmp_path: Path) -> Detector:
-    spec = make_spec(tile_pixels=64, pixel_pitch_mm=5.0, passes=(1.0, 2.0), renderings=("contrast",))
+    spec = make_spec(tile_pixels=64, pixel_pitch_mm=5.0, passes=(1.0, 2.0), renderings=("cargo",))
     return Detector(probe_onnx(tmp_path / "cargo.onnx", spec), provider="cpu", threads=1)
 
 
@@ -183,7 +183,7 @@ def test_boxes_come_back_to_the_pixels_of_the_scan(detector: Detector, times: in
 
 
 def test_weights_that_may_not_clear_refer_what_they_do_not_alarm_on(tmp_path: Path) -> None:
-    spec = make_spec(tile_pixels=64, renderings=("contrast",), never_clear="learned from simulation")
+    spec = make_spec(tile_pixels=64, renderings=("cargo",), never_clear="learned from simulation")
     wary = Detector(probe_onnx(tmp_path / "wary.onnx", spec), provider="cpu", threads=1)
     calm = container()
     calm.views[0][52:76, 116:140] = 30_000

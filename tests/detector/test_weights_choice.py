@@ -22,8 +22,8 @@ from tests.conftest import make_spec, picture, probe_onnx
 
 KNOWN: dict[str, tuple[Rendering, ...]] = {
     "bags": ("stored",),
-    "cargo-a": ("contrast", "contrast material"),
-    "cargo-b": ("contrast material",),
+    "cargo-a": ("cargo", "cargo material"),
+    "cargo-b": ("cargo material",),
 }
 
 
@@ -40,7 +40,7 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def profile(rendering: Rendering, weights: str = "") -> ScannerProfile:
-    energies = ("high", "low") if rendering == "contrast material" else ("high",)
+    energies = ("high", "low") if rendering == "cargo material" else ("high",)
     return ScannerProfile(name="gate", rendering=rendering, energies=energies, weights=weights)
 
 
@@ -50,13 +50,13 @@ def last(names: Sequence[str]) -> str:
 
 def test_what_is_asked_for_goes_before_the_profile() -> None:
     assert choose_weights("cargo-b", profile("stored", "bags"), last) == "cargo-b"
-    assert choose_weights("", profile("contrast", "cargo-b"), last) == "cargo-b"
+    assert choose_weights("", profile("cargo", "cargo-b"), last) == "cargo-b"
     assert choose_weights("", None, last) == ""
 
 
 def test_the_only_weights_that_know_the_pictures_are_taken() -> None:
-    assert knowing("contrast material") == ["cargo-a", "cargo-b"]
-    assert choose_weights("", profile("contrast"), None) == "cargo-a"
+    assert knowing("cargo material") == ["cargo-a", "cargo-b"]
+    assert choose_weights("", profile("cargo"), None) == "cargo-a"
     assert choose_weights("", profile("stored"), None) == "bags"
 
 
@@ -69,9 +69,9 @@ def raw(folder: Path, name: str, text: str | None) -> Path:
 
 
 def test_profiles_beside_raw_arrays_choose_where_all_agree(tmp_path: Path) -> None:
-    grey = raw(tmp_path, "a", 'name = "gate"\nrendering = "contrast"\n')
-    same = raw(tmp_path, "b", 'name = "other gate"\nrendering = "contrast"\n')
-    named = raw(tmp_path, "c", 'name = "gate"\nrendering = "contrast"\nweights = "cargo-b"\n')
+    grey = raw(tmp_path, "a", 'name = "gate"\nrendering = "cargo"\n')
+    same = raw(tmp_path, "b", 'name = "other gate"\nrendering = "cargo"\n')
+    named = raw(tmp_path, "c", 'name = "gate"\nrendering = "cargo"\nweights = "cargo-b"\n')
     assert choose_by_sidecars([grey, same], None) == "cargo-a"
     assert choose_by_sidecars([named], None) == "cargo-b"
     assert choose_by_sidecars([grey, raw(tmp_path, "d", None)], None) == ""
@@ -95,7 +95,7 @@ FAULTY = {
 
 @pytest.mark.parametrize("fault", FAULTY)
 def test_a_profile_that_cannot_be_taken_costs_its_own_scan_alone(fault: str, tmp_path: Path) -> None:
-    sound = [raw(tmp_path, name, 'name = "gate"\nrendering = "contrast"\n') for name in "ac"]
+    sound = [raw(tmp_path, name, 'name = "gate"\nrendering = "cargo"\n') for name in "ac"]
     faulty = raw(tmp_path, "b", "")
     (tmp_path / "b.toml").write_bytes(FAULTY[fault])
     assert choose_by_sidecars([sound[0], faulty, sound[1]], None) == "cargo-a"
@@ -107,7 +107,7 @@ def test_a_profile_that_cannot_be_taken_costs_its_own_scan_alone(fault: str, tmp
 def test_a_profile_that_vanishes_or_is_locked_costs_its_own_scan_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = [raw(tmp_path, name, 'name = "gate"\nrendering = "contrast"\n') for name in "ab"]
+    paths = [raw(tmp_path, name, 'name = "gate"\nrendering = "cargo"\n') for name in "ab"]
     whole = Path.read_bytes
 
     def read_bytes(self: Path) -> bytes:
@@ -128,7 +128,7 @@ def test_where_no_profile_can_be_followed_one_of_them_is_named(fault: str, tmp_p
 
 
 def test_a_mark_before_the_text_is_passed_over(tmp_path: Path) -> None:
-    path = raw(tmp_path, "a", '\ufeffname = "gate"\nrendering = "contrast"\n')
+    path = raw(tmp_path, "a", '\ufeffname = "gate"\nrendering = "cargo"\n')
     assert choose_by_sidecars([path], None) == "cargo-a"
     assert parse_profile('\ufeffname = "gate"\n', "beside").name == "gate"
 
@@ -158,7 +158,7 @@ def test_shards_take_the_weights_of_the_whole(tmp_path: Path) -> None:
     belt = tmp_path / "belt"
     belt.mkdir()
     for number in range(4):
-        profile = 'name = "gate"\nrendering = "contrast"\n' if number % 2 else None
+        profile = 'name = "gate"\nrendering = "cargo"\n' if number % 2 else None
         np.save(raw(belt, f"{number}", profile), picture())
     for shard in ("1/3", "2/3", "3/3"):
         arguments = ["scan", str(belt), "--output", str(tmp_path / "out"), "--shard", shard]
@@ -177,15 +177,15 @@ def test_an_alias_stands_for_the_weights_that_took_its_name_over() -> None:
 
 
 def test_between_several_a_person_chooses_and_nobody_guesses() -> None:
-    assert choose_weights("", profile("contrast material"), last) == "cargo-b"
+    assert choose_weights("", profile("cargo material"), last) == "cargo-b"
     with pytest.raises(SettingsInvalid, match="cargo-a, cargo-b"):
-        choose_weights("", profile("contrast material"), None)
+        choose_weights("", profile("cargo material"), None)
 
 
 @pytest.mark.parametrize("ask", [None, last])
 def test_where_no_weights_know_them_none_are_guessed(ask: Ask | None) -> None:
     with pytest.raises(
-        SettingsInvalid, match=r"drawn as 'display' \(bags: stored; cargo-a: contrast, contrast material;"
+        SettingsInvalid, match=r"drawn as 'display' \(bags: stored; cargo-a: cargo, cargo material;"
     ) as told:
         choose_weights("", profile("display"), ask)
     assert "`rendering` in the profile of gate" in told.value.remedy

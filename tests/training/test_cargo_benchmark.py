@@ -20,7 +20,7 @@ from detector.scanner_profile import parse_profile
 from detector.tile_squares import Look
 from detector.weights import ManifestEntry, load_weights
 from tests.conftest import make_spec, probe_onnx
-from training.cargo import area, benchmark_costs, benchmark_plan, benchmark_run, composed_tiles, tile_set
+from training.cargo import area, benchmark_costs, benchmark_plan, benchmark_run, tile_set
 from training.cargo.backgrounds import with_threats
 from training.cargo.benchmark import benchmark, benchmark_on_backgrounds
 from training.cargo.benchmark_figures import ALL, HEADLINE, benchmark_figures, document
@@ -34,8 +34,6 @@ from training.datasets.coco_index import read_coco
 from training.publish import publish
 from training.simulation.dataset import simulate_dataset
 from training.simulation.freight import AIR_LEVEL, THREATS, Family, simulate_freight
-from training.simulation.freight.board import Area, Board
-from training.simulation.freight.threats import hide
 from training.simulation.materials import LUGGAGE_BEAM, linear_attenuation
 from training.tile_reader import read_tile
 
@@ -45,7 +43,7 @@ COARSE_MM = 20.0
 
 @pytest.fixture
 def weights(tmp_path: Path) -> str:
-    spec = make_spec(tile_pixels=64, pixel_pitch_mm=COARSE_MM, renderings=("contrast", "contrast material"))
+    spec = make_spec(tile_pixels=64, pixel_pitch_mm=COARSE_MM, renderings=("cargo", "cargo material"))
     return str(probe_onnx(tmp_path / "cargo.onnx", spec))
 
 
@@ -109,7 +107,7 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not(weights: str, tmp_path:
     metrics = json.loads((tmp_path / "cut" / "metrics.json").read_text())
     assert metrics["setup"]["weights_sha256"] == load_weights(weights).sha256
     assert metrics["setup"]["costs"]["peak_mb"] > 10
-    other = probe_onnx(tmp_path / "other.onnx", make_spec(renderings=("contrast",)))
+    other = probe_onnx(tmp_path / "other.onnx", make_spec(renderings=("cargo",)))
     with pytest.raises(SettingsInvalid, match="begun with other weights"):
         benchmark(str(other), "small", tmp_path / "cut", 1, unwatched)
 
@@ -216,9 +214,9 @@ def test_simulated_scans_are_read_by_the_profile_beside_them() -> None:
     freight = simulate_freight(5, Family.TEST, (), energies=2, pitch_mm=COARSE_MM)
     scan = as_scanned(freight)
     seen = standardised(scan, parse_profile(scan.profile, "test"))
-    assert seen.rendering == "contrast material"
+    assert seen.rendering == "cargo material"
     assert 240 <= np.median(seen.images[0][:4, :4]) <= 255
-    assert as_scanned(freight, ("contrast",)).profile == profile_text(2, COARSE_MM, "contrast")
+    assert as_scanned(freight, ("cargo",)).profile == profile_text(2, COARSE_MM, "cargo")
 
 
 def test_a_vehicle_that_moved_along_y_is_looked_at_as_one_that_moved_along_x() -> None:
@@ -293,7 +291,7 @@ def test_own_clean_scans_give_the_same_kind_of_figures(
     for seed in (1, 2):
         freight = simulate_freight(seed, Family.TRAIN, (), energies=1, pitch_mm=COARSE_MM)
         np.save(folder / f"container-{seed}.npy", freight.high)
-        (folder / f"container-{seed}.toml").write_text(profile_text(1, COARSE_MM, "contrast"))
+        (folder / f"container-{seed}.toml").write_text(profile_text(1, COARSE_MM, "cargo"))
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     figures = benchmark_on_backgrounds(weights, folder, None, tmp_path / "out", unwatched)
     assert (figures.clean, figures.threats) == (2, 2)
@@ -304,7 +302,7 @@ def test_own_clean_scans_give_the_same_kind_of_figures(
     (tmp_path / "out" / "scans.jsonl").write_text(kept)
     freight = simulate_freight(3, Family.TRAIN, (), energies=1, pitch_mm=COARSE_MM)
     np.save(folder / "a-new.npy", freight.high)
-    (folder / "a-new.toml").write_text(profile_text(1, COARSE_MM, "contrast"))
+    (folder / "a-new.toml").write_text(profile_text(1, COARSE_MM, "cargo"))
     figures = benchmark_on_backgrounds(weights, folder, None, tmp_path / "out", unwatched)
     assert (figures.clean, figures.threats) == (3, 3)
     text = (tmp_path / "out" / "scans.jsonl").read_text()
@@ -321,8 +319,7 @@ def test_the_training_set_shows_whole_threats_at_the_stations_scale(
     monkeypatch.setattr(tile_set, "PITCHES", (COARSE_MM,))
     monkeypatch.setattr(tile_set, "PITCH_SHARES", (1.0,))
     monkeypatch.setattr(tile_set, "PITCH_MM", COARSE_MM)
-    monkeypatch.setattr(composed_tiles, "PITCH_MM", COARSE_MM)
-    monkeypatch.setattr(composed_tiles, "TILE", 96)
+    monkeypatch.setattr(tile_set, "TILE", 96)
     wanted = FreightSet(scans=3, validation=2, seed=4)
     assert sorted(write_freight_set(tmp_path / "one", wanted)) == [0, 0, 1, 1, 2]
     train, val = read_coco(tmp_path / "one", "train"), read_coco(tmp_path / "one", "val")
@@ -376,7 +373,7 @@ def test_a_training_set_is_not_ended_with_other_luggage(tmp_path: Path) -> None:
 
 
 def test_air_of_the_simulated_scanner_is_its_own_level() -> None:
-    assert f"air_value = {AIR_LEVEL}" in profile_text(1, 5.0, "contrast")
+    assert f"air_value = {AIR_LEVEL}" in profile_text(1, 5.0, "cargo")
 
 
 def test_steel_and_plastic_are_told_apart_by_two_energies() -> None:
@@ -401,12 +398,11 @@ def test_guns_of_luggage_scans_are_hidden_in_freight_at_their_own_length(tmp_pat
         for solid in solids:
             assert 8 <= max(solid.shape) / solid.resolution <= 33 * 2**0.5
     threats = tuple(cut_outs) * 4
-    plain, mixed = (Board(Area(0, 0, 400, 200), 10.0, (2.0, 1.5)) for _ in range(2))
-    room = [Area(0, 0, 400, 200)]
-    hide(plain, threats, Family.TRAIN, (room, []), [1])
-    laid = hide(mixed, threats, Family.TRAIN, (room, []), [1], cut_outs)
-    assert [item.class_name for item in laid] == list(threats)
-    assert (plain.attenuations[2.0] != mixed.attenuations[2.0]).any()
+    plain = simulate_freight(3, Family.TRAIN, threats, energies=1, pitch_mm=10.0)
+    mixed = simulate_freight(3, Family.TRAIN, threats, energies=1, pitch_mm=10.0, cut_outs=cut_outs)
+    assert plain.high.shape == mixed.high.shape
+    assert [item.class_name for item in mixed.objects] == list(threats)
+    assert (plain.high != mixed.high).any()
     with pytest.raises(SettingsInvalid, match="cut out"):
         luggage_threats(write_nothing(tmp_path / "nothing"))
 
@@ -427,6 +423,6 @@ def test_time_and_memory_are_told_of_every_area(weights: str) -> None:
 
 def test_weights_that_know_no_freight_are_refused(tmp_path: Path) -> None:
     weights = probe_onnx(tmp_path / "probe.onnx", make_spec(renderings=("stored",)))
-    with pytest.raises(SettingsInvalid, match="simulated freight is drawn as 'contrast'"):
+    with pytest.raises(SettingsInvalid, match="simulated freight is drawn as 'cargo'"):
         benchmark(str(weights), "small", tmp_path / "out", 1, lambda title, records, total: iter(records))
     assert not (tmp_path / "out").exists()

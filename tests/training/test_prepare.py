@@ -228,7 +228,7 @@ def test_the_profile_beside_a_raw_scan_goes_along(link: Any, named: str, tmp_pat
     levels = np.full((96, 128), 50_000, np.uint16)
     levels[20:70, 30:90] = 9_000
     np.save(folder / "deep.npy", levels)
-    (folder / named).write_text(profile_text(1, 5.0, "contrast").replace("air_value = 52000", "air_value = 50000"))
+    (folder / named).write_text(profile_text(1, 5.0, "cargo").replace("air_value = 52000", "air_value = 50000"))
     make_set(folder, [scan_entry("deep.npy", split="train")])
     options = replace(OPTIONS, share=0.0, link=link)
     assert run(folder, tmp_path / "data", options).counts["train"]["scans"] == 1

@@ -30,7 +30,7 @@ from training.datasets.preview import read_picture
 from training.datasets.recognition import recognise
 
 OPTIONS = PrepareOptions(share=0.0)
-PROFILE = profile_text(1, 5.0, "contrast").replace("air_value = 52000", "air_value = 50000")
+PROFILE = profile_text(1, 5.0, "cargo").replace("air_value = 52000", "air_value = 50000")
 
 
 def fake(folder: Path, output: Path, **options: Any) -> Prepared:

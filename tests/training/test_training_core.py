@@ -155,8 +155,8 @@ def test_a_short_run_is_not_judged_on_the_weights_it_began_with() -> None:
         (["seed=4294967296"], "seed"),
         (['classes=["gun", "gun"]'], "named twice"),
         (
-            ['renderings=["contrast"]'],
-            "augmentation thickness, hue, saturation, projection: not for scans drawn as 'contrast'",
+            ['renderings=["cargo"]'],
+            "augmentation thickness, hue, saturation, projection: not for scans drawn as 'cargo'",
         ),
     ],
 )

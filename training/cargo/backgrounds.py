@@ -172,11 +172,11 @@ def _laid(
     board = Board(area, pitch_mm, tuple(beams))
     before = {energy: -np.log(np.clip(through, DARKEST, 1)) for energy, through in beams.items()}
     highest = max(beams)
-    air = open_air(beams[highest])
+    open_air = _open_air(beams[highest])
     for attempt in range(TRIES):
         board.attenuations = {energy: total.copy() for energy, total in before.items()}
         objects = hide(board, names, Family.TEST, ([area], []), [seed, 1, attempt])
-        if in_air(board.attenuations[highest] - before[highest], air) <= MOST_IN_AIR:
+        if _in_air(board.attenuations[highest] - before[highest], open_air) <= MOST_IN_AIR:
             after = {
                 energy: np.asarray(through * np.exp(before[energy] - board.attenuations[energy]), np.float32)
                 for energy, through in beams.items()
@@ -185,17 +185,17 @@ def _laid(
     raise ValueError(f"{', '.join(names)}: none of {TRIES} places tried lies within a vehicle")
 
 
-def open_air(through: Float32) -> NDArray[np.bool_]:
+def _open_air(through: Float32) -> NDArray[np.bool_]:
     """(H, W) where there is no vehicle in a transmission, up to its edge: averages alone would reach beyond it."""
     attenuation = -np.log(np.clip(cv2.blur(through, (_PART, _PART)), DARKEST, 1))
     grown = cv2.dilate((attenuation < SOLID).astype(np.uint8), np.ones((_PART, _PART), np.uint8))
     return np.asarray(grown > 0)
 
 
-def in_air(added: Float32, air: NDArray[np.bool_]) -> float:
+def _in_air(added: Float32, open_air: NDArray[np.bool_]) -> float:
     """Share, 0..1, of the pixels (H, W) of what was laid that have nothing but air beside it."""
     seen = added > VISIBLE
-    return float(air[seen].mean()) if seen.any() else 1.0
+    return float(open_air[seen].mean()) if seen.any() else 1.0
 
 
 def _levels(transmission: Float32) -> NDArray[np.uint16]:

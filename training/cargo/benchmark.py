@@ -35,9 +35,9 @@ def benchmark(weights: str, size: str, output: Path, workers: int, watch: Watch)
     Raises as `run_benchmark`, and SettingsInvalid for weights that know no freight: their figures would say nothing.
     """
     known = load_weights(weights).spec.renderings
-    if "contrast" not in known:
+    if "cargo" not in known:
         raise SettingsInvalid(
-            f"{weights} knows scans drawn as {', '.join(known)}, and simulated freight is drawn as 'contrast'",
+            f"{weights} knows scans drawn as {', '.join(known)}, and simulated freight is drawn as 'cargo'",
             remedy="give weights that were trained on it, as cargo-n, or clean scans of your own by --backgrounds",
         )
     records = list(watch("cargo benchmark", run_benchmark(weights, size, output, workers), SIZES[size]))

@@ -5,7 +5,7 @@ plastic; what that much steel and plastic does to a beam of MeV follows from the
 pixels are is not known, so an item gets a length of its kind.
 
 >>> cut_outs = luggage_threats(Path("data/luggage"))                               # doctest: +SKIP
->>> list(composed_tiles(backdrop(clean), generator, cut_outs))                     # doctest: +SKIP
+>>> simulate_freight(3, Family.TRAIN, ("handgun",), cut_outs=cut_outs)             # doctest: +SKIP
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from training.simulation.freight import AIR_LEVEL, FreightScan
 
 def rendering_of(energies: int, known: tuple[Rendering, ...]) -> Rendering:
     """How scans of so many energies are drawn for a network that knows these renderings."""
-    return "contrast material" if energies == 2 and "contrast material" in known else "contrast"
+    return "cargo material" if energies == 2 and "cargo material" in known else "cargo"
 
 
 def profile_text(energies: int, pitch_mm: float, rendering: Rendering) -> str:
@@ -27,7 +27,7 @@ rendering = "{rendering}"
 """
 
 
-def as_scanned(freight: FreightScan, known: tuple[Rendering, ...] = ("contrast", "contrast material")) -> Scan:
+def as_scanned(freight: FreightScan, known: tuple[Rendering, ...] = ("cargo", "cargo material")) -> Scan:
     """The pages of a simulated scan, and what reads them for a network that knows these renderings."""
     pages = (freight.high,) if freight.low is None else (freight.high, freight.low)
     profile = profile_text(len(pages), freight.pitch_mm, rendering_of(len(pages), known))

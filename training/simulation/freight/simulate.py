@@ -14,7 +14,7 @@ from training.simulation.freight.board import Area, Board
 from training.simulation.freight.conveyances import CONVEYANCES
 from training.simulation.freight.records import CargoLoad, Family, FreightScan
 from training.simulation.freight.stowage import box_of, stow
-from training.simulation.freight.threats import hide
+from training.simulation.freight.threats import NO_CUT_OUTS, CutOuts, hide
 from training.simulation.materials import CARGO_BEAM
 
 #: Finer than this no cargo scanner is, and memory grows with the square, mm.
@@ -27,11 +27,13 @@ def simulate_freight(
     threats: tuple[str, ...] = (),
     energies: int = 2,
     pitch_mm: float = 5.0,
+    cut_outs: CutOuts = NO_CUT_OUTS,
 ) -> FreightScan:
     """Simulates one conveyance of `family` with the given threats; the same arguments give the same scan.
 
     energies: 1 (6 MeV) or 2 (4 and 6 MeV, interlaced). pitch_mm: side of a pixel at the middle of the vehicle. Without
-    threats the same seed gives the same vehicle, load and noise: a pair to tell apart. Raises KeyError for a threat
+    threats the same seed gives the same vehicle, load and noise: a pair to tell apart. cut_outs: threat -> solids that
+    take turns with those of the family. Raises KeyError for a threat
     that is not in threats.THREATS, ValueError for other energies or for a pitch outside 1 to 20 mm.
     """
     if energies not in (1, 2):
@@ -47,7 +49,7 @@ def simulate_freight(
     board = Board(conveyance.field(generator), pitch_mm, beams)
     rooms = list(conveyance.build(board, generator))
     loads = [load for room in rooms for load in stow(board, room, family, name, generator)]
-    objects = hide(board, threats, family, (_areas(board, loads), rooms), [*scene, 1])
+    objects = hide(board, threats, family, (_areas(board, loads), rooms), [*scene, 1], cut_outs)
     levels = expose_freight(board.attenuations, pitch_mm, np.random.default_rng([*scene, 2]))
     return FreightScan(
         high=levels[CARGO_BEAM.high_mev],

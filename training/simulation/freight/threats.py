@@ -51,10 +51,6 @@ AROUND = 3
 TRIES, HIDEOUTS = 20, 200
 
 
-class NoPlace(ValueError):
-    """A threat does not fit where it was to be laid."""
-
-
 @dataclass(frozen=True)
 class Threat:
     """builders: one for each family. tilt: largest angle out of the picture, degrees: flat things turn, cases stand."""
@@ -144,16 +140,16 @@ def _lay_somewhere(
         half_x, half_y = _half(solid, pose.angle)
         area = Area(pose.x - half_x, pose.y - half_y, pose.x + half_x, pose.y + half_y)
         # In a vehicle full of them the last ones lie where they can.
-        clear = attempt >= TRIES // 2 or not any(covered(area, other) > MOST_COVERED for other in taken)
+        clear = attempt >= TRIES // 2 or not any(_covered(area, other) > MOST_COVERED for other in taken)
         if clear and _within(board, area):
             laid = board.lay(solid, pose)
             if laid is not None:
                 taken.append(area)
                 return laid
-    raise NoPlace("a threat found no place within the scan; the rooms lie outside it")
+    raise ValueError("a threat found no place within the scan; the rooms lie outside it")
 
 
-def covered(area: Area, other: Area) -> float:
+def _covered(area: Area, other: Area) -> float:
     """Share of the smaller of two areas that the other covers."""
     across = min(area.right, other.right) - max(area.left, other.left)
     down = min(area.bottom, other.bottom) - max(area.top, other.top)
