@@ -99,7 +99,10 @@ def _window(view: Pixels) -> UInt8:
 
 def _refuse_empty(image: UInt8) -> None:
     coarse = cv2.resize(image, (CONTENT_GRID, CONTENT_GRID), interpolation=cv2.INTER_AREA)
-    low, high = int(coarse.min()), int(coarse.max())
+    levels = coarse.reshape(CONTENT_GRID**2, -1)
+    # One flat colour shows nothing either, however its channels differ.
+    channel = int(np.ptp(levels, axis=0).argmax())
+    low, high = int(levels[:, channel].min()), int(levels[:, channel].max())
     if high - low < LEAST_CONTRAST:
         raise ScanWithoutContent(f"all parts of the view lie within {low}..{high} of 255")
     opaque = _count_opaque(image) / (image.shape[0] * image.shape[1])

@@ -37,6 +37,13 @@ def test_a_blank_scan_is_refused(level: int) -> None:
         render(np.full((64, 64, 3), level, np.uint8))
 
 
+@pytest.mark.parametrize("colour", [(250, 160, 60), (255, 240, 215), (20, 60, 200)])
+def test_one_flat_colour_shows_nothing_however_its_channels_differ(colour: tuple[int, int, int]) -> None:
+    flat = np.full((448, 640, 3), colour, np.int16) + np.random.default_rng(0).integers(-2, 3, (448, 640, 3))
+    with pytest.raises(ScanWithoutContent, match="all parts of the view lie within"):
+        render(np.clip(flat, 0, 255).astype(np.uint8))
+
+
 def test_a_blank_sixteen_bit_scan_is_refused() -> None:
     with pytest.raises(ScanWithoutContent):
         render(np.full((64, 64), 41_000, np.uint16))
