@@ -26,7 +26,8 @@ def painted(*colours: tuple[int, int, int], middle: int = 250) -> UInt8:
     height = 96 // len(colours)
     for number, colour in enumerate(colours):
         image[16 + number * height : 16 + (number + 1) * height, 16:112] = colour
-    image[56:72, 56:72] = middle
+    # A cross of 16 x 16 pixels: a rectangle of air within a bag would be taken for paint.
+    image[60:68, 54:74] = image[54:74, 60:68] = middle
     return image
 
 
