@@ -23,6 +23,7 @@ import detector.settings
 from detector import Decision, Detector, Policy, load_policy
 from detector.exit_codes import Exit
 from detector.outputs.results_csv import COLUMNS
+from detector.scanner_profile import ScannerProfile
 from detector.weights import load_weights, read_manifest
 from tests.conftest import make_spec, probe_onnx
 from tests.training.test_publish import evaluated
@@ -111,7 +112,8 @@ def test_the_line_of_results_on_the_station_page_is_one(examples_run: dict[str, 
 
 
 def test_the_station_page_names_every_column_and_exit_code() -> None:
-    assert tuple(re.findall(r"^\| `(\w+)` \|", STATION, re.MULTILINE)) == COLUMNS
+    results = STATION[STATION.index("## What the results hold") : STATION.index("## Watched folders")]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", results, re.MULTILINE)) == COLUMNS
     assert [int(code) for code in re.findall(r"^\| (\d) \|", STATION, re.MULTILINE)] == list(Exit)
     (said,) = re.findall(r"Exit codes of `scan`: (.*?)\n\n", README, re.DOTALL)
     assert [int(code) for code in re.findall(r"\b\d\b", said)][: len(Exit)] == list(Exit)
@@ -252,6 +254,17 @@ def test_the_trees_name_what_is_there_and_once() -> None:
         named = list(named_in(tree))
         assert [path for path in named if not (REPOSITORY / path).exists()] == []
         assert len(set(named)) == len(named)
+
+
+def test_the_page_of_the_station_has_every_key_of_a_profile_and_its_default() -> None:
+    page = (REPOSITORY / "docs/station.md").read_text()
+    rows = re.findall(r"^\| ((?:`[a-z_]+`(?:, )?)+) \| ([^|]+) \| [^|]+ \|$", page, re.MULTILINE)
+    told = {key: default for keys, default in rows for key in re.findall(r"`([a-z_]+)`", keys)}
+    fields = ScannerProfile.model_fields
+    assert set(fields) <= set(told)
+    for key, default in (("views", "1"), ("arrangement", '`"pages"`'), ("rendering", '`"grey"`'), ("beam", '`"MeV"`')):
+        assert told[key] == default and str(fields[key].default) == default.strip('`"'), key
+    assert float(told["opaque_transmission"]) == fields["opaque_transmission"].default
 
 
 def test_the_page_of_the_house_names_every_module() -> None:
