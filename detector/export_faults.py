@@ -35,7 +35,7 @@ MOST_TURNED = 25.0
 #: Levels below air's that a painted part may lie, and the brightest level that it takes; its least share of the picture
 #: and shortest side in pixels of a picture of at most this long side; and how much of the rectangle around it it fills.
 #: Within a bag something always takes a level or two: of 4,557 real scans one has an enclosed patch of air so large and
-#: so square (0.02 % [0.001, 0.12]); with a fill of .8 forty-one have.
+#: so square (0.02 % [0.001, 0.12]).
 BELOW_AIR, WHITE, LEAST_PAINTED, LEAST_PAINTED_SIDE, PAINTED_LONG_SIDE = 8, 245, 0.001, 12, 1280
 RECTANGULAR = 0.9
 

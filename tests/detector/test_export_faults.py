@@ -104,7 +104,7 @@ def test_a_rectangle_painted_as_air_within_the_bag_is_doubted(level: int, height
         slice(middle[1] - width // 2, middle[1] + width // 2),
     )
     image[where] = level
-    # Saved once more, and looked at through a profile of no scanner.
+    # Also saved once more, as viewers do.
     stored = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1], cv2.IMREAD_COLOR)
     for seen in (image, np.asarray(stored, np.uint8)):
         assert any("painted over" in told for told in export_doubts(seen))

@@ -468,7 +468,7 @@ def test_a_class_that_nobody_looked_for_in_clean_scans_spares_them_all_the_same(
     clean = [scan_of(annotated=("gun",)) for _ in range(40)]
     loud = [found_of(("lighter", 0.3 + 0.01 * row, BOX)) for row in range(40)]
     alone = choose_thresholds(index_of(*scans), found, pfa=0.05)
-    assert alone.thresholds["lighter"] < 0.2 and "unlooked" not in alone.operating_point
+    assert alone.thresholds["lighter"] < 0.2 and "nobody looked" not in alone.operating_point
     chosen = choose_thresholds(index_of(*scans, *clean), found + loud, pfa=0.05)
     assert 0.67 < chosen.thresholds["lighter"] <= 0.69
     assert "and 2 of 40 clean ones, where nobody looked for them" in chosen.operating_point
