@@ -27,13 +27,16 @@ def freight_set_command(
     luggage: Annotated[
         Path | None, typer.Option(help="Prepared luggage scans whose guns and knives are hidden in the freight, too.")
     ] = None,
+    search_with: Annotated[
+        str, typer.Option(help="Weights, a name or a file, whose false alarms on these scans are shown in tiles, too.")
+    ] = "",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ) -> None:
     """Simulates containers and vehicles with hidden threats, drawn as the station draws them, as a data set for fit."""
     from training.cargo.tile_set import FreightSet, write_freight_set
     from training.progress import with_progress
 
-    wanted = FreightSet(scans, validation, seed, str(luggage) if luggage else "")
+    wanted = FreightSet(scans, validation, seed, str(luggage) if luggage else "", search_with)
     for _ in with_progress("simulating", write_freight_set(output, wanted, workers), scans + validation):
         pass
     typer.echo(f"wrote {output}: tiles of {scans} scans to train on, {validation} scans to validate on")

@@ -6,22 +6,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 
-from detector.detections import Detections
 from detector.errors import InferenceFailed
 from detector.pipeline import Detector
 from detector.scanner_profile import ScannerProfile
 from detector.settings import Policy
 from detector.weights import load_weights
-from training.cargo.benchmark_figures import alarm_odds
 from training.cargo.benchmark_plan import VERSION, BenchmarkScan, plan
+from training.cargo.false_alarms import surest_first
 from training.cargo.reading import as_scanned
 from training.claimed_folder import claim
 from training.line_journal import appending, whole_lines
@@ -31,7 +29,7 @@ from training.worker_processes import worker_processes
 Record = dict[str, Any]
 #: A line a scan.
 _SCANS = "scans.jsonl"
-#: Most boxes written down of a scan.
+#: Most boxes written down of a scan: those that come nearest to their class's alarm score, or furthest beyond it.
 MOST_BOXES = 50
 
 
@@ -125,7 +123,7 @@ def found_in(detector: Detector, freight: FreightScan) -> Record:
     # A scan that cannot be seen through is referred: no alarm and no CLEAR, and so it is counted. A crash is not.
     if inspection.error == InferenceFailed.__name__:
         raise InferenceFailed(f"scan {freight.seed}: {inspection.reasons[0]}")
-    found = _foremost(inspection.detections, detector.spec.thresholds)
+    found = surest_first(inspection.detections, detector.spec.thresholds)[:MOST_BOXES]
     # One view: two energies are one picture.
     return {
         "decision": inspection.decision.value,
@@ -135,13 +133,6 @@ def found_in(detector: Detector, freight: FreightScan) -> Record:
         "boxes": [[round(float(edge), 1) for edge in box] for box in found.boxes_xyxy],
         "seconds": round(seconds, 4),
     }
-
-
-def _foremost(found: Detections, thresholds: Mapping[str, float]) -> Detections:
-    """The MOST_BOXES that come nearest to their class's alarm score, or furthest beyond it."""
-    limits = np.array([thresholds[name] for name in found.class_names])
-    beyond = alarm_odds(found.scores.astype(np.float64), limits[found.class_ids])
-    return found[np.argsort(-beyond, kind="stable")[:MOST_BOXES]]
 
 
 def truth(freight: FreightScan) -> Record:
