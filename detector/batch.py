@@ -10,11 +10,10 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -35,7 +34,7 @@ from detector.outputs import (
     write_overlay,
 )
 from detector.pipeline import Detector, PreparedScan
-from detector.read_ahead import Known, read_ahead
+from detector.read_ahead import read_ahead
 from detector.scan import Scan
 from detector.scan_names import own_text, storable_text
 from detector.terminal import tell, visible
@@ -72,145 +71,156 @@ def run_batch(
     progress: called once a source, with its Inspection, or None for one that was done before. Raises OSError when the
     folder cannot be written; what was recorded until then is kept. Raises ResultsLost where a source has no result.
     """
-    started, begun = time.perf_counter(), datetime.now(UTC)
-    (folder / "overlays").mkdir(parents=True, exist_ok=True)
-    skipped = 0
-    with Ledger(folder / "ledger.sqlite") as ledger:
-        sources = _claimed(sources, ledger)
-        known = partial(_known, detector, ledger, folder / "overlays", options.overlays)
-        for source, inspection, scan in _inspections(detector, sources, known):
-            if inspection is None:
-                skipped += 1
-            else:
-                _record(detector, ledger, folder, options, (source, inspection, scan))
+    started, skipped = time.perf_counter(), 0
+    with output_run(detector, folder, options) as run:
+        sources = run.claimed(sources)
+        for _, inspection in run.inspected(sources):
+            skipped += inspection is None
             progress(inspection)
-        seconds = time.perf_counter() - started
-        decisions, held = _publish(detector, ledger, folder, sources, options, (begun, seconds))
+        decisions, held = run.publish(sources)
     if decisions.total() != len(sources):
         # Never met; if it ever is, a scan went missing between the input and the results, and nobody may rely on them.
         raise ResultsLost(f"{len(sources)} scans went in, {decisions.total()} results came out")
     return BatchSummary(decisions, held - decisions, len(sources) - skipped, skipped, time.perf_counter() - started)
 
 
-def _claimed(sources: Sequence[ScanSource], ledger: Ledger) -> list[ScanSource]:
-    """Each source under the name that its file has in this folder; where another file has it already, its path."""
-    whole = [source.path.absolute() for source in sources]
-    suiting = [(one.name, one.path.as_posix(), path.as_posix()) for one, path in zip(sources, whole, strict=True)]
-    names = ledger.claim(list(zip(map(own_text, whole), suiting, strict=True)))
-    return [ScanSource(name, source.path) for name, source in zip(names, sources, strict=True)]
+@contextmanager
+def output_run(detector: Detector, folder: Path, options: BatchOptions) -> Iterator[OutputRun]:
+    """A run into an output folder, which is made; its ledger is open inside."""
+    (folder / "overlays").mkdir(parents=True, exist_ok=True)
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        yield OutputRun(detector, folder, options, ledger)
 
 
 _Outcome = tuple[ScanSource, Inspection | None, Scan | None]
 
 
-def _inspections(detector: Detector, sources: Sequence[ScanSource], known: Known) -> Iterator[_Outcome]:
-    """Every source with its inspection and scan, tiles of neighbouring scans batched; None for one done before."""
-    waiting: list[tuple[ScanSource, PreparedScan]] = []
-    for source, prepared in read_ahead(detector, sources, known):
-        if prepared is None or isinstance(prepared, Inspection):
-            yield source, prepared, None
-            continue
-        waiting.append((source, prepared))
-        # Bound here, it would stay in memory while the next scan is decoded.
-        del prepared
-        if sum(len(scan.tiles) for _, scan in waiting) >= detector.batch:
-            yield from _judged(detector, waiting)
-            waiting = []
-    if waiting:
-        yield from _judged(detector, waiting)
+class OutputRun:
+    """What one run inspects, records and publishes in an output folder, under one detector's weights and settings."""
 
+    def __init__(self, detector: Detector, folder: Path, options: BatchOptions, ledger: Ledger) -> None:
+        self._detector, self._folder, self._options, self._ledger = detector, folder, options, ledger
+        self._overlays = folder / "overlays"
+        self._begun, self._started = datetime.now(UTC), time.perf_counter()
 
-def _judged(detector: Detector, waiting: list[tuple[ScanSource, PreparedScan]]) -> Iterator[_Outcome]:
-    inspections = detector.judge([prepared for _, prepared in waiting])
-    for (source, prepared), inspection in zip(waiting, inspections, strict=True):
-        yield source, inspection, prepared.scan
+    def claimed(self, sources: Sequence[ScanSource]) -> list[ScanSource]:
+        """Each source under the name that its file has in this folder; where another file has it already, its path."""
+        whole = [source.path.absolute() for source in sources]
+        suiting = [(one.name, one.path.as_posix(), path.as_posix()) for one, path in zip(sources, whole, strict=True)]
+        names = self._ledger.claim(list(zip(map(own_text, whole), suiting, strict=True)))
+        return [ScanSource(name, source.path) for name, source in zip(names, sources, strict=True)]
 
+    def inspected(self, sources: Iterable[ScanSource]) -> Iterator[tuple[ScanSource, Inspection | None]]:
+        """Each of the claimed `sources` in their order with its inspection, which is in the ledger by then; None for
+        one that was there before. Sources are taken ahead of what is yielded, and each that was taken is."""
+        for source, inspection, scan in self._inspections(sources):
+            if inspection is not None:
+                self._record(source, inspection, scan)
+            yield source, inspection
 
-def _known(detector: Detector, ledger: Ledger, overlays: Path, wanted: bool, name: str, digest: str) -> bool:
-    """Whether the result is there, and its picture where one is wanted. A picture of another result is removed."""
-    key = _key(detector, name, digest)
-    if not ledger.has(key):
-        return False
-    if shows(name, overlays, key.mark()):
-        return True
-    remove_overlay(name, overlays)
-    if not wanted:
-        return True
-    return bool(json.loads(ledger.line(key))["decision"] == Decision.CLEAR.value)
+    def line(self, source: ScanSource) -> str:
+        """The current result of a claimed source, a line of results.jsonl. Raises ResultsLost where there is none."""
+        line = self._ledger.current_line(source.name, self._detector.weights.sha256, self._detector.fingerprint())
+        if line is None:
+            raise ResultsLost(f"{source.name} was inspected, and its result is not there")
+        return line
 
+    def _inspections(self, sources: Iterable[ScanSource]) -> Iterator[_Outcome]:
+        """Every source with its inspection and scan, tiles of neighbouring scans batched; None for one done before."""
+        waiting: list[tuple[ScanSource, PreparedScan]] = []
+        for source, prepared in read_ahead(self._detector, sources, self._known):
+            if prepared is None or isinstance(prepared, Inspection):
+                yield source, prepared, None
+                continue
+            waiting.append((source, prepared))
+            # Bound here, it would stay in memory while the next scan is decoded.
+            del prepared
+            if sum(len(scan.tiles) for _, scan in waiting) >= self._detector.batch:
+                yield from self._judged(waiting)
+                waiting = []
+        if waiting:
+            yield from self._judged(waiting)
 
-def _key(detector: Detector, name: str, digest: str) -> Key:
-    return Key(name, digest, detector.weights.sha256, detector.fingerprint())
+    def _judged(self, waiting: list[tuple[ScanSource, PreparedScan]]) -> Iterator[_Outcome]:
+        inspections = self._detector.judge([prepared for _, prepared in waiting])
+        for (source, prepared), inspection in zip(waiting, inspections, strict=True):
+            yield source, inspection, prepared.scan
 
+    def _known(self, name: str, digest: str) -> bool:
+        """Whether the result is there, and its picture where one is wanted. A picture of another result is removed."""
+        key = self._key(name, digest)
+        if not self._ledger.has(key):
+            return False
+        if shows(name, self._overlays, key.mark()):
+            return True
+        remove_overlay(name, self._overlays)
+        if not self._options.overlays:
+            return True
+        return bool(json.loads(self._ledger.line(key))["decision"] == Decision.CLEAR.value)
 
-def _record(detector: Detector, ledger: Ledger, folder: Path, options: BatchOptions, outcome: _Outcome) -> None:
-    source, inspection, scan = outcome
-    assert inspection is not None
-    key = _key(detector, source.name, inspection.sha256)
-    small, overlays = b"", folder / "overlays"
-    remove_overlay(inspection.scan, overlays)
-    if scan is not None:
-        try:
-            small = thumbnail(scan, inspection, detector.thresholds)
-            if options.overlays and inspection.decision is not Decision.CLEAR:
-                write_overlay(scan, inspection, detector.thresholds, overlays, key.mark())
-        except (cv2.error, MemoryError, ValueError) as error:
-            # The decision stands without its picture; a disk that cannot be written (OSError) ends the run instead.
-            tell(f"{visible(inspection.scan)}: no picture: {visible(str(error))}")
-    ledger.record(key, to_line(inspection), small, final=not inspection.error)
+    def _key(self, name: str, digest: str) -> Key:
+        return Key(name, digest, self._detector.weights.sha256, self._detector.fingerprint())
 
+    def _record(self, source: ScanSource, inspection: Inspection, scan: Scan | None) -> None:
+        key, thresholds = self._key(source.name, inspection.sha256), self._detector.thresholds
+        small = b""
+        remove_overlay(inspection.scan, self._overlays)
+        if scan is not None:
+            try:
+                small = thumbnail(scan, inspection, thresholds)
+                if self._options.overlays and inspection.decision is not Decision.CLEAR:
+                    write_overlay(scan, inspection, thresholds, self._overlays, key.mark())
+            except (cv2.error, MemoryError, ValueError) as error:
+                # The decision stands without its picture; a disk that cannot be written (OSError) ends the run instead.
+                tell(f"{visible(inspection.scan)}: no picture: {visible(str(error))}")
+        self._ledger.record(key, to_line(inspection), small, final=not inspection.error)
 
-def _context(detector: Detector, ledger: Ledger, begun: datetime, seconds: float) -> RunContext:
-    settings = {
-        "alarm": ", ".join(f"{name} {score:g}" for name, score in detector.thresholds.alarm.items()),
-        "refer": ", ".join(f"{name} {score:g}" for name, score in detector.thresholds.refer.items()) or "none",
-        "listed from": f"{detector.thresholds.min_score:g}",
-        "tile": {None: "auto", 0: "off"}.get(detector.tile_pixels, f"{detector.tile_pixels} px"),
-        "provider": detector.network.provider.value,
-        **({"scanner": detector.scanner.name} if detector.scanner else {}),
-    }
-    spec = detector.spec
-    label = storable_text(detector.weights.label)
-    return RunContext(label, spec.class_names, spec.terms, settings, begun, seconds, ledger.head())
+    def publish(self, sources: Sequence[ScanSource] = ()) -> tuple[Counter[Decision], Counter[Decision]]:
+        """Brings the output files up to the ledger. Returns the decisions of the claimed `sources`, and of all results
+        in the files."""
+        seconds = time.perf_counter() - self._started
+        ledger, weights, settings = self._ledger, self._detector.weights.sha256, self._detector.fingerprint()
+        names = [name for name in OUTPUTS if self._options.report or name != "report.html"]
+        with ExitStack() as kept:
+            # Of one moment, whatever others record meanwhile: they need not wait until the files are written.
+            with ledger.snapshot():
+                decisions = self._decisions(sources)
+                context = self._context(seconds)
+                seen, there, shown = context.audit_head[0], files_there(self._folder), ledger.published()
+                if list(there) == names and shown == Published(seen, weights, settings, json.dumps(there)):
+                    return decisions, shown.counts
+                results = ledger.results(weights, settings)
+                prepared = kept.enter_context(prepared_outputs(self._folder, results, context, names))
+            with ledger.exclusively():
+                shown = ledger.published()
+                # Of two runs that end together, the one that saw more has the last word. A run with other weights or
+                # settings saw none of these results, whenever it ended.
+                newer = (
+                    shown is not None
+                    and (shown.weights, shown.settings) == (weights, settings)
+                    and seen < shown.audit_rows <= ledger.head()[0]
+                )
+                if not newer:
+                    prepared.publish()
+                    files = json.dumps(files_there(self._folder))
+                    ledger.note_published(Published(seen, weights, settings, files, prepared.counts))
+        return decisions, prepared.counts
 
+    def _decisions(self, sources: Sequence[ScanSource]) -> Counter[Decision]:
+        weights, settings = self._detector.weights.sha256, self._detector.fingerprint()
+        lines = (self._ledger.current_line(source.name, weights, settings) for source in sources)
+        return Counter(Decision(json.loads(line)["decision"]) for line in lines if line is not None)
 
-def _publish(
-    detector: Detector,
-    ledger: Ledger,
-    folder: Path,
-    sources: Sequence[ScanSource],
-    options: BatchOptions,
-    took: tuple[datetime, float],
-) -> tuple[Counter[Decision], Counter[Decision]]:
-    """Brings the output files up to the ledger. Returns the decisions of `sources`, and of all results in the files."""
-    weights, settings = detector.weights.sha256, detector.fingerprint()
-    names = [name for name in OUTPUTS if options.report or name != "report.html"]
-    with ExitStack() as kept:
-        # Of one moment, whatever others record meanwhile: they need not wait until the files are written.
-        with ledger.snapshot():
-            decisions = _decisions(ledger, weights, settings, sources)
-            context = _context(detector, ledger, *took)
-            seen, there, shown = context.audit_head[0], files_there(folder), ledger.published()
-            if list(there) == names and shown == Published(seen, weights, settings, json.dumps(there)):
-                return decisions, shown.counts
-            results = ledger.results(weights, settings)
-            prepared = kept.enter_context(prepared_outputs(folder, results, context, names))
-        with ledger.exclusively():
-            shown = ledger.published()
-            # Of two runs that end together, the one that saw more has the last word. A run with other weights or
-            # settings saw none of these results, whenever it ended.
-            newer = (
-                shown is not None
-                and (shown.weights, shown.settings) == (weights, settings)
-                and seen < shown.audit_rows <= ledger.head()[0]
-            )
-            if not newer:
-                prepared.publish()
-                files = json.dumps(files_there(folder))
-                ledger.note_published(Published(seen, weights, settings, files, prepared.counts))
-    return decisions, prepared.counts
-
-
-def _decisions(ledger: Ledger, weights: str, settings: str, sources: Sequence[ScanSource]) -> Counter[Decision]:
-    lines = (ledger.current_line(source.name, weights, settings) for source in sources)
-    return Counter(Decision(json.loads(line)["decision"]) for line in lines if line is not None)
+    def _context(self, seconds: float) -> RunContext:
+        detector = self._detector
+        settings = {
+            "alarm": ", ".join(f"{name} {score:g}" for name, score in detector.thresholds.alarm.items()),
+            "refer": ", ".join(f"{name} {score:g}" for name, score in detector.thresholds.refer.items()) or "none",
+            "listed from": f"{detector.thresholds.min_score:g}",
+            "tile": {None: "auto", 0: "off"}.get(detector.tile_pixels, f"{detector.tile_pixels} px"),
+            "provider": detector.network.provider.value,
+            **({"scanner": detector.scanner.name} if detector.scanner else {}),
+        }
+        label = storable_text(detector.weights.label)
+        spec = detector.spec
+        return RunContext(label, spec.class_names, spec.terms, settings, self._begun, seconds, self._ledger.head())

@@ -6,8 +6,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -25,6 +24,7 @@ from detector.errors import (
     ScanUnreadable,
     SettingsInvalid,
     WeightsRejected,
+    named_by,
     system_remedy,
 )
 from detector.exit_codes import Exit
@@ -36,11 +36,26 @@ from detector.outputs import foreign_lines
 from detector.palette import Palette
 from detector.pipeline import Detector
 from detector.readers import SCAN_SUFFIXES
+from detector.scan_options import (
+    Batch,
+    MinScore,
+    OnProvider,
+    Overlay,
+    PolicyFile,
+    Quiet,
+    Report,
+    Scanner,
+    Shard,
+    Threads,
+    TileSide,
+    Weights,
+    policy_of,
+)
 from detector.scanner_cli import scanner_app
 from detector.scanner_profile import load_profile
-from detector.settings import Policy, load_policy
 from detector.terminal import open_missing_streams, stderr, tell, visible
 from detector.version_option import Version
+from detector.watch_cli import watch_command
 from detector.weights import load_weights, read_manifest, read_pinned
 from detector.weights_choice import choose_by_sidecars, choose_weights
 
@@ -54,6 +69,9 @@ app.add_typer(scanner_app, name="scanner")
 app.add_typer(cargo_app, name="cargo")
 
 
+app.command("watch")(watch_command)
+
+
 @app.callback()
 def _station(_version: Version = False) -> None:
     """Finds prohibited items in X-ray scans. Whatever cannot be judged is referred to a person, never cleared."""
@@ -63,30 +81,22 @@ def _station(_version: Version = False) -> None:
 def scan(
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, folders, or - for a list on stdin.")],
     output: Annotated[Path, typer.Option(help="Folder for results; a second run does only what is missing.")],
-    weights: Annotated[str, typer.Option(help="Name of shipped weights, or an .onnx file.")] = "",
-    scanner: Annotated[Path | None, typer.Option(help="TOML file that says how this scanner's files are read.")] = None,
-    policy: Annotated[Path | None, typer.Option(help="TOML file with the station's alarm scores.")] = None,
-    min_score: Annotated[float | None, typer.Option(help="List detections from this score.")] = None,
-    provider: Annotated[Provider, typer.Option(help="Where the network runs.")] = Provider.AUTO,
-    threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads of the network; 0 for one a core.")] = 0,
-    batch: Annotated[int, typer.Option(min=1, help="Tiles given to the network at once.")] = 8,
-    tile: Annotated[
-        str,
-        typer.Option(
-            help="auto, off, or the side of a tile in pixels; "
-            "what is looked at in tiles larger than the weights' own is not cleared."
-        ),
-    ] = "auto",
-    overlay: Annotated[bool, typer.Option(help="Write pictures with boxes.")] = True,
-    report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
-    shard: Annotated[str, typer.Option(metavar="I/N", help="Do only part I of N.")] = "",
+    weights: Weights = "",
+    scanner: Scanner = None,
+    policy: PolicyFile = None,
+    min_score: MinScore = None,
+    provider: OnProvider = Provider.AUTO,
+    threads: Threads = 0,
+    batch: Batch = 8,
+    tile: TileSide = "auto",
+    overlay: Overlay = True,
+    report: Report = True,
+    shard: Shard = "",
     fail_on_alarm: Annotated[bool, typer.Option("--fail-on-alarm", help="Exit with 5 if any scan alarms.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Inspects scans: one decision each, with boxes, reasons, pictures and a report."""
-    rules = load_policy(policy) if policy else Policy()
-    if min_score is not None:
-        rules = rules.with_min_score(min_score)
+    rules = policy_of(policy, min_score)
     if "" in inputs:
         # A path would take it for the folder that one is in.
         raise SettingsInvalid("an INPUT is empty", remedy="name a file or a folder; is a variable of the script unset?")
@@ -108,7 +118,7 @@ def scan(
         chosen, policy=rules, provider=provider, threads=threads, batch=batch, tile=tile, scanner=profile
     )
     options = BatchOptions(overlay, report)
-    with _naming(output), progress_of(len(sources), quiet=quiet) as progress:
+    with named_by(output), progress_of(len(sources), quiet=quiet) as progress:
         summary = run_batch(detector, sources, output, options, progress)
     if not quiet:
         tell(f"weights {visible(detector.weights.label)}")
@@ -117,16 +127,6 @@ def scan(
         raise typer.Exit(Exit.ALARM)
     if summary.decisions[Decision.REFER]:
         raise typer.Exit(Exit.REFERRED)
-
-
-@contextmanager
-def _naming(folder: Path) -> Iterator[None]:
-    """An error of the system that names no file, as of a write to one that is open, names the folder."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = error.filename or str(folder)
-        raise
 
 
 def _ask(names: Sequence[str]) -> str:

@@ -8,6 +8,9 @@ detector.errors.ScanTooLarge: bag.png: 90000 x 90000 pixels
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Self
 
 #: Kinds of system errors -> what to do about them.
@@ -96,6 +99,12 @@ class ProviderUnavailable(RoentgateError):
     default_remedy = "use --provider auto, or install the matching onnxruntime"
 
 
+class ReaderGone(RoentgateError):
+    """Nobody reads the results that are printed any more."""
+
+    default_remedy = "start what read them and this again; what was inspected is recorded, and printed again"
+
+
 class SettingsInvalid(RoentgateError):
     """A policy, recipe or option that cannot be taken as it stands."""
 
@@ -106,3 +115,13 @@ def system_remedy(error: OSError) -> str:
     """What to do about an error of the system that is none of a scan. What was saved before it is kept."""
     told = next((remedy for numbers, remedy in _SYSTEM_REMEDIES if error.errno in numbers), _DISK)
     return f"{told}; what was saved is kept"
+
+
+@contextmanager
+def named_by(folder: Path) -> Iterator[None]:
+    """An error of the system that names no file, as of a write to one that is open, names the folder."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(folder)
+        raise

@@ -53,7 +53,7 @@ def test_a_scan_without_a_result_is_no_fault_of_the_network(
     scan_all: Callable[..., BatchSummary], write_scan: WriteScan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_scan(tmp_path / "belt" / "bag.png")
-    monkeypatch.setattr(batch, "_decisions", lambda *_: Counter())
+    monkeypatch.setattr(batch.OutputRun, "_decisions", lambda *_: Counter())
     with pytest.raises(ResultsLost, match="1 scans went in, 0 results came out") as lost:
         scan_all(tmp_path / "belt")
     assert "doctor" not in lost.value.remedy and "--output" in lost.value.remedy

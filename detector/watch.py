@@ -1,0 +1,95 @@
+"""Inspects what arrives in watched folders, with a detector that stays loaded, until it is told to stop.
+
+>>> with output_run(detector, Path("out"), BatchOptions()) as run:                                   # doctest: +SKIP
+...     watch(run, Arrivals([Path("/belts")], Path("out"), settle=1.0), listener, every=1.0)
+
+Each scan's result is in the ledger before its line is given away, and the output files follow the ledger.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from detector.arrivals import Arrivals
+from detector.batch import OutputRun
+from detector.discovery import ScanSource
+from detector.errors import SettingsInvalid
+from detector.inspection import Inspection
+
+#: The output files hold all results, so writing them takes the longer the more there are: between two times lies at
+#: least so many times what the last one took.
+PUBLISH_PAUSE = 20.0
+#: Seconds after which a round ends although more is ready: what came meanwhile is looked for, and outputs are written.
+ROUND_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Listener:
+    """How a watch is ended, and whom it tells. stop: set from outside.
+
+    line: called with each result, a line of results.jsonl, and its inspection; None for a result that was there before.
+    looked: called after each round, with the reason where the folders could not be looked at, else "".
+    """
+
+    stop: threading.Event
+    line: Callable[[str, Inspection | None], None]
+    looked: Callable[[str], None]
+
+
+def watch(run: OutputRun, arrivals: Arrivals, listener: Listener, every: float) -> None:
+    """Inspects until `listener.stop` is set; what was taken by then is finished, and the output files are written.
+
+    every: seconds between two looks while nothing arrives. Raises SettingsInvalid if a folder cannot be looked at the
+    first time; later that is told, and it is looked at again. Raises OSError when the output folder cannot be written;
+    what was recorded until then is kept.
+    """
+    arrivals.look()
+    # A run that was cut off may have left them behind the ledger.
+    behind, next_publishing = True, time.monotonic()
+    while not listener.stop.is_set():
+        began = time.monotonic()
+        inspected = _round(run, arrivals, listener)
+        behind = behind or inspected > 0
+        if behind and time.monotonic() >= next_publishing:
+            took = _publish(run)
+            behind, next_publishing = False, time.monotonic() + PUBLISH_PAUSE * took
+        if not inspected:
+            # A folder of a hundred thousand scans takes longer to look at than to wait for.
+            listener.stop.wait(max(every, time.monotonic() - began))
+    run.publish()
+
+
+def _round(run: OutputRun, arrivals: Arrivals, listener: Listener) -> int:
+    """Looks once and inspects what is ready. Returns how many scans that were."""
+    try:
+        ready = arrivals.look()
+    except SettingsInvalid as error:
+        # A share may be away for a while. Nothing that lies there is judged meanwhile, and nothing is forgotten.
+        listener.looked(error.what)
+        return 0
+    count = 0
+    for source, inspection in run.inspected(_for_a_round(listener.stop, arrivals.taking(run.claimed(ready)))):
+        if inspection is not None and inspection.error:
+            arrivals.failed(source)
+        listener.line(run.line(source), inspection)
+        count += 1
+    listener.looked("")
+    return count
+
+
+def _for_a_round(stop: threading.Event, sources: Iterable[ScanSource]) -> Iterator[ScanSource]:
+    end = time.monotonic() + ROUND_SECONDS
+    for source in sources:
+        yield source
+        if stop.is_set() or time.monotonic() >= end:
+            return
+
+
+def _publish(run: OutputRun) -> float:
+    """Returns the seconds that it took."""
+    began = time.monotonic()
+    run.publish()
+    return time.monotonic() - began
