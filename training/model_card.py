@@ -53,7 +53,8 @@ def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, 
         f"**Alarm scores.** {spec.operating_point}",
         f"**Measured** on `{setup['split']}` ({setup['scans']} scans, {setup['boxes']} boxes), the ONNX file through "
         f"the station's pipeline on {setup['provider']}. Classes that a scan's source did not look for count neither "
-        f"way. Brackets hold 95 % intervals: a bootstrap {_drawn(metrics)}, for AP50 and Pd at least the exact one.",
+        f"way. Brackets hold 95 % intervals: a bootstrap {_drawn(metrics)}, for AP50, AP and Pd at least the exact "
+        "one.",
         _class_table(spec, metrics),
         _mean_line(frequent),
         _pd_table(metrics["pd_at_pfa"]),
@@ -89,7 +90,7 @@ def _mean_line(frequent: dict[str, Any]) -> str:
         return "No class has 10 boxes here: nothing can be said of the network as a whole."
     return (
         f"Mean over the {len(frequent['classes'])} classes with at least 10 boxes: AP50 {frequent['AP50']:.3f} "
-        f"{_interval(frequent['AP50_interval'])}, AP {frequent['AP']:.3f}."
+        f"{_interval(frequent['AP50_interval'])}, AP {frequent['AP']:.3f} {_interval(frequent['AP_interval'])}."
     )
 
 
@@ -98,7 +99,7 @@ def _class_table(spec: WeightsSpec, metrics: dict[str, Any]) -> str:
     for name in spec.class_names:
         row = metrics["classes"].get(name)
         if row and row["n"]:
-            found = f"{row['AP50']:.3f} {_interval(row['AP50_interval'])} | {row['AP']:.3f}"
+            found = " | ".join(f"{row[ap]:.3f} {_interval(row[f'{ap}_interval'])}" for ap in ("AP50", "AP"))
             rows.append(f"| {name} | {row['n']} | {found} | {spec.thresholds[name]:.3f} |")
     return "\n".join(rows)
 

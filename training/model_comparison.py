@@ -179,14 +179,14 @@ def _measured(
     spec = unchosen_spec(recipe, train.class_names)
     export_network(network, spec, folder / "model.onnx")
     metrics = evaluate(scored, predict_onnx(scored, folder / "model.onnx"), spec.thresholds, seed=budget.seed)
-    table, intervals = metrics.table, metrics.intervals
+    table, intervals = metrics.table, metrics.AP50_intervals
     # A class with one box would weigh as much as one with two hundred: a single find would move the table's order.
     frequent = bool(table.frequent)
     mean = table.mean_of_frequent if frequent else table.mean
     classes = table.frequent or tuple(name for name, one in table.classes.items() if one.n)
     row = Compared(
         model, start, recipe.input_size, sum(value.numel() for value in network.parameters()) / 1e6,
-        mean.AP, mean.AP50, intervals.mean_of_frequent_AP50 if frequent else intervals.mean_AP50, classes,
+        mean.AP, mean.AP50, intervals.mean_of_frequent if frequent else intervals.mean, classes,
         sum(table.classes[name].n for name in classes), metrics.scans, seconds,
     )  # fmt: skip
     write_bytes_whole(folder / "result.json", _as_json({"setting": setting, "row": asdict(row)}))

@@ -27,7 +27,7 @@ from training.datasets.coco_index import CocoIndex
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
 from training.evaluation.intervals import Draws, Interval, group_draws, group_numbers, mean_over_classes, middle_of
-from training.evaluation.matching import average_precision_at_50, match_class
+from training.evaluation.matching import match_class, resampled_precision
 from training.progress import with_progress
 from training.quantise import calibration_squares
 from training.scoring import detector_for, predict_with
@@ -146,7 +146,7 @@ def _redrawn(
 ) -> NDArray[np.float64]:
     """(B,) the mean AP50 of the classes on each resample; a class that it did not draw is left out."""
     found = [match_class(index, aligned, index.class_names.index(name)) for name in names]
-    return mean_over_classes([average_precision_at_50(one, draws) for one in found])
+    return mean_over_classes([resampled_precision(one, draws) for one in found])
 
 
 def measure_speed(before: Weights, after: Weights, squares: list[UInt8]) -> Speed:

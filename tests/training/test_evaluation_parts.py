@@ -25,7 +25,7 @@ from training.evaluation.calibration_error import (
     measure_calibration,
 )
 from training.evaluation.froc import froc, froc_points
-from training.evaluation.intervals import bootstrap_ap50, clopper_pearson, group_draws, group_numbers
+from training.evaluation.intervals import bootstrap_precision, clopper_pearson, group_draws, group_numbers
 from training.evaluation.matching import match_all
 from training.evaluation.operating_curve import (
     class_curves,
@@ -264,23 +264,23 @@ def test_froc_doubts_the_threshold_that_it_chose() -> None:
 def test_three_boxes_prove_no_certainty(score: float, where: tuple[float, ...], expected: float) -> None:
     index = index_of(*(scan_of(("gun", BOX)) for _ in range(3)))
     matches = match_all(index, align(index, [found_of(("gun", score, where)) for _ in range(3)]))
-    intervals = bootstrap_ap50(matches, ("gun",), group_draws(np.arange(3), 100, 0), 0)
-    interval = intervals.classes_AP50["gun"]
+    intervals = bootstrap_precision([matches], ("gun",), group_draws(np.arange(3), 100, 0))
+    interval = intervals.classes["gun"]
     assert interval is not None and expected in interval
-    assert intervals.mean_AP50 == intervals.mean_of_frequent_AP50 == pytest.approx(interval)
+    assert intervals.mean == intervals.mean_of_frequent == pytest.approx(interval)
     assert interval == pytest.approx((0.2924, 1.0) if expected else (0.0, 0.7076), abs=1e-4)
 
 
 def test_ap50_is_no_surer_than_a_rate_on_as_many_items_and_its_mean_than_classes_that_are_independent() -> None:
     found = [found_of(("gun", 0.9, BOX), ("knife", 0.8, BOX if row else ELSEWHERE)) for row in range(20)]
     index = index_of(*(scan_of(("gun", BOX), ("knife", BOX)) for _ in range(20)))
-    intervals = bootstrap_ap50(match_all(index, align(index, found)), (), group_draws(np.arange(20), 100, 0), 0)
-    gun, knife = intervals.classes_AP50["gun"], intervals.classes_AP50["knife"]
+    intervals = bootstrap_precision([match_all(index, align(index, found))], (), group_draws(np.arange(20), 100, 0))
+    gun, knife = intervals.classes["gun"], intervals.classes["knife"]
     # 20 of 20 and, for knives, a false alarm that stands first as often as any: AP50 within 19/20 of 19/20.
     assert gun == pytest.approx((0.8316, 1.0), abs=1e-4)
     assert knife is not None and knife[0] < clopper_pearson(19, 20)[0] < knife[1]
-    assert intervals.mean_AP50 is not None and gun is not None
-    width = intervals.mean_AP50[1] - intervals.mean_AP50[0]
+    assert intervals.mean is not None and gun is not None
+    width = intervals.mean[1] - intervals.mean[0]
     assert max(gun[1] - gun[0], knife[1] - knife[0]) / 2 < width < (gun[1] - gun[0] + knife[1] - knife[0]) / 2
 
 

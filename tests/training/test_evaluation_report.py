@@ -95,6 +95,10 @@ def test_report_says_first_what_can_be_decided(written: Path) -> None:
 def test_json_has_every_part(written: Path) -> None:
     contents = json.loads((written / "metrics.json").read_text())
     assert contents["sources"]["bench"]["AP50_interval"] is not None and contents["subsets"] == {}
+    for row in (contents, contents["classes"]["gun"]):
+        for figure in ("AP", "AP50"):
+            low, high = row[f"{figure}_interval"]
+            assert low <= row[figure] <= high, figure
     assert {"sizes", "froc", "pd_at_pfa_by_class", "calibration", "error_kinds", "confusion"} <= contents.keys()
     assert contents["pd_at_pfa_by_class"]["gun"]["clean_scans"] == 21
     assert contents["error_kinds"]["kinds"]["background"]["count"] == 21

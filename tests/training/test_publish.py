@@ -27,7 +27,7 @@ def exported(tmp_path: Path) -> Path:
 def evaluated(file: Path, groups: int = 30, points: tuple[dict[str, Any], ...] = ()) -> Path:
     """metrics.json of a split of 30 clean scans."""
     names = load_weights(file).spec.class_names
-    nothing = {"AP50": None, "AP": None, "n": 0, "classes": [], "AP50_interval": None}
+    nothing = {"AP50": None, "AP": None, "n": 0, "classes": [], "AP50_interval": None, "AP_interval": None}
     metrics = {
         "setup": {
             "weights_sha256": load_weights(file).sha256, "split": "test", "scans": 30, "boxes": 0, "provider": "cpu",

@@ -17,7 +17,7 @@ from detector.detections import Detections
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
 from training.evaluation.alignment import truth_of
 from training.evaluation.average_precision import PrecisionTable, average_known, average_precision, precision_by_area
-from training.evaluation.intervals import Intervals, bootstrap_ap50, group_draws, group_numbers
+from training.evaluation.intervals import PrecisionIntervals, bootstrap_precision, group_draws, group_numbers
 from training.evaluation.matching import match_all
 
 _UNBOUNDED = 1e10
@@ -52,7 +52,7 @@ class Part:
 
     scans: int
     table: PrecisionTable
-    intervals: Intervals
+    AP50_intervals: PrecisionIntervals
 
 
 def by_size(index: CocoIndex, aligned: Sequence[Detections]) -> tuple[SizeRow, ...]:
@@ -96,7 +96,7 @@ def subset_of(scan: AnnotatedScan) -> str:
 def _part(index: CocoIndex, aligned: Sequence[Detections], seed: int) -> Part:
     table = average_precision(index, aligned)
     draws = group_draws(group_numbers(index), _RESAMPLES, seed)
-    return Part(len(index), table, bootstrap_ap50(match_all(index, aligned), table.frequent, draws, seed))
+    return Part(len(index), table, bootstrap_precision([match_all(index, aligned)], table.frequent, draws))
 
 
 def _size_rows(

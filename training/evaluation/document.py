@@ -13,25 +13,28 @@ from training.evaluation.metrics import Metrics
 
 def document(metrics: Metrics) -> dict[str, Any]:
     """Everything measured, without the set-up; unrounded, null where not measurable. Every rate has n and interval."""
-    table, intervals = metrics.table, metrics.intervals
+    table, ap50, ap = metrics.table, metrics.AP50_intervals, metrics.AP_intervals
     return {
         **_without_n(asdict(table.mean)),
-        "AP50_interval": intervals.mean_AP50,
+        "AP50_interval": ap50.mean,
+        "AP_interval": ap.mean,
         f"classes_with_{LEAST_BOXES}_boxes": {
             **asdict(table.mean_of_frequent),
-            "AP50_interval": intervals.mean_of_frequent_AP50,
+            "AP50_interval": ap50.mean_of_frequent,
+            "AP_interval": ap.mean_of_frequent,
             "classes": table.frequent,
         },
         "classes": {
-            name: {**asdict(row), "AP50_interval": intervals.classes_AP50[name]} for name, row in table.classes.items()
+            name: {**asdict(row), "AP50_interval": ap50.classes[name], "AP_interval": ap.classes[name]}
+            for name, row in table.classes.items()
         },
         "intervals": {
             "level": 0.95,
             "AP": "bootstrap by group of scans, at least Clopper-Pearson on as many items; means: Zou and Donner 2008",
             "rates": "Clopper-Pearson; with a threshold chosen on the same scans, bootstrap by group besides",
             "groups": metrics.groups,
-            "resamples": intervals.resamples,
-            "seed": intervals.seed,
+            "resamples": metrics.resamples,
+            "seed": metrics.seed,
         },
         "sizes": [asdict(row) for row in metrics.sizes],
         **{way: {name: _part(part) for name, part in parts.items()} for way, parts in metrics.parts.items()},
@@ -56,11 +59,11 @@ def _part(part: Part) -> dict[str, Any]:
     return {
         "scans": part.scans,
         **asdict(mean),
-        "AP50_interval": part.intervals.mean_AP50,
+        "AP50_interval": part.AP50_intervals.mean,
         f"classes_with_{LEAST_BOXES}_boxes": {
             "n": frequent.n,
             "AP50": frequent.AP50,
-            "AP50_interval": part.intervals.mean_of_frequent_AP50,
+            "AP50_interval": part.AP50_intervals.mean_of_frequent,
             "classes": part.table.frequent,
         },
         "classes": _rows_with_boxes(part.table, part),
@@ -69,7 +72,7 @@ def _part(part: Part) -> dict[str, Any]:
 
 def _rows_with_boxes(table: PrecisionTable, part: Part) -> dict[str, Any]:
     return {
-        name: {**asdict(row), "AP50_interval": part.intervals.classes_AP50[name]}
+        name: {**asdict(row), "AP50_interval": part.AP50_intervals.classes[name]}
         for name, row in table.classes.items()
         if row.n
     }

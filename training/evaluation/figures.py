@@ -157,7 +157,7 @@ def _classes(metrics: Metrics) -> Figure:
     height = np.arange(len(rows))
     values = np.array([row.AP50 or 0.0 for _, row in rows])
     intervals = [
-        metrics.intervals.classes_AP50[name] or (value, value) for (name, _), value in zip(rows, values, strict=True)
+        metrics.AP50_intervals.classes[name] or (value, value) for (name, _), value in zip(rows, values, strict=True)
     ]
     reach = np.array([[max(0, v - low), max(0, high - v)] for v, (low, high) in zip(values, intervals, strict=True)]).T
     axes.barh(height, values, color="#9cc3e4", height=0.68, label="AP50")

@@ -1,4 +1,4 @@
-"""How often the 95 % intervals of Pd at a Pfa and of AP50 hold the truth.
+"""How often the 95 % intervals of Pd at a Pfa, of AP50 and of AP hold the truth.
 
 Prints a table: `python -m training.evaluation.interval_coverage`.
 
@@ -10,20 +10,24 @@ real bags resemble each other; what is shown is the smallest fault that such int
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from training.evaluation.intervals import Interval, Rate, bootstrap_ap50, group_draws
-from training.evaluation.matching import ClassMatches, average_precision_at_50
+from training.evaluation.intervals import Interval, Rate, bootstrap_precision, group_draws
+from training.evaluation.matching import ClassMatches, resampled_precision
+from training.evaluation.metrics import IOUS
 from training.evaluation.operating_curve import operating_curve
 from training.evaluation.scan_scores import ScanScores
 from training.operating_point import describe_rate
 
 Float64 = NDArray[np.float64]
+#: Scans; how many hold an item of the class in the mean; the share of these found at all; how far their scores lie
+#: above those of false alarms.
+ApCase = tuple[int, int, float, float]
 
 #: Clean scans, scans with an item, Pfa: the first two of the test split of the shipped luggage weights, then those of
 #: the cargo benchmark, medium and full.
@@ -65,36 +69,41 @@ def pd_coverage(clean: int, items: int, pfa: float, above: tuple[float, float], 
     return _coverage(f"Pd at Pfa {pfa:.1%}, {clean} clean scans, {items} with an item", truth, measured)
 
 
-def ap50_coverage(scans: int, items: int, found: float, above: float, times: int) -> Coverage:
-    """Of the AP50 of one class. items: how many scans hold one, in the mean; found: their share with a box at all."""
-    truth = _true_ap50(items / scans, found, above)
+def ap_coverage(case: ApCase, ious: Sequence[float], times: int) -> Coverage:
+    """Of the average precision of one class, a mean over `ious`."""
+    scans, items, found, above = case
+    truth = _true_ap(items / scans, found, above, ious)
     measured = []
     for seed in range(times):
-        drawn = _matches(np.random.default_rng(seed), scans, items / scans, found, above)
-        if drawn.boxes:
-            value = float(average_precision_at_50(drawn, np.ones((1, scans), np.int64))[0])
+        drawn = _matchings(np.random.default_rng(seed), scans, items / scans, found, above, ious)
+        if drawn[0].boxes:
             draws = group_draws(np.arange(scans), _RESAMPLES, seed)
-            interval = bootstrap_ap50({"class": drawn}, (), draws, seed).classes_AP50["class"]
-            measured.append((value, interval or (value, value)))
-    return _coverage(f"AP50 of a class, {items} of {scans} scans", truth, measured)
+            named = [{"class": matches} for matches in drawn]
+            interval = bootstrap_precision(named, (), draws).classes["class"]
+            assert interval is not None
+            measured.append((_ap(drawn), interval))
+    return _coverage(f"{_figure(ious)} of a class, {items} of {scans} scans", truth, measured)
 
 
-def mean_ap50_coverage(scans: int, times: int) -> Coverage:
-    """Of the mean of AP50 over the classes of AP_CASES, all on as many scans."""
+def mean_ap_coverage(scans: int, ious: Sequence[float], times: int) -> Coverage:
+    """Of the mean of average precision over the classes of AP_CASES, all on as many scans."""
     kinds = [(items / scans, found, above) for _, items, found, above in AP_CASES]
-    truth = float(np.mean([_true_ap50(*kind) for kind in kinds]))
+    truth = float(np.mean([_true_ap(*kind, ious) for kind in kinds]))
     measured = []
     for seed in range(times):
-        drawn = {
-            str(number): _matches(np.random.default_rng((seed, number)), scans, *kind)
-            for number, kind in enumerate(kinds)
-        }
-        once = np.ones((1, scans), np.int64)
-        values = [float(average_precision_at_50(found, once)[0]) for found in drawn.values() if found.boxes]
-        interval = bootstrap_ap50(drawn, (), group_draws(np.arange(scans), _RESAMPLES, seed), seed).mean_AP50
+        drawn = [
+            _matchings(np.random.default_rng((seed, number)), scans, *kind, ious) for number, kind in enumerate(kinds)
+        ]
+        value = float(np.mean([_ap(matchings) for matchings in drawn if matchings[0].boxes]))
+        named = [dict(zip(map(str, range(len(kinds))), at_iou, strict=True)) for at_iou in zip(*drawn, strict=True)]
+        interval = bootstrap_precision(named, (), group_draws(np.arange(scans), _RESAMPLES, seed)).mean
         assert interval is not None
-        measured.append((float(np.mean(values)), interval))
-    return _coverage(f"mean AP50 of these {len(kinds)} classes, {scans} scans", truth, measured)
+        measured.append((value, interval))
+    return _coverage(f"mean {_figure(ious)} of these {len(kinds)} classes, {scans} scans", truth, measured)
+
+
+def _figure(ious: Sequence[float]) -> str:
+    return "AP50" if len(ious) == 1 else "AP"
 
 
 def coverages(times: int) -> Iterator[Coverage]:
@@ -102,14 +111,19 @@ def coverages(times: int) -> Iterator[Coverage]:
     for case in PFA_CASES:
         for above in ITEMS:
             yield pd_coverage(*case, above, times)
-    for one in AP_CASES:
-        yield ap50_coverage(*one, times)
-    yield mean_ap50_coverage(AP_CASES[0][0], times)
+    for ious in (IOUS[:1], IOUS):
+        for one in AP_CASES:
+            yield ap_coverage(one, ious, times)
+        yield mean_ap_coverage(AP_CASES[0][0], ious, times)
 
 
-def _true_ap50(share: float, found: float, above: float) -> float:
-    many = _matches(np.random.default_rng(1), _MANY, share, found, above)
-    return float(average_precision_at_50(many, np.ones((1, _MANY), np.int64))[0])
+def _true_ap(share: float, found: float, above: float, ious: Sequence[float]) -> float:
+    return _ap(_matchings(np.random.default_rng(1), _MANY, share, found, above, ious))
+
+
+def _ap(matchings: Sequence[ClassMatches]) -> float:
+    once = np.ones((1, len(matchings[0].annotated)), np.int64)
+    return float(np.mean([resampled_precision(matches, once)[0] for matches in matchings]))
 
 
 def _coverage(case: str, truth: float, measured: list[tuple[float, Interval]]) -> Coverage:
@@ -133,20 +147,25 @@ def _scan_scores(random: np.random.Generator, clean: int, items: int, above: tup
     )
 
 
-def _matches(random: np.random.Generator, scans: int, share: float, found: float, above: float) -> ClassMatches:
+def _matchings(
+    random: np.random.Generator, scans: int, share: float, found: float, above: float, ious: Sequence[float]
+) -> list[ClassMatches]:
+    """The same detections matched at each IoU; that of a box on its item is even between .5 and 1."""
     holds = random.random(scans) < share
-    hits = np.flatnonzero(holds & (random.random(scans) < found))
+    on_items = np.flatnonzero(holds & (random.random(scans) < found))
     misses = np.repeat(np.arange(scans), random.poisson(1.0, scans))
-    scores = np.concatenate([random.normal(above, 1, len(hits)), random.normal(size=len(misses))])
+    scores = np.concatenate([random.normal(above, 1, len(on_items)), random.normal(size=len(misses))])
+    overlaps = np.concatenate([random.uniform(0.5, 1, len(on_items)), np.zeros(len(misses))])
     order = np.argsort(-scores, kind="stable")
-    return ClassMatches(
+    everywhere = ClassMatches(
         scores=scores[order].astype(np.float32),
-        hits=(np.arange(len(scores)) < len(hits))[order],
-        scans=np.concatenate([hits, misses])[order],
+        hits=np.zeros(len(scores), bool),
+        scans=np.concatenate([on_items, misses])[order],
         boxes_xyxy=np.zeros((len(scores), 4), np.float32),
         boxes_per_scan=holds.astype(np.int64),
         annotated=np.ones(scans, bool),
     )
+    return [replace(everywhere, hits=overlaps[order] >= iou) for iou in ious]
 
 
 if __name__ == "__main__":

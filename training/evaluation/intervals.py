@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta
 
 from training.datasets.coco_index import CocoIndex
-from training.evaluation.matching import ClassMatches, average_precision_at_50
+from training.evaluation.matching import ClassMatches, resampled_precision
 
 _PERCENTILES = (2.5, 97.5)
 #: Of rates; average precision is dearer and takes the number its caller gives.
@@ -62,14 +62,13 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class Intervals:
-    """95 % bootstrap intervals of AP50; None for a class without boxes."""
+class PrecisionIntervals:
+    """95 % bootstrap intervals of AP at one IoU or of its mean over several: of the mean over classes, over the
+    frequent ones, and of each class; None without boxes."""
 
-    resamples: int
-    seed: int
-    mean_AP50: Interval | None
-    mean_of_frequent_AP50: Interval | None
-    classes_AP50: dict[str, Interval | None]
+    mean: Interval | None
+    mean_of_frequent: Interval | None
+    classes: dict[str, Interval | None]
 
 
 def clopper_pearson(count: float, total: int) -> Interval:
@@ -96,40 +95,43 @@ def group_draws(groups: NDArray[np.int64], resamples: int, seed: int) -> Draws:
     return weights
 
 
-def bootstrap_ap50(matches: Mapping[str, ClassMatches], frequent: Sequence[str], draws: Draws, seed: int) -> Intervals:
-    """The middle 95 % of AP50 over the resamples, and at least what as many items allow.
+def bootstrap_precision(
+    matchings: Sequence[Mapping[str, ClassMatches]], frequent: Sequence[str], draws: Draws
+) -> PrecisionIntervals:
+    """The middle 95 % of average precision over the resamples, and at least what as many items allow.
 
-    frequent: the classes of the second mean. draws: (B, S) of `group_draws`, made with `seed`.
+    matchings: of the same detections, one for each IoU that the figure is a mean over: that of .5 alone for AP50.
+    frequent: the classes of the second mean. draws: (B, S) of `group_draws`.
     """
-    with_boxes = {name: found for name, found in matches.items() if found.boxes}
+    names = list(matchings[0])
+    with_boxes = {name: [matches[name] for matches in matchings] for name in names if matchings[0][name].boxes}
     classes = {name: _class_interval(found, draws) for name, found in with_boxes.items()}
-    return Intervals(
-        len(draws),
-        seed,
+    return PrecisionIntervals(
         _of_mean(list(classes.values())),
         _of_mean([classes[name] for name in frequent if name in classes]),
-        {name: classes[name].interval if name in classes else None for name in matches},
+        {name: classes[name].interval if name in classes else None for name in names},
     )
 
 
 @dataclass(frozen=True)
 class _ClassInterval:
-    """AP50 as measured, on (B,) resamples, and its interval."""
+    """Average precision as measured, on (B,) resamples, and its interval."""
 
     measured: float
     resampled: NDArray[np.float64]
     interval: Interval
 
 
-def _class_interval(found: ClassMatches, draws: Draws) -> _ClassInterval:
+def _class_interval(found: Sequence[ClassMatches], draws: Draws) -> _ClassInterval:
     """The middle of the resamples, where it reaches no further the exact interval of a rate as high on as many items.
 
     Resamples repeat scans and bring no false alarm that was not there, so alone they are too narrow: they held the
     truth in 86 to 91 of 100 drawings of few items, together in 97 to 100 (`interval_coverage`).
     """
-    measured = float(average_precision_at_50(found, np.ones((1, draws.shape[1]), np.int64))[0])
-    resampled = average_precision_at_50(found, draws)
-    exact = clopper_pearson(measured * found.boxes, found.boxes)
+    once, boxes = np.ones((1, draws.shape[1]), np.int64), found[0].boxes
+    measured = float(np.mean([resampled_precision(one, once) for one in found]))
+    resampled = np.mean([resampled_precision(one, draws) for one in found], axis=0)
+    exact = clopper_pearson(measured * boxes, boxes)
     low, high = middle_of(resampled) or exact
     return _ClassInterval(measured, resampled, (min(low, exact[0]), max(high, exact[1])))
 

@@ -1,4 +1,4 @@
-"""Which detection is which item at IoU .5: the matching behind curves, intervals, operating points and galleries.
+"""Which detection is which item at an IoU, .5 unless said: the matching behind curves, intervals and operating points.
 
 The rule is COCO's (Lin et al. 2014, arXiv 1405.0312; `cocoeval.evaluateImg`): by falling score, each detection takes
 the free item of its class that it overlaps most. A second box on the same item is a false alarm. One that fits only
@@ -50,10 +50,12 @@ class ClassMatches:
         return found / np.arange(1, len(self.hits) + 1), found / max(1, self.boxes)
 
 
-def match_class(index: CocoIndex, aligned: Sequence[Detections], class_id: int) -> ClassMatches:
-    """Matches one class over all scans of the index."""
+def match_class(
+    index: CocoIndex, aligned: Sequence[Detections], class_id: int, iou: float = LOCALISED_IOU
+) -> ClassMatches:
+    """Matches one class over all scans of the index. iou: from which a detection is on an item."""
     parts = [
-        _match_scan(scan, only_annotated(scan, found), class_id)
+        _match_scan(scan, only_annotated(scan, found), class_id, iou)
         for scan, found in zip(index.scans, aligned, strict=True)
     ]
     scans = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
@@ -69,15 +71,15 @@ def match_class(index: CocoIndex, aligned: Sequence[Detections], class_id: int) 
     )
 
 
-def match_all(index: CocoIndex, aligned: Sequence[Detections]) -> dict[str, ClassMatches]:
+def match_all(index: CocoIndex, aligned: Sequence[Detections], iou: float = LOCALISED_IOU) -> dict[str, ClassMatches]:
     """Matches every class, by name."""
-    return {name: match_class(index, aligned, class_id) for class_id, name in enumerate(index.class_names)}
+    return {name: match_class(index, aligned, class_id, iou) for class_id, name in enumerate(index.class_names)}
 
 
-def average_precision_at_50(matches: ClassMatches, weights: NDArray[np.int64]) -> NDArray[np.float64]:
-    """AP50 of B resamples of the scans, (B,); nan where a resample holds no item of the class.
+def resampled_precision(matches: ClassMatches, weights: NDArray[np.int64]) -> NDArray[np.float64]:
+    """AP at the IoU of the matching, of B resamples of the scans, (B,); nan where one holds no item of the class.
 
-    weights: (B, S), how often each scan is in each resample; all ones gives COCO's AP50. Drawing a scan w times
+    weights: (B, S), how often each scan is in each resample; all ones gives COCO's figure. Drawing a scan w times
     repeats its detections w times at the same scores, so weighted cumulative sums give exactly what a copy would.
     """
     rows = max(1, _MOST_CELLS // max(1, len(matches.scans)))
@@ -113,18 +115,18 @@ def _interpolated(envelope: NDArray[np.float64], found: NDArray[np.float64], ite
 
 
 def _match_scan(
-    scan: AnnotatedScan, found: Detections, class_id: int
+    scan: AnnotatedScan, found: Detections, class_id: int, iou: float
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32], int]:
     """Scores, hits and boxes of one class in one scan, and the number of its items."""
     mine = found[found.class_ids == class_id][:MOST_DETECTIONS]
     of_class = (scan.class_ids == class_id) & scan.annotated[class_id]
     items, ignored = scan.boxes_xyxy[of_class & ~scan.ignore], scan.boxes_xyxy[of_class & scan.ignore]
-    hits = assign(intersection_over_union(mine.boxes_xyxy, items)) >= 0
-    counted = hits | ~inside_ignored(mine.boxes_xyxy, ignored)
+    hits = assign(intersection_over_union(mine.boxes_xyxy, items), iou) >= 0
+    counted = hits | ~inside_ignored(mine.boxes_xyxy, ignored, iou)
     return mine.scores[counted], hits[counted], mine.boxes_xyxy[counted], len(items)
 
 
-def assign(overlaps: NDArray[np.float64]) -> NDArray[np.int64]:
+def assign(overlaps: NDArray[np.float64], iou: float = LOCALISED_IOU) -> NDArray[np.int64]:
     """overlaps (n, m) of n detections, best score first, with m items -> (n,) the item each takes, or -1."""
     taken = np.full(len(overlaps), -1, np.int64)
     if overlaps.shape[1] == 0:
@@ -133,14 +135,16 @@ def assign(overlaps: NDArray[np.float64]) -> NDArray[np.int64]:
     for row in range(len(free)):
         # The last of equals, as COCO's loop has it.
         best = free.shape[1] - 1 - int(free[row, ::-1].argmax())
-        if free[row, best] >= LOCALISED_IOU:
+        if free[row, best] >= iou:
             taken[row] = best
             free[:, best] = -1
     return taken
 
 
-def inside_ignored(boxes: NDArray[np.float32], ignored: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """(n,) whether half of each box or more is ignored: COCO's overlap with crowds is by the box's own area."""
+def inside_ignored(
+    boxes: NDArray[np.float32], ignored: NDArray[np.float32], share: float = LOCALISED_IOU
+) -> NDArray[np.bool_]:
+    """(n,) whether so much of each box is ignored: COCO's overlap with crowds is by the box's own area."""
     areas = np.prod(boxes[:, 2:].astype(np.float64) - boxes[:, :2], axis=1)
-    inside: NDArray[np.bool_] = (shared_area(boxes, ignored) >= LOCALISED_IOU * areas[:, None]).any(axis=1)
+    inside: NDArray[np.bool_] = (shared_area(boxes, ignored) >= share * areas[:, None]).any(axis=1)
     return inside

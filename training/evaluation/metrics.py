@@ -21,12 +21,14 @@ from training.evaluation.calibration_error import Calibration, measure_calibrati
 from training.evaluation.error_kinds import ErrorCosts, error_costs
 from training.evaluation.errors_found import ErrorsFound, find_errors
 from training.evaluation.froc import Froc, froc
-from training.evaluation.intervals import Intervals, Rate, bootstrap_ap50, group_draws, group_numbers
+from training.evaluation.intervals import PrecisionIntervals, Rate, bootstrap_precision, group_draws, group_numbers
 from training.evaluation.matching import ClassMatches, match_all
 from training.evaluation.operating_curve import OperatingCurve, OperatingPoint, class_curves, operating_curve, rates_at
 from training.evaluation.scan_scores import ScanScores, ScoredScans, classes_with_clean_scans
 
 _RESAMPLES = 200
+#: Of COCO's AP.
+IOUS: tuple[float, ...] = tuple(np.linspace(0.5, 0.95, 10).round(2).tolist())
 
 
 @dataclass(frozen=True)
@@ -61,15 +63,19 @@ class AtThresholds:
 class Metrics:
     """What `evaluate` measured.
 
-    scans, groups, boxes: of the split. scores: undivided, None without clean scans. parts: "sources", "scanners" and
-    "subsets" (empty where the set has none), each by name. class_curves: each class on the scans clean for it.
+    scans, groups, boxes: of the split. resamples, seed: of the intervals. scores: undivided, None without clean scans.
+    parts: "sources", "scanners" and "subsets" (empty where the set has none), each by name. class_curves: each class on
+    the scans clean for it.
     """
 
     scans: int
     groups: int
     boxes: int
     table: PrecisionTable
-    intervals: Intervals
+    resamples: int
+    seed: int
+    AP50_intervals: PrecisionIntervals
+    AP_intervals: PrecisionIntervals
     sizes: tuple[SizeRow, ...]
     parts: dict[str, dict[str, Part]]
     curve: OperatingCurve | None
@@ -106,7 +112,10 @@ def evaluate(
         groups=len(np.unique(groups)),
         boxes=sum(row.n for row in table.classes.values()),
         table=table,
-        intervals=bootstrap_ap50(matches, table.frequent, draws, seed),
+        resamples=_RESAMPLES,
+        seed=seed,
+        AP50_intervals=bootstrap_precision([matches], table.frequent, draws),
+        AP_intervals=bootstrap_precision([match_all(index, aligned, iou) for iou in IOUS], table.frequent, draws),
         sizes=by_size(index, aligned),
         parts=_parts(index, aligned, seed),
         curve=operating_curve(scores, seed=seed) if scores else None,

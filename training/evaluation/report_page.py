@@ -76,10 +76,14 @@ def _tiles(metrics: Metrics) -> str:
         (
             frequent.AP50,
             f"mean AP50, {len(metrics.table.frequent)} classes with {LEAST_BOXES} boxes or more, n {frequent.n:,}",
-            metrics.intervals.mean_of_frequent_AP50,
+            metrics.AP50_intervals.mean_of_frequent,
         ),
-        (mean.AP50, f"mean AP50, all classes with a box, n {mean.n:,}", metrics.intervals.mean_AP50),
-        (frequent.AP, f"mean AP (IoU .50:.95), {LEAST_BOXES} boxes or more, n {frequent.n:,}", None),
+        (mean.AP50, f"mean AP50, all classes with a box, n {mean.n:,}", metrics.AP50_intervals.mean),
+        (
+            frequent.AP,
+            f"mean AP (IoU .50:.95), {LEAST_BOXES} boxes or more, n {frequent.n:,}",
+            metrics.AP_intervals.mean_of_frequent,
+        ),
     ]
     cells = (
         f'<div class="tile"><b>{figure(value)}</b><span>{escape(text)}{within(interval)}</span></div>'
@@ -94,19 +98,20 @@ def _figures(figures: Mapping[str, Path]) -> str:
 
 
 def _classes(metrics: Metrics) -> str:
-    head = ("class", "n", "AP", "AP50", "95 %", "AP75", "small", "medium", "large", "AR")
+    head = ("class", "n", "AP", "95 %", "AP50", "95 %", "AP75", "small", "medium", "large", "AR")
+    ap, ap50 = metrics.AP_intervals, metrics.AP50_intervals
     rows = [
         (
             "rare" if row.n < LEAST_BOXES else "",
-            (name, *_precision_cells(row, metrics.intervals.classes_AP50[name])),
+            (name, *_precision_cells(row, ap.classes[name], ap50.classes[name])),
         )
         for name, row in metrics.table.classes.items()
     ]
     rows += [
-        ("sum", (title, *_precision_cells(row, interval)))
-        for title, row, interval in (
-            ("mean, n >= 1", metrics.table.mean, metrics.intervals.mean_AP50),
-            (f"mean, n >= {LEAST_BOXES}", metrics.table.mean_of_frequent, metrics.intervals.mean_of_frequent_AP50),
+        ("sum", (title, *_precision_cells(row, *between)))
+        for title, row, *between in (
+            ("mean, n >= 1", metrics.table.mean, ap.mean, ap50.mean),
+            (f"mean, n >= {LEAST_BOXES}", metrics.table.mean_of_frequent, ap.mean_of_frequent, ap50.mean_of_frequent),
         )
     ]
     note = (
@@ -117,10 +122,14 @@ def _classes(metrics: Metrics) -> str:
     return section("Average precision", note, table(head, rows))
 
 
-def _precision_cells(row: ClassPrecision, interval: Interval | None) -> tuple[str, ...]:
-    between = f"{interval[0]:.2f}-{interval[1]:.2f}" if interval else ""
+def _precision_cells(row: ClassPrecision, of_ap: Interval | None, of_ap50: Interval | None) -> tuple[str, ...]:
     sizes = (row.AP75, row.AP_small, row.AP_medium, row.AP_large, row.AR)
-    return (str(row.n), figure(row.AP), figure(row.AP50), between, *(figure(value) for value in sizes))
+    figures = (figure(row.AP), _between(of_ap), figure(row.AP50), _between(of_ap50))
+    return (str(row.n), *figures, *(figure(value) for value in sizes))
+
+
+def _between(interval: Interval | None) -> str:
+    return f"{interval[0]:.2f}-{interval[1]:.2f}" if interval else ""
 
 
 def _errors(metrics: Metrics) -> str:
@@ -163,13 +172,13 @@ def _sizes(metrics: Metrics) -> str:
 
 
 def _parts(title: str, parts: Mapping[str, Part], metrics: Metrics) -> str:
-    means = [(one.scans, one.table.mean, one.intervals.mean_AP50) for one in parts.values()]
+    means = [(one.scans, one.table.mean, one.AP50_intervals.mean) for one in parts.values()]
     rows: list[tuple[str, Sequence[str]]] = [
         ("", ("scans", *(f"{scans:,}" for scans, _, _ in means))),
         ("", ("boxes", *(f"{mean.n:,}" for _, mean, _ in means))),
         ("sum", ("mean AP", *(figure(mean.AP) for _, mean, _ in means))),
         ("sum", ("mean AP50", *(figure(mean.AP50) for _, mean, _ in means))),
-        ("", ("95 %", *(f"{between[0]:.2f}-{between[1]:.2f}" if between else "" for _, _, between in means))),
+        ("", ("95 %", *(_between(between) for _, _, between in means))),
         *(("", (name, *(_class_of_part(one, name) for one in parts.values()))) for name in metrics.table.classes),
     ]
     return section(title, "Evaluated apart. For each class: AP50, and the number of boxes.", table(("", *parts), rows))
