@@ -21,12 +21,14 @@ from detector.discovery import ScanSource, discover
 from detector.errors import InferenceFailed, RoentgateError, ScanWithoutContent, SettingsInvalid
 from detector.normalisation.exposure import Exposure
 from detector.normalisation.standardise import measured
+from detector.normalise import UInt8
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
 from detector.scanner_profile import Calibration, ScannerProfile, parse_profile
 from detector.terminal import stderr
 from training.cargo.benchmark_plan import BenchmarkScan
 from training.cargo.benchmark_run import Inspector, Record
+from training.cargo.reading import as_scanned, drawn
 from training.simulation.freight import AIR_LEVEL, THREATS, Family, FreightObject, FreightScan
 from training.simulation.freight.board import VISIBLE, Area, Board
 from training.simulation.freight.threats import hide
@@ -71,6 +73,13 @@ class Backgrounds:
             except (RoentgateError, ValueError) as error:
                 reason = error.reason() if isinstance(error, RoentgateError) else str(error)
                 stderr.print(f"left out: {source.name}: {reason}", markup=False)
+
+    def picture(self, record: Record) -> UInt8:
+        """The scan (H, W, 3) that a clean record of this folder is of, as the network sees it."""
+        source = next(source for source in self.sources if source.name == record["background"])
+        exposure, profile = _read(source, self._profile)
+        freight = with_threats(exposure, (), _pitch(profile), record["group"])
+        return drawn(as_scanned(freight), rewritten_profile(profile, exposure))
 
     def _of(self, source: ScanSource, turn: int, places: Sequence[int]) -> Iterator[Record]:
         exposure, profile = _read(source, self._profile)

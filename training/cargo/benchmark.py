@@ -1,4 +1,4 @@
-"""The cargo benchmark from end to end: `OUTPUT/metrics.json`, `OUTPUT/report.html`, `OUTPUT/scans.jsonl`.
+"""The cargo benchmark from end to end: `OUTPUT/metrics.json`, `report.html`, `scans.jsonl` and `pictures/`.
 
 >>> figures = benchmark("cargo-n", "small", Path("evaluation"), workers=2)       # doctest: +SKIP
 """
@@ -10,12 +10,14 @@ import os
 import platform
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from detector.errors import SettingsInvalid
+from detector.normalise import UInt8
 from detector.outputs.atomic import write_bytes_whole
-from detector.scanner_profile import ScannerProfile
+from detector.scanner_profile import Rendering, ScannerProfile
 from detector.weights import Weights, load_weights
 from training.cargo.backgrounds import THREATS_EACH, Backgrounds
 from training.cargo.benchmark_costs import Costs, measure_costs
@@ -24,6 +26,9 @@ from training.cargo.benchmark_plan import SIZES, VERSION
 from training.cargo.benchmark_report import page
 from training.cargo.benchmark_run import Record, Setup, claim_run, read_records, run_benchmark, written
 from training.cargo.card import SIMULATED
+from training.cargo.false_alarm_gallery import write_false_alarms
+from training.cargo.reading import as_scanned, drawn
+from training.simulation.freight import Family, simulate_freight
 
 #: (title, records, how many) -> the records.
 Watch = Callable[[str, Iterable[Record], int], Iterator[Record]]
@@ -41,7 +46,8 @@ def benchmark(weights: str, size: str, output: Path, workers: int, watch: Watch)
             remedy="give weights that were trained on it, as cargo-n, or clean scans of your own by --backgrounds",
         )
     records = list(watch("cargo benchmark", run_benchmark(weights, size, output, workers), SIZES[size]))
-    return _written(weights, records, (size, SIMULATED), output)
+    picture_of = partial(_simulated_picture, load_weights(weights).spec.renderings)
+    return _written(weights, records, (size, SIMULATED), output, picture_of)
 
 
 def benchmark_on_backgrounds(
@@ -59,16 +65,25 @@ def benchmark_on_backgrounds(
     records = [*done.values(), *watch("cargo benchmark", made, total)]
     if not records:
         raise SettingsInvalid(f"no scan in {folder} can be a background", remedy="see what was said of each")
-    return _written(weights, records, (f"{len(records)} scans", f"threats laid into {folder.name}"), output)
+    of = (f"{len(records)} scans", f"threats laid into {folder.name}")
+    return _written(weights, records, of, output, backgrounds.picture)
 
 
-def _written(weights: str, records: list[Record], of: tuple[str, str], output: Path) -> BenchmarkFigures:
+def _simulated_picture(renderings: tuple[Rendering, ...], record: Record) -> UInt8:
+    freight = simulate_freight(record["seed"], Family.TEST, (), record["energies"], record["pitch_mm"])
+    return drawn(as_scanned(freight, renderings))
+
+
+def _written(
+    weights: str, records: list[Record], of: tuple[str, str], output: Path, picture_of: Callable[[Record], UInt8]
+) -> BenchmarkFigures:
     loaded = load_weights(weights)
     figures = benchmark_figures(records, loaded.spec.thresholds)
     setup = _setup(loaded, of, measure_costs(weights))
     metrics = {"setup": setup, **document(figures)}
     write_bytes_whole(output / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
-    write_bytes_whole(output / "report.html", page(figures, setup).encode())
+    false_alarms = write_false_alarms(records, loaded.spec.thresholds, picture_of, output / "pictures")
+    write_bytes_whole(output / "report.html", page(figures, setup, false_alarms).encode())
     return figures
 
 

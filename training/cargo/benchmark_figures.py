@@ -40,12 +40,14 @@ ALL = "all threats"
 
 @dataclass(frozen=True)
 class PointFigures:
-    """Rates at one Pfa. by: part of the threats -> (alarm anywhere in the scan, alarm on the threat)."""
+    """Rates at one Pfa. by: part of the threats -> (alarm anywhere in the scan, alarm on the threat). pfa_by: kind of
+    vehicle -> share of its clean scans that alarm."""
 
     pfa_target: float
     threshold: float | None
     pfa: Rate | None
     by: dict[str, tuple[Rate, Rate]]
+    pfa_by: dict[str, Rate]
     reason: str = ""
 
 
@@ -68,19 +70,31 @@ def benchmark_figures(records: Sequence[Record], thresholds: Mapping[str, float]
     on_threat = operating_curve(scores, PFA_TARGETS, seed)
     everywhere = replace(scores, localised_by_class=_for_all(scores.highest, len(parts)))
     anywhere = operating_curve(everywhere, PFA_TARGETS, seed)
-    points = tuple(_point(*both) for both in zip(anywhere.points, on_threat.points, strict=True))
+    alarms = _alarms_by_vehicle(records, scores)
+    points = tuple(_point(*both, alarms) for both in zip(anywhere.points, on_threat.points, strict=True))
     clean = [record for record in records if not record["items"]]
     held = [record for record in records if record["items"]]
     return BenchmarkFigures(len(clean), len(held), points, tuple(parts), _decisions(clean), _decisions(held))
 
 
-def _point(anywhere: CurvePoint, on_threat: CurvePoint) -> PointFigures:
-    if anywhere.rates is None or on_threat.rates is None:
-        return PointFigures(anywhere.pfa_target, None, None, {}, anywhere.reason)
+def _point(anywhere: CurvePoint, on_threat: CurvePoint, alarms: Callable[[float], dict[str, Rate]]) -> PointFigures:
+    if anywhere.rates is None or on_threat.rates is None or anywhere.threshold is None:
+        return PointFigures(anywhere.pfa_target, None, None, {}, {}, anywhere.reason)
     one, two = anywhere.rates.pd_localised_by_class, on_threat.rates.pd_localised_by_class
-    return PointFigures(
-        anywhere.pfa_target, anywhere.threshold, anywhere.rates.pfa, {name: (one[name], two[name]) for name in one}
-    )
+    by = {name: (one[name], two[name]) for name in one}
+    return PointFigures(anywhere.pfa_target, anywhere.threshold, anywhere.rates.pfa, by, alarms(anywhere.threshold))
+
+
+def _alarms_by_vehicle(records: Sequence[Record], scores: ScanScores) -> Callable[[float], dict[str, Rate]]:
+    """Gives what a threshold means to the clean scans of each kind of vehicle, where kinds are known."""
+    kinds = np.array([record.get("conveyance", "") for record in records])
+    known = sorted(set(kinds[scores.clean].tolist()) - {""})
+
+    def at(threshold: float) -> dict[str, Rate]:
+        # Above it, as operating_curve has it.
+        return {kind: Rate.of(scores.highest[scores.clean & (kinds == kind)] >= threshold) for kind in known}
+
+    return at
 
 
 def _decisions(records: Sequence[Record]) -> dict[str, int]:
@@ -91,7 +105,7 @@ def _decisions(records: Sequence[Record]) -> dict[str, int]:
 def _scores(
     records: Sequence[Record], thresholds: Mapping[str, float], parts: Mapping[str, NDArray[np.bool_]]
 ) -> ScanScores:
-    scaled = [_scaled(record, thresholds) for record in records]
+    scaled = [odds_of(record, thresholds) for record in records]
     highest = np.array([row.max(initial=0.0) for row in scaled])
     on = [row[_on_threat(record)].max(initial=0.0) for record, row in zip(records, scaled, strict=True)]
     positive = np.array([bool(record["items"]) for record in records])
@@ -113,7 +127,8 @@ def _for_all(scores: Float64, parts: int) -> Float64:
     return np.repeat(scores[:, None], parts, axis=1)
 
 
-def _scaled(record: Record, thresholds: Mapping[str, float]) -> Float64:
+def odds_of(record: Record, thresholds: Mapping[str, float]) -> Float64:
+    """(n,) `alarm_odds` of a record's boxes."""
     limits = np.array([thresholds[name] for name in record["classes"]], np.float64)
     return alarm_odds(np.array(record["scores"], np.float64), limits)
 
@@ -196,6 +211,7 @@ def document(figures: BenchmarkFigures) -> dict[str, Any]:
                 "threshold": point.threshold,
                 "reason": point.reason,
                 "pfa": asdict(point.pfa) if point.pfa else None,
+                "pfa_by": {name: asdict(one) for name, one in point.pfa_by.items()},
                 "by": {
                     name: {"scan": asdict(scan), "localised": asdict(localised)}
                     for name, (scan, localised) in point.by.items()

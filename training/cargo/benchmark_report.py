@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from training.cargo.benchmark_figures import ALL, HEADLINE, BenchmarkFigures, PointFigures
-from training.evaluation.html_parts import STYLE, rate, section, table
+from training.evaluation.gallery import GalleryPicture
+from training.evaluation.html_parts import STYLE, gallery_section, rate, section, table
 from training.evaluation.intervals import Rate
 
 #: The best figure published, beside which these stand.
@@ -49,8 +50,8 @@ def markdown(figures: BenchmarkFigures) -> str:
     return "\n".join([*lines, ANCHOR])
 
 
-def page(figures: BenchmarkFigures, setup: dict[str, Any]) -> str:
-    """One self-contained HTML page. setup: of metrics.json."""
+def page(figures: BenchmarkFigures, setup: dict[str, Any], false_alarms: Sequence[GalleryPicture]) -> str:
+    """One self-contained HTML page. setup: of metrics.json. false_alarms: the surest."""
     parts = [
         section(
             title,
@@ -71,6 +72,10 @@ def page(figures: BenchmarkFigures, setup: dict[str, Any]) -> str:
         for title, found in (("clean scans", figures.decisions_clean), ("with a threat", figures.decisions_threat))
     ]
     parts += [
+        section("Which clean scans alarm", "By kind of vehicle; 95 % intervals.", _vehicles(figures))
+        if figures.points[-1].pfa_by
+        else "",
+        gallery_section("Surest false alarms", "The clean scans that score highest, and where in them.", false_alarms),
         section(
             "What a station would have decided",
             "With the weights' own alarm scores.",
@@ -114,6 +119,15 @@ def _html(figures: BenchmarkFigures, shows: Callable[[str], bool]) -> str:
                 rate(cell[place]) if cell else point.reason for cell, point in zip(cells, figures.points, strict=True)
             ]
             rows.append(("", (f"{name}, {word}", *shown)))
+    return table(("", *map(_head, figures.points)), rows)
+
+
+def _vehicles(figures: BenchmarkFigures) -> str:
+    kinds = figures.points[-1].pfa_by
+    rows = [
+        ("", (kind, *(rate(point.pfa_by[kind]) if point.pfa_by else point.reason for point in figures.points)))
+        for kind in kinds
+    ]
     return table(("", *map(_head, figures.points)), rows)
 
 

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from detector.normalisation.standardise import standardised
+from detector.normalise import UInt8
 from detector.scan import Scan
-from detector.scanner_profile import Rendering
+from detector.scanner_profile import Rendering, ScannerProfile, parse_profile
 from training.simulation.freight import AIR_LEVEL, FreightScan
 
 
@@ -32,3 +34,8 @@ def as_scanned(freight: FreightScan, known: tuple[Rendering, ...] = ("cargo", "c
     pages = (freight.high,) if freight.low is None else (freight.high, freight.low)
     profile = profile_text(len(pages), freight.pitch_mm, rendering_of(len(pages), known))
     return Scan(pages, f"{freight.family.value}-{freight.seed}", "", profile)
+
+
+def drawn(scan: Scan, profile: ScannerProfile | None = None) -> UInt8:
+    """The first view (H, W, 3) of a scan as a network sees it. profile: None takes the one beside it."""
+    return standardised(scan, profile or parse_profile(scan.profile, scan.source)).images[0]

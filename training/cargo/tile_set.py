@@ -21,16 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import SettingsInvalid
-from detector.normalisation.standardise import standardised
 from detector.normalise import letterbox
 from detector.outputs.atomic import write_bytes_whole
-from detector.scanner_profile import parse_profile
 from detector.tile_squares import AIR_TILE
 from detector.tiling import Tile
 from detector.weights import load_weights
 from training.cargo.false_alarms import false_alarm_boxes, searching_detector
 from training.cargo.luggage_threats import luggage_threats
-from training.cargo.reading import as_scanned
+from training.cargo.reading import as_scanned, drawn
 from training.claimed_folder import claim
 from training.datasets.coco_index import read_coco
 from training.file_digests import annotations_digest
@@ -191,9 +189,7 @@ def _freight(generator: np.random.Generator, seed: int, threats: int, cut_outs: 
 
 
 def _drawn(freight: FreightScan) -> tuple[UInt8, Boxes]:
-    scan = as_scanned(freight)
-    image = standardised(scan, parse_profile(scan.profile, scan.source)).images[0]
-    return image, np.array([item.box for item in freight.objects], np.float32).reshape(-1, 4)
+    return drawn(as_scanned(freight)), np.array([item.box for item in freight.objects], np.float32).reshape(-1, 4)
 
 
 def _tiles(

@@ -95,9 +95,7 @@ class _Painter:
             # The metrics stand; only its picture is lost.
             return None
         labels = truth_labels(scan, self.index.class_names) + self._alarms(number)
-        scale = min(_HEIGHT / image.shape[0], _WIDEST / image.shape[1])
-        panels = (draw(image, labels, scale), _close_up(image, labels, box))
-        write_picture(_side_by_side(panels), self.folder / name)
+        write_picture(beside_close_up(image, labels, box), self.folder / name)
         return GalleryPicture(self.folder / name, title, f"{detail} · {scan.path.name} · {scan.source}")
 
     def _alarms(self, number: int) -> list[Label]:
@@ -106,6 +104,12 @@ class _Painter:
             for found in self.aligned[number]
             if found.score >= self.thresholds[found.class_name]
         ]
+
+
+def beside_close_up(image: UInt8, labels: Sequence[Label], box: Box) -> UInt8:
+    """The whole picture (H, W, 3), shrunk, and what lies around a box of its pixels, both with their labels."""
+    scale = min(_HEIGHT / image.shape[0], _WIDEST / image.shape[1])
+    return _side_by_side((draw(image, labels, scale), _close_up(image, labels, box)))
 
 
 def _close_up(image: UInt8, labels: Sequence[Label], box: Box) -> UInt8:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from training.evaluation.gallery import GalleryPicture
 from training.evaluation.intervals import Interval, Rate
 
 STYLE = """
@@ -100,6 +101,22 @@ def inline(path: Path) -> str:
     """The picture as a data address."""
     kind = "png" if path.suffix == ".png" else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+
+
+def gallery_section(title: str, note: str, pictures: Sequence[GalleryPicture]) -> str:
+    """The pictures with their captions, and what the colours of the boxes mean."""
+    if not pictures:
+        return section(title, "None.", "")
+    key = (
+        f'<p class="note key">{escape(note)}<i style="border-color:#000"></i>ground truth'
+        '<i style="border-color:#e20074"></i>detection at or above its alarm threshold</p>'
+    )
+    figures = (
+        f'<figure><img alt="{escape(one.title)}" src="{inline(one.path)}">'
+        f"<figcaption><b>{escape(one.title)}</b><br>{escape(one.detail)}</figcaption></figure>"
+        for one in pictures
+    )
+    return f'<section><h2>{escape(title)}</h2>{key}<div class="gallery">{"".join(figures)}</div></section>'
 
 
 def figure(value: float | None) -> str:

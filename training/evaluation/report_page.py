@@ -14,8 +14,19 @@ from training.evaluation.average_precision import LEAST_BOXES, ClassPrecision
 from training.evaluation.breakdown import Part
 from training.evaluation.calibration_error import CalibrationError
 from training.evaluation.error_kinds import ErrorKind
-from training.evaluation.gallery import Gallery, GalleryPicture
-from training.evaluation.html_parts import STYLE, Html, figure, inline, marked, part, section, table, within
+from training.evaluation.gallery import Gallery
+from training.evaluation.html_parts import (
+    STYLE,
+    Html,
+    figure,
+    gallery_section,
+    inline,
+    marked,
+    part,
+    section,
+    table,
+    within,
+)
 from training.evaluation.intervals import Interval
 from training.evaluation.metrics import Metrics
 from training.evaluation.report_decision import decision
@@ -46,8 +57,8 @@ def page(metrics: Metrics, setup: Mapping[str, Any], figures: Mapping[str, Path]
         _sizes(metrics),
         *(_parts(title, metrics.parts[way], metrics) for title, way in _PARTS.items() if len(metrics.parts[way]) > 1),
         _calibration(metrics),
-        _gallery_section("Worst misses", "Items without an alarm of their class, lowest score first.", gallery.misses),
-        _gallery_section(
+        gallery_section("Worst misses", "Items without an alarm of their class, lowest score first.", gallery.misses),
+        gallery_section(
             "Worst false alarms",
             "Alarms that are on no item of their class, highest score first.",
             gallery.false_alarms,
@@ -210,21 +221,6 @@ def _calibration_cells(error: CalibrationError) -> tuple[str, ...]:
     between = f"{error.interval[0]:.3f}-{error.interval[1]:.3f}" if error.interval else ""
     values = (error.if_calibrated, error.d_ece_centre, error.d_ece_size, error.shift)
     return (f"{error.n:,}", figure(error.d_ece), between, *(figure(value) for value in values))
-
-
-def _gallery_section(title: str, note: str, pictures: Sequence[GalleryPicture]) -> str:
-    if not pictures:
-        return section(title, "None.", "")
-    key = (
-        f'<p class="note key">{escape(note)}<i style="border-color:#000"></i>ground truth'
-        '<i style="border-color:#e20074"></i>detection at or above its alarm threshold</p>'
-    )
-    figures = (
-        f'<figure><img alt="{escape(one.title)}" src="{inline(one.path)}">'
-        f"<figcaption><b>{escape(one.title)}</b><br>{escape(one.detail)}</figcaption></figure>"
-        for one in pictures
-    )
-    return f'<section><h2>{escape(title)}</h2>{key}<div class="gallery">{"".join(figures)}</div></section>'
 
 
 def _setup_section(setup: Mapping[str, Any]) -> str:
