@@ -1,9 +1,9 @@
 """Which scans of watched folders are to be inspected: new or changed ones, once they are whole.
 
 >>> arrivals = Arrivals([Path("/belts")], output=Path("out"), settle=1.0)       # doctest: +SKIP
->>> arrivals.look()                     # what lies there might still be written
+>>> arrivals.look().ready               # what lies there might still be written
 []
->>> arrivals.look()                     # a second later: it has not changed
+>>> arrivals.look().ready               # a second later: it has not changed
 [ScanSource(name='bag_0001.png', path=PosixPath('/belts/bag_0001.png'))]
 
 Files are looked at by name, size and times alone, and as often as one wishes: what a share on another machine holds
@@ -13,18 +13,23 @@ soon after all is inspected again as soon as it is another.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from detector.discovery import ScanSource, discover, in_shard
+from detector.discovery import ScanSource, discover, in_shard, named_apart
+from detector.errors import SettingsInvalid
 from detector.readers.sidecar import sidecar_of
 
 #: Seconds until a scan that could not be judged is tried again although its file is the same, and the most that this
 #: grows to, doubling each time: a share that was away comes back, a damaged file stays damaged.
 FIRST_RETRY, LAST_RETRY = 60.0, 3600.0
+#: A file that never stays the same, as one that is touched or written over all the time, is inspected all the same
+#: after so many seconds, and so many times as long as it should have been still.
+RESTLESS_SECONDS, RESTLESS_TIMES = 60.0, 10.0
 
 #: When the inode and the content of a file were changed, in ns, its size and its inode, and the same of the profile
 #: beside it; empty where it cannot be looked at.
@@ -32,76 +37,146 @@ _State = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class _Taken:
-    """state: as it was when the scan was taken. due: when it is to be tried again though it stays so. wait: how long
-    that was put off, 0 for a scan that was judged."""
+class Look:
+    """What one look found. ready: the scans to inspect now, in the order in which they should be.
 
+    gone: scans of the last look that are there no more and were never taken; one that was renamed is not gone. away:
+    folder -> why it cannot be looked at; what lies there is neither forgotten nor gone. emptied: folders that held
+    scans at the last look and hold none now, as the place does where a share was mounted. left_out: suffix -> files
+    that are no scans. present: how many scans there are.
+    """
+
+    ready: tuple[ScanSource, ...]
+    gone: tuple[ScanSource, ...]
+    away: dict[Path, str]
+    emptied: tuple[Path, ...]
+    left_out: Counter[str]
+    present: int
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A scan as the last look found it. since: when it was first seen in this state. restless: since when it has not
+    been seen the same for long enough."""
+
+    source: ScanSource
+    folder: Path
+    state: _State
+    since: float
+    restless: float
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """folder: that it lies in. state: as it was when the scan was taken. due: when it is to be tried again though it
+    stays so. wait: how long that was put off, 0 for a scan that was judged."""
+
+    folder: Path
     state: _State
     due: float
     wait: float
 
 
 class Arrivals:
-    """The scans under `inputs`, those told apart that are new, changed, or to be tried again.
+    """The scans under `folders`, those told apart that are new, changed, or to be tried again.
 
     settle: seconds for which a file must have been the same. shard: "I/N", the part of the scans that is meant; empty
-    for all. clock: seconds that never go back. left_out: suffix -> files of the last look that are no scans.
+    for all. clock: seconds that never go back.
     """
 
     def __init__(
         self,
-        inputs: Iterable[Path],
+        folders: Iterable[Path],
         output: Path,
         settle: float,
         shard: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._inputs, self._output, self._settle, self._shard, self._clock = list(inputs), output, settle, shard, clock
-        #: What each file is, and since when it was seen so.
-        self._seen: dict[Path, tuple[_State, float]] = {}
+        self._folders, self._output, self._shard, self._clock = list(folders), output, shard, clock
+        self._settle, self._begun = settle, float("inf")
+        self._restless = max(RESTLESS_SECONDS, RESTLESS_TIMES * settle)
+        self._seen: dict[Path, _Seen] = {}
         self._taken: dict[Path, _Taken] = {}
-        self.left_out: Counter[str] = Counter()
 
-    @property
-    def present(self) -> int:
-        """Scans that the last look found."""
-        return len(self._seen)
+    def look(self) -> Look:
+        """Looks at every folder once. Raises SettingsInvalid for a shard that is none."""
+        found, away, left_out = self._found()
+        now = self._clock()
+        self._begun = min(self._begun, now)
+        sources = [source for within in found.values() for source in within]
+        folder_of = {source.path: folder for folder, within in found.items() for source in within}
+        seen = {source.path: self._now_seen(source, folder_of[source.path], now) for source in named_apart(sources)}
+        kept = {path: one for path, one in self._seen.items() if one.folder in away}
+        bare = {folder for folder, within in found.items() if not within}
+        emptied = tuple(bare & {one.folder for one in self._seen.values()})
+        gone = tuple(self._lost(seen, kept))
+        self._seen = {**kept, **seen}
+        # A share that is not mounted comes back with the same scans.
+        self._taken = {path: taken for path, taken in self._taken.items() if path in self._seen or taken.folder in bare}
+        ready = sorted((one for one in seen.values() if self._is_due(one, now)), key=self._turn)
+        return Look(tuple(one.source for one in ready), gone, away, emptied, left_out, len(seen))
 
-    def look(self) -> list[ScanSource]:
-        """The scans to inspect now, those first that have waited longest. Raises SettingsInvalid for an input that is
-        not there or cannot be looked at; what was known until then stays known."""
-        found = discover(self._inputs, (), self._output)
-        sources = in_shard(found.sources, self._shard) if self._shard else found.sources
-        now, seen = self._clock(), {}
-        for path in (source.path for source in sources):
-            state = _state(path)
-            before = self._seen.get(path)
-            seen[path] = before if before and before[0] == state else (state, now)
-        self.left_out, self._seen = found.left_out, seen
-        self._taken = {path: taken for path, taken in self._taken.items() if path in seen}
-        ready = (source for source in sources if self._due(source.path, now))
-        return sorted(ready, key=lambda source: seen[source.path][0][:1])
+    def _found(self) -> tuple[dict[Path, list[ScanSource]], dict[Path, str], Counter[str]]:
+        """The scans of each folder that can be looked at, why the others cannot, and what is left out."""
+        found: dict[Path, list[ScanSource]] = {}
+        away: dict[Path, str] = {}
+        left_out: Counter[str] = Counter()
+        for folder in self._folders:
+            try:
+                os.scandir(folder).close()
+                within = discover([folder], (), self._output)
+            except OSError as error:
+                away[folder] = error.strerror or type(error).__name__
+                continue
+            except SettingsInvalid as error:
+                # Gone between the two.
+                away[folder] = error.what
+                continue
+            found[folder] = in_shard(within.sources, self._shard) if self._shard else list(within.sources)
+            left_out += within.left_out
+        return found, away, left_out
 
     def taking(self, sources: Iterable[ScanSource]) -> Iterator[ScanSource]:
         """The sources, each held to be inspected from the moment on that it is asked for."""
         for source in sources:
-            taken = self._taken.get(source.path)
-            state, _ = self._seen[source.path]
-            wait = taken.wait if taken and taken.state == state else 0.0
-            self._taken[source.path] = _Taken(state, float("inf"), wait)
+            taken, seen = self._taken.get(source.path), self._seen[source.path]
+            wait = taken.wait if taken and taken.state == seen.state else 0.0
+            self._taken[source.path] = _Taken(seen.folder, seen.state, float("inf"), wait)
             yield source
 
     def failed(self, source: ScanSource) -> None:
         """Says that a scan which was taken could not be judged."""
         taken = self._taken[source.path]
         wait = min(LAST_RETRY, 2 * taken.wait) or FIRST_RETRY
-        self._taken[source.path] = _Taken(taken.state, self._clock() + wait, wait)
+        self._taken[source.path] = replace(taken, due=self._clock() + wait, wait=wait)
 
-    def _due(self, path: Path, now: float) -> bool:
-        (state, since), taken = self._seen[path], self._taken.get(path)
-        if taken is not None and taken.state == state:
-            return now >= taken.due
-        return now - since >= self._settle
+    def _now_seen(self, source: ScanSource, folder: Path, now: float) -> _Seen:
+        state, before = _state(source.path), self._seen.get(source.path)
+        if before is None:
+            return _Seen(source, folder, state, now, now)
+        if before.state == state:
+            return _Seen(source, folder, state, before.since, before.restless)
+        return _Seen(source, folder, state, now, now if self._was_taken(before) else before.restless)
+
+    def _was_taken(self, one: _Seen) -> bool:
+        taken = self._taken.get(one.source.path)
+        return taken is not None and taken.state == one.state
+
+    def _is_due(self, one: _Seen, now: float) -> bool:
+        if self._was_taken(one):
+            return now >= self._taken[one.source.path].due
+        return now - one.since >= self._settle or now - one.restless >= self._restless
+
+    def _turn(self, one: _Seen) -> tuple[bool, bool, _State]:
+        """What arrives is looked at before what lay there at the start, and before what is tried again."""
+        return self._was_taken(one), one.since <= self._begun, one.state[:1]
+
+    def _lost(self, seen: dict[Path, _Seen], kept: dict[Path, _Seen]) -> Iterator[ScanSource]:
+        """Of the scans of the last look. One that was renamed, as a whole file is by what wrote it, is not lost."""
+        there = {one.state[1:4] for one in seen.values()}
+        for path, one in self._seen.items():
+            if not (path in seen or path in kept or self._was_taken(one) or one.state[1:4] in there):
+                yield one.source
 
 
 def _state(path: Path) -> _State:

@@ -8,11 +8,12 @@ again gives the same files as one that was not.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,7 +37,7 @@ from detector.outputs import (
 from detector.pipeline import Detector, PreparedScan
 from detector.read_ahead import read_ahead
 from detector.scan import Scan
-from detector.scan_names import own_text, storable_text
+from detector.scan_names import own_text, storable_text, whole_path_marked
 from detector.terminal import tell, visible
 
 
@@ -89,6 +90,8 @@ def output_run(detector: Detector, folder: Path, options: BatchOptions) -> Itera
     """A run into an output folder, which is made; its ledger is open inside."""
     (folder / "overlays").mkdir(parents=True, exist_ok=True)
     with Ledger(folder / "ledger.sqlite") as ledger:
+        # Adds what a ledger of an earlier version lacks.
+        ledger.claim(())
         yield OutputRun(detector, folder, options, ledger)
 
 
@@ -106,24 +109,43 @@ class OutputRun:
     def claimed(self, sources: Sequence[ScanSource]) -> list[ScanSource]:
         """Each source under the name that its file has in this folder; where another file has it already, its path."""
         whole = [source.path.absolute() for source in sources]
-        suiting = [(one.name, one.path.as_posix(), path.as_posix()) for one, path in zip(sources, whole, strict=True)]
+        # Two whole paths that are no UTF-8 may be spelled alike; a marked one never is.
+        suiting = [
+            (one.name, one.path.as_posix(), path.as_posix(), whole_path_marked(path))
+            for one, path in zip(sources, whole, strict=True)
+        ]
         names = self._ledger.claim(list(zip(map(own_text, whole), suiting, strict=True)))
-        return [ScanSource(name, source.path) for name, source in zip(names, sources, strict=True)]
+        return [replace(source, name=name) for name, source in zip(names, sources, strict=True)]
 
-    def inspected(self, sources: Iterable[ScanSource]) -> Iterator[tuple[ScanSource, Inspection | None]]:
+    def inspected(
+        self, sources: Iterable[ScanSource], *, gone_keep: bool = False
+    ) -> Iterator[tuple[ScanSource, Inspection | None]]:
         """Each of the claimed `sources` in their order with its inspection, which is in the ledger by then; None for
-        one that was there before. Sources are taken ahead of what is yielded, and each that was taken is."""
+        one that was there before. Sources are taken ahead of what is yielded, and each that was taken is.
+
+        gone_keep: a scan whose file is gone when it is to be read keeps the result that it has.
+        """
         for source, inspection, scan in self._inspections(sources):
+            if gone_keep and inspection is not None and self._keeps(source, inspection):
+                tell(f"{visible(source.name)}: gone before it could be read again; its result stays")
+                inspection = None
             if inspection is not None:
                 self._record(source, inspection, scan)
             yield source, inspection
 
+    def _keeps(self, source: ScanSource, inspection: Inspection) -> bool:
+        gone = not inspection.sha256 and not os.path.lexists(source.path)
+        return gone and self._current_line(source) is not None
+
     def line(self, source: ScanSource) -> str:
         """The current result of a claimed source, a line of results.jsonl. Raises ResultsLost where there is none."""
-        line = self._ledger.current_line(source.name, self._detector.weights.sha256, self._detector.fingerprint())
+        line = self._current_line(source)
         if line is None:
             raise ResultsLost(f"{source.name} was inspected, and its result is not there")
         return line
+
+    def _current_line(self, source: ScanSource) -> str | None:
+        return self._ledger.current_line(source.name, self._detector.weights.sha256, self._detector.fingerprint())
 
     def _inspections(self, sources: Iterable[ScanSource]) -> Iterator[_Outcome]:
         """Every source with its inspection and scan, tiles of neighbouring scans batched; None for one done before."""
@@ -207,8 +229,7 @@ class OutputRun:
         return decisions, prepared.counts
 
     def _decisions(self, sources: Sequence[ScanSource]) -> Counter[Decision]:
-        weights, settings = self._detector.weights.sha256, self._detector.fingerprint()
-        lines = (self._ledger.current_line(source.name, weights, settings) for source in sources)
+        lines = map(self._current_line, sources)
         return Counter(Decision(json.loads(line)["decision"]) for line in lines if line is not None)
 
     def _context(self, seconds: float) -> RunContext:

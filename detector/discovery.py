@@ -12,7 +12,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detector.errors import SettingsInvalid
@@ -35,10 +35,11 @@ _OWN_FILES = frozenset({*OUTPUTS, "ledger.sqlite", "ledger.sqlite-wal", "ledger.
 @dataclass(frozen=True)
 class ScanSource:
     """A file to inspect, and its name in the results: relative to the input folder, '/' between the parts, and valid
-    Unicode."""
+    Unicode, or its path where another file is called so. relative: the same whatever others are called."""
 
     name: str
     path: Path
+    relative: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,12 @@ def discover(inputs: Iterable[Path], listed: Iterable[str], output: Path) -> Dis
 
 
 def in_shard(sources: Iterable[ScanSource], shard: str) -> list[ScanSource]:
-    """The sources of part I of N (`shard` is "I/N", I from 1), by a hash of the name: the same on every machine."""
+    """The sources of part I of N (`shard` is "I/N", I from 1), by a hash of their names within the input: the same on
+    every machine, wherever that has mounted it."""
     part, separator, parts = shard.partition("/")
     if not (separator and part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
         raise SettingsInvalid(f"--shard {shard}: not of the form I/N", remedy="give for example 1/4")
-    return [source for source in sources if _hash(source.name) % int(parts) == int(part) - 1]
+    return [source for source in sources if _hash(source.relative or source.name) % int(parts) == int(part) - 1]
 
 
 def _hash(name: str) -> int:
@@ -143,10 +145,13 @@ def _is_scan(path: Path) -> bool:
 def named_apart(found: Iterable[ScanSource]) -> list[ScanSource]:
     """Each file once; where two files would share a name, both carry their path as given instead."""
     once = {source.path.absolute(): source for source in found}.values()
-    apart = [ScanSource(storable_text(source.name), source.path) for source in once]
+    apart = [
+        ScanSource(storable_text(source.name), source.path, storable_text(source.relative or source.name))
+        for source in once
+    ]
     # A path as given may be what another file is called already. A whole path never is, but two that are no UTF-8 may
     # be spelled alike.
     for named in (Path.as_posix, whole_path, whole_path_marked):
         names = Counter(one.name for one in apart)
-        apart = [one if names[one.name] == 1 else ScanSource(storable_text(named(one.path)), one.path) for one in apart]
+        apart = [one if names[one.name] == 1 else replace(one, name=storable_text(named(one.path))) for one in apart]
     return apart

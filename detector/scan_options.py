@@ -30,7 +30,7 @@ TileSide = Annotated[
 Overlay = Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write pictures with boxes.")]
 Report = Annotated[bool, typer.Option("--report/--no-report", help="Write report.html.")]
 Shard = Annotated[str, typer.Option("--shard", metavar="I/N", help="Do only part I of N.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 
 
 def policy_of(file: Path | None, min_score: float | None) -> Policy:

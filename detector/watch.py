@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from detector.arrivals import Arrivals
+from detector.arrivals import Arrivals, Look
 from detector.batch import OutputRun
 from detector.discovery import ScanSource
 from detector.errors import SettingsInvalid
@@ -31,22 +31,23 @@ class Listener:
     """How a watch is ended, and whom it tells. stop: set from outside.
 
     line: called with each result, a line of results.jsonl, and its inspection; None for a result that was there before.
-    looked: called after each round, with the reason where the folders could not be looked at, else "".
+    looked: called after each look.
     """
 
     stop: threading.Event
     line: Callable[[str, Inspection | None], None]
-    looked: Callable[[str], None]
+    looked: Callable[[Look], None]
 
 
 def watch(run: OutputRun, arrivals: Arrivals, listener: Listener, every: float) -> None:
     """Inspects until `listener.stop` is set; what was taken by then is finished, and the output files are written.
 
     every: seconds between two looks while nothing arrives. Raises SettingsInvalid if a folder cannot be looked at the
-    first time; later that is told, and it is looked at again. Raises OSError when the output folder cannot be written;
-    what was recorded until then is kept.
+    first time; later that is told, and the others are inspected meanwhile. Raises OSError when the output folder
+    cannot be written; what was recorded until then is kept.
     """
-    arrivals.look()
+    for folder, reason in arrivals.look().away.items():
+        raise SettingsInvalid(f"{folder} cannot be looked at: {reason}", remedy="check the path and its permissions")
     # A run that was cut off may have left them behind the ledger.
     behind, next_publishing = True, time.monotonic()
     while not listener.stop.is_set():
@@ -57,26 +58,24 @@ def watch(run: OutputRun, arrivals: Arrivals, listener: Listener, every: float) 
             took = _publish(run)
             behind, next_publishing = False, time.monotonic() + PUBLISH_PAUSE * took
         if not inspected:
-            # A folder of a hundred thousand scans takes longer to look at than to wait for.
-            listener.stop.wait(max(every, time.monotonic() - began))
+            # To look at a hundred thousand scans takes seconds: not more than a fifth of the time.
+            listener.stop.wait(max(every, 4 * (time.monotonic() - began)))
     run.publish()
 
 
 def _round(run: OutputRun, arrivals: Arrivals, listener: Listener) -> int:
     """Looks once and inspects what is ready. Returns how many scans that were."""
-    try:
-        ready = arrivals.look()
-    except SettingsInvalid as error:
-        # A share may be away for a while. Nothing that lies there is judged meanwhile, and nothing is forgotten.
-        listener.looked(error.what)
+    look = arrivals.look()
+    listener.looked(look)
+    if not look.ready:
         return 0
-    count = 0
-    for source, inspection in run.inspected(_for_a_round(listener.stop, arrivals.taking(run.claimed(ready)))):
+    count, taking = 0, arrivals.taking(run.claimed(look.ready))
+    # A scan that was moved away when its shift had ended, before it was read to be known, is no new one.
+    for source, inspection in run.inspected(_for_a_round(listener.stop, taking), gone_keep=True):
         if inspection is not None and inspection.error:
             arrivals.failed(source)
         listener.line(run.line(source), inspection)
         count += 1
-    listener.looked("")
     return count
 
 

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from detector.arrivals import Arrivals
+from detector.arrivals import Arrivals, Look
 from detector.batch import BatchOptions, output_run
 from detector.discovery import MAY_BE_SCANS
 from detector.errors import ReaderGone, SettingsInvalid, named_by
@@ -48,7 +48,7 @@ LINE_SECONDS = 60.0
 
 
 def watch_command(
-    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders that scans arrive in.")],
+    folders: Annotated[list[str], typer.Argument(metavar="FOLDER...", help="Folders that scans arrive in.")],
     output: Annotated[Path, typer.Option(help="Folder for results; what it holds already is not inspected again.")],
     weights: Weights = "",
     scanner: Scanner = None,
@@ -69,8 +69,9 @@ def watch_command(
 ) -> None:
     """Inspects scans as they arrive in folders, and prints each result as a line of JSON. Ends on Ctrl-C or SIGTERM."""
     for folder in folders:
-        if not folder.is_dir():
-            raise SettingsInvalid(f"not a folder: {folder}", remedy="make it first; `roentgate scan` takes files")
+        # A path would take an empty one for the folder that one is in.
+        if not folder or not Path(folder).is_dir():
+            raise SettingsInvalid(f"not a folder: {folder!r}", remedy="make it first; `roentgate scan` takes files")
     profile = load_profile(scanner) if scanner else None
     detector = Detector(
         choose_weights(weights, profile, None),
@@ -81,8 +82,7 @@ def watch_command(
         tile=tile,
         scanner=profile,
     )
-    arrivals = Arrivals(folders, output, every, shard)
-    log = _Log(arrivals, quiet=quiet)
+    arrivals, log = Arrivals(map(Path, folders), output, every, shard), _Log(quiet=quiet)
     if not quiet:
         tell(f"weights {visible(detector.weights.label)} on {detector.network.provider}")
     with (
@@ -96,51 +96,61 @@ def watch_command(
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[threading.Event]:
-    """Set by SIGINT and SIGTERM; the second of them ends the process as it does any other."""
+    """Set by SIGINT or SIGTERM; the second of them ends the process as it does any other."""
     stop = threading.Event()
-    before: dict[signal.Signals, Callable[[int, FrameType | None], object] | int | None] = {}
+    numbers = (signal.SIGINT, signal.SIGTERM)
 
-    def heard(number: int, _frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(number, signal.SIG_DFL)
+    def heard(_number: int, _frame: FrameType | None) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+        # In a thread of its own: the one that is interrupted may hold the event's lock, and would wait for itself.
+        threading.Thread(target=stop.set, daemon=True).start()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, heard)
+    before = [(number, signal.signal(number, heard)) for number in numbers]
     try:
         yield stop
     finally:
-        for number, handler in before.items():
+        for number, handler in before:
             signal.signal(number, handler)
 
 
 class _Log:
     """Results on standard output, everything else on standard error."""
 
-    def __init__(self, arrivals: Arrivals, *, quiet: bool) -> None:
-        self._arrivals, self._quiet = arrivals, quiet
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
         self._decisions: Counter[Decision] = Counter()
-        self._left_out: Counter[str] = Counter()
-        self._away = ""
+        self._last: Look | None = None
         self._told = time.monotonic()
 
     def line(self, line: str, inspection: Inspection | None) -> None:
         try:
             # At once: a belt waits for it.
             print(line, flush=True)
-        except BrokenPipeError:
+        except OSError as error:
             # Python writes what is left when it ends, and would fail a second time.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise ReaderGone("standard output: what read the results has ended") from None
+            raise ReaderGone(f"standard output cannot be written: {error.strerror}") from None
         if inspection is not None:
             self._decisions[inspection.decision] += 1
 
-    def looked(self, away: str) -> None:
-        if away != self._away:
-            tell(f"{visible(away)}: looking again until it is back" if away else "the folders are back")
-            self._away = away
-        if away:
-            return
-        self._tell_left_out()
+    def looked(self, look: Look) -> None:
+        away = self._last.away if self._last else {}
+        for folder in look.away.keys() - away.keys():
+            tell(f"{visible(str(folder))}: {look.away[folder]}; it is looked for until it is back")
+        for folder in away.keys() - look.away.keys():
+            tell(f"{visible(str(folder))}: is back")
+        for folder in look.emptied:
+            tell(f"{visible(str(folder))}: held scans, and holds none now")
+        if look.gone:
+            first = visible(look.gone[0].name)
+            tell(f"gone before they were inspected by this watch: {len(look.gone)} scans, the first {first}")
+        more = look.left_out - (self._last.left_out if self._last else Counter())
+        for suffix, count in sorted(more.items()):
+            # A scan that is in no result is an error, too.
+            if not self._quiet or suffix in MAY_BE_SCANS:
+                tell(f"left out, being no scans: {count} {visible(suffix)}")
+        self._last = look
         if not self._quiet and time.monotonic() - self._told >= LINE_SECONDS:
             self._told = time.monotonic()
             tell(self._counts())
@@ -151,12 +161,5 @@ class _Log:
 
     def _counts(self) -> str:
         counts = ", ".join(f"{self._decisions[decision]} {decision.value}" for decision in Decision)
-        return f"{self._arrivals.present} scans there; inspected since the start: {counts}"
-
-    def _tell_left_out(self) -> None:
-        """Of each kind again when there are more: a scan that is in no result is an error, too."""
-        more = self._arrivals.left_out - self._left_out
-        self._left_out |= self._arrivals.left_out
-        for suffix, count in sorted(more.items()):
-            if not self._quiet or suffix in MAY_BE_SCANS:
-                tell(f"left out, being no scans: {count} {visible(suffix)}")
+        present = self._last.present if self._last else 0
+        return f"{present} scans there; inspected since the start: {counts}"

@@ -20,6 +20,9 @@ def read_file(path: Path, name: str, limits: Limits) -> bytes:
     """
     try:
         status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            # One that cannot be listed says why.
+            os.scandir(path).close()
         if not stat.S_ISREG(status.st_mode):
             raise ScanUnreadable("not a regular file", remedy="name files that hold scans")
         check_bytes(status.st_size, limits)

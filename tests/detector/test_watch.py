@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -19,7 +19,7 @@ import pytest
 
 from detector import arrivals as arrivals_module
 from detector import watch as watch_module
-from detector.arrivals import FIRST_RETRY, LAST_RETRY, Arrivals
+from detector.arrivals import FIRST_RETRY, LAST_RETRY, Arrivals, Look
 from detector.batch import BatchOptions, OutputRun, output_run
 from detector.discovery import ScanSource
 from detector.errors import SettingsInvalid
@@ -58,7 +58,7 @@ def seen(belt: Path, tmp_path: Path, clock: Clock) -> Arrivals:
     return Arrivals([belt], tmp_path / "out", settle=1.0, clock=clock)
 
 
-def names(sources: list[ScanSource]) -> list[str]:
+def names(sources: Iterable[ScanSource]) -> list[str]:
     return [source.name for source in sources]
 
 
@@ -66,29 +66,29 @@ def settled(seen: Arrivals, clock: Clock) -> list[ScanSource]:
     """What is ready a while after nothing changes any more, taken to be inspected."""
     seen.look()
     clock.seconds += 1
-    return list(seen.taking(seen.look()))
+    return list(seen.taking(seen.look().ready))
 
 
 def test_a_file_is_taken_once_when_it_has_been_the_same_for_a_while(
     seen: Arrivals, clock: Clock, belt: Path, write_scan: WriteScan
 ) -> None:
     write_scan(belt / "bag.png")
-    assert seen.look() == []
+    assert seen.look().ready == ()
     clock.seconds += 0.9
-    assert seen.look() == []
+    assert seen.look().ready == ()
     clock.seconds += 0.1
-    assert names(list(seen.taking(seen.look()))) == ["bag.png"]
+    assert names(list(seen.taking(seen.look().ready))) == ["bag.png"]
     clock.seconds += 1e6
-    assert seen.look() == []
-    assert seen.present == 1
+    assert seen.look().ready == ()
+    assert seen.look().present == 1
 
 
 def test_a_file_that_grows_waits_until_it_does_not(seen: Arrivals, clock: Clock, belt: Path) -> None:
     for size in range(5):
         (belt / "bag.png").write_bytes(b"\x89PNG" * (1 + size))
-        assert seen.look() == []
+        assert seen.look().ready == ()
         clock.seconds += 1
-    assert names(seen.look()) == ["bag.png"]
+    assert names(seen.look().ready) == ["bag.png"]
 
 
 def test_what_was_written_over_is_inspected_again(
@@ -131,7 +131,7 @@ def test_a_scan_that_could_not_be_judged_is_tried_again_ever_more_seldom(
     for _ in range(9):
         seen.failed(source)
         failed = clock.seconds
-        while not (ready := seen.look()):
+        while not (ready := seen.look().ready):
             clock.seconds += FIRST_RETRY / 4
         assert names(list(seen.taking(ready))) == ["bag.png"]
         pauses.append(clock.seconds - failed)
@@ -141,7 +141,7 @@ def test_a_scan_that_could_not_be_judged_is_tried_again_ever_more_seldom(
     (source,) = settled(seen, clock)
     seen.failed(source)
     clock.seconds += FIRST_RETRY
-    assert names(seen.look()) == ["bag.png"]
+    assert names(seen.look().ready) == ["bag.png"]
 
 
 def test_what_was_not_taken_stays_ready(seen: Arrivals, clock: Clock, belt: Path, write_scan: WriteScan) -> None:
@@ -149,9 +149,9 @@ def test_what_was_not_taken_stays_ready(seen: Arrivals, clock: Clock, belt: Path
         write_scan(belt / f"{name}.png")
     seen.look()
     clock.seconds += 1
-    taking = seen.taking(seen.look())
+    taking = seen.taking(seen.look().ready)
     first = next(taking)
-    assert names(seen.look()) == [name for name in ("a.png", "b.png") if name != first.name]
+    assert names(seen.look().ready) == [name for name in ("a.png", "b.png") if name != first.name]
 
 
 def test_a_share_that_comes_back_is_not_inspected_again(
@@ -160,10 +160,70 @@ def test_a_share_that_comes_back_is_not_inspected_again(
     write_scan(belt / "bag.png")
     assert names(settled(seen, clock)) == ["bag.png"]
     belt.rename(belt.with_name("away"))
-    with pytest.raises(SettingsInvalid, match="no such file or folder"):
-        seen.look()
+    assert seen.look().away == {belt: "No such file or directory"}
+    # The place where it was mounted is there, and empty.
+    belt.mkdir()
+    assert [seen.look().emptied for _ in range(2)] == [(belt,), ()]
+    belt.rmdir()
     belt.with_name("away").rename(belt)
     assert settled(seen, clock) == []
+
+
+def test_a_folder_that_is_away_keeps_none_of_the_others_waiting(
+    belt: Path, tmp_path: Path, clock: Clock, write_scan: WriteScan
+) -> None:
+    other = tmp_path / "other"
+    write_scan(other / "old.png")
+    seen = Arrivals([other, belt], tmp_path / "out", 1.0, clock=clock)
+    assert names(settled(seen, clock)) == ["old.png"]
+    other.rename(tmp_path / "away")
+    write_scan(belt / "bag.png")
+    assert names(settled(seen, clock)) == ["bag.png"]
+    look = seen.look()
+    assert (look.present, list(look.away), look.gone) == (1, [other], ())
+
+
+def test_what_is_gone_before_its_turn_is_told_and_what_is_renamed_is_not(
+    seen: Arrivals, clock: Clock, belt: Path, write_scan: WriteScan
+) -> None:
+    for name in ("lost", ".part", "taken"):
+        write_scan(belt / f"{name}.png", middle=len(name))
+    seen.look()
+    (belt / "lost.png").unlink()
+    (belt / ".part.png").rename(belt / "bag.png")
+    clock.seconds += 1
+    look = seen.look()
+    assert names(look.gone) == ["lost.png"]
+    assert names(list(seen.taking(look.ready))) == ["taken.png"]
+    (belt / "taken.png").unlink()
+    assert seen.look().gone == ()
+
+
+def test_a_file_that_never_rests_is_taken_once_a_while(
+    seen: Arrivals, clock: Clock, belt: Path, write_scan: WriteScan
+) -> None:
+    write_scan(belt / "latest.png")
+    taken = []
+    for second in range(200):
+        os.utime(belt / "latest.png", ns=(second, second))
+        taken += [(second, source.name) for source in seen.taking(seen.look().ready)]
+        clock.seconds += 0.7
+    assert [second for second, _ in taken] == [86, 173]
+
+
+def test_what_arrives_goes_before_what_lay_there_and_what_failed_before_comes_last(
+    seen: Arrivals, clock: Clock, belt: Path, write_scan: WriteScan
+) -> None:
+    for name in ("damaged", "old"):
+        write_scan(belt / f"{name}.png")
+    seen.look()
+    clock.seconds += 1
+    first = next(seen.taking(seen.look().ready))
+    seen.failed(first)
+    write_scan(belt / "new.png")
+    seen.look()
+    clock.seconds += FIRST_RETRY
+    assert names(seen.look().ready) == ["new.png", "old.png", "damaged.png"]
 
 
 def test_shards_share_what_arrives(belt: Path, tmp_path: Path, clock: Clock, write_scan: WriteScan) -> None:
@@ -175,6 +235,19 @@ def test_shards_share_what_arrives(belt: Path, tmp_path: Path, clock: Clock, wri
     ]
     assert all(parts)
     assert sorted(itertools.chain(*parts)) == sorted(f"{number}.png" for number in range(12))
+
+
+def test_equal_names_in_two_folders_fall_to_one_machine_wherever_it_mounted_them(
+    tmp_path: Path, clock: Clock, write_scan: WriteScan
+) -> None:
+    taken = []
+    for part, mount in enumerate(("here", "there"), start=1):
+        folders = [tmp_path / mount / belt for belt in "ab"]
+        for folder, number in itertools.product(folders, range(12)):
+            write_scan(folder / f"{number}.png")
+        seen = Arrivals(folders, tmp_path / "out", 1.0, shard=f"{part}/2", clock=clock)
+        taken += [source.path.relative_to(tmp_path / mount).as_posix() for source in settled(seen, clock)]
+    assert sorted(taken) == sorted(f"{belt}/{number}.png" for belt in "ab" for number in range(12))
 
 
 @pytest.fixture
@@ -190,7 +263,7 @@ class Heard:
     def __init__(self, enough: Callable[[Heard], bool]) -> None:
         self.lines: list[dict[str, object]] = []
         self.new: list[bool] = []
-        self.away: list[str] = []
+        self.looks: list[Look] = []
         self._enough = enough
         self.listener = Listener(threading.Event(), self._line, self._looked)
 
@@ -198,8 +271,8 @@ class Heard:
         self.lines.append(json.loads(line))
         self.new.append(inspection is not None)
 
-    def _looked(self, away: str) -> None:
-        self.away.append(away)
+    def _looked(self, look: Look) -> None:
+        self.looks.append(look)
         if self._enough(self):
             self.listener.stop.set()
 
@@ -255,23 +328,42 @@ def test_a_folder_that_is_away_is_told_and_looked_for(
     run: OutputRun, belt: Path, tmp_path: Path, write_scan: WriteScan
 ) -> None:
     def away(heard: Heard) -> bool:
-        if len(heard.away) == 1:
+        if len(heard.looks) == 1:
             belt.rename(tmp_path / "away")
-        elif len(heard.away) == 2:
+        elif len(heard.looks) == 2:
             (tmp_path / "away").rename(belt)
             write_scan(belt / "late.png")
         return len(heard.lines) == 1
 
     heard = Heard(away)
     watch(run, watching(belt, tmp_path / "out"), heard.listener, every=0.02)
-    assert heard.away[1] == f"no such file or folder: {belt}"
-    assert not any(heard.away[2:])
+    assert [bool(look.away) for look in heard.looks[:4]] == [False, True, False, False]
     assert heard.decisions == {"late.png": "CLEAR"}
+
+
+def test_results_of_scans_that_are_moved_away_stay(
+    run: OutputRun, belt: Path, tmp_path: Path, write_scan: WriteScan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_scan(belt / "gun.png", middle=15)
+    heard = Heard(lambda heard: len(heard.lines) == 1)
+    watch(run, watching(belt, tmp_path / "out"), heard.listener, every=0.02)
+
+    class MovedAway(Arrivals):
+        def taking(self, sources: Iterable[ScanSource]) -> Iterator[ScanSource]:
+            for source in super().taking(sources):
+                source.path.unlink()
+                yield source
+
+    write_scan(belt / "new.png")
+    again = Heard(lambda heard: len(heard.lines) == 2)
+    watch(run, MovedAway([belt], tmp_path / "out", settle=0.02), again.listener, every=0.02)
+    assert again.decisions == {"gun.png": "ALARM", "new.png": "REFER"}
+    assert "gun.png: gone before it could be read again; its result stays" in capsys.readouterr().err
 
 
 def test_a_folder_that_was_never_there_ends_it(run: OutputRun, tmp_path: Path) -> None:
     heard = Heard(lambda heard: True)
-    with pytest.raises(SettingsInvalid, match="no such file or folder"):
+    with pytest.raises(SettingsInvalid, match="cannot be looked at: No such file"):
         watch(run, watching(tmp_path / "nowhere", tmp_path / "out"), heard.listener, every=0.02)
 
 
@@ -304,8 +396,8 @@ def test_outputs_are_written_seldom_if_that_takes_long(
 
     def enough(heard: Heard) -> bool:
         clock.seconds += 5
-        write_scan(belt / f"{len(heard.away)}.png")
-        return len(heard.away) == 100
+        write_scan(belt / f"{len(heard.looks)}.png")
+        return len(heard.looks) == 100
 
     heard = Heard(enough)
     watch(run, watching(belt, tmp_path / "out"), heard.listener, every=0.02)
@@ -395,14 +487,18 @@ def test_a_reader_that_ended_ends_it_with_one_line(
         write_scan(belt / "bag.png")
         errors = process.stderr.read()
         assert process.wait(60) == 1
-    assert "standard output: what read the results has ended" in errors
+    assert "standard output cannot be written: Broken pipe" in errors
     assert "start what read them and this again" in errors
     assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
-    [(["nowhere"], "not a folder: nowhere"), (["belt", "--shard", "9/3"], "--shard 9/3: not of the form I/N")],
+    [
+        (["nowhere"], "not a folder: 'nowhere'"),
+        ([""], "not a folder: ''"),
+        (["belt", "--shard", "9/3"], "--shard 9/3: not of the form I/N"),
+    ],
 )
 def test_what_cannot_be_watched_is_refused(
     station: Callable[..., subprocess.Popen[str]], belt: Path, arguments: list[str], told: str
