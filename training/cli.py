@@ -186,6 +186,19 @@ def evaluate(
         typer.echo(f"AP50 {mean.AP50:.3f}, AP {mean.AP:.3f} over {over}; {path}")
 
 
+@app.command("blend")
+def blend_command(
+    run: Annotated[Path, typer.Argument(help="Run folder of a fit that began from a network of its own width.")],
+    checkpoint: Annotated[str, typer.Option(help="best, last, or another file in the run's checkpoints.")] = "best",
+    share: Annotated[float, typer.Option(help="Share of the weights that the training began from.")] = 0.5,
+) -> None:
+    """Averages a network with what its training began from: it keeps more of what that knew. Then export it."""
+    from training.blend import blend
+
+    path = blend(run, checkpoint, share)
+    typer.echo(f"wrote {path}: now roentgate-train export {run} --checkpoint {path.stem}")
+
+
 @app.command()
 def quantise(
     weights: Annotated[Path, typer.Argument(help="ONNX file, or the name of shipped weights.")],

@@ -76,12 +76,17 @@ def read_run(run: Path) -> Run:
         raise SettingsInvalid(f"{path} is damaged: {reason}", remedy="restore it, or begin in another folder") from None
 
 
-def load_checkpoint(run: Path, checkpoint: str) -> DetectionNetwork:
-    """The averaged network of `run/checkpoints/<checkpoint>.ckpt`, in evaluation mode."""
+def checkpoint_path(run: Path, checkpoint: str) -> Path:
+    """The file of that name in the run's checkpoints. Raises SettingsInvalid if it is not there."""
     path = run / "checkpoints" / f"{checkpoint}.ckpt"
     if not path.is_file():
         raise SettingsInvalid(f"no checkpoint {path}", remedy="let fit reach its first validation, or name another")
-    described = read_run(run)
+    return path
+
+
+def load_checkpoint(run: Path, checkpoint: str) -> DetectionNetwork:
+    """The averaged network of `run/checkpoints/<checkpoint>.ckpt`, in evaluation mode."""
+    path, described = checkpoint_path(run, checkpoint), read_run(run)
     network = build(described.recipe.model, described.class_names)
     # The averaging callback stores the averaged weights as the checkpoint's own, the raw ones beside them.
     state = read_checkpoint(path)["state_dict"]

@@ -16,6 +16,7 @@ from detector.normalise import letterbox
 from detector.tile_squares import Look
 from detector.weights import load_weights
 from detector.weights_spec import Flips, TrainingSource, WeightsSpec
+from training.blend import blended
 from training.datasets.coco_index import CocoIndex
 from training.datasets.splits import TRAIN, VAL
 from training.datasets.terms import donor_sources, stated_terms
@@ -69,7 +70,7 @@ def export_release(run: Path, output: Path, release: Release, data: TrainingData
     network = averaged(load_checkpoint(run, release.checkpoint), release.flips)
     if release.input_size % network.stride:
         raise SettingsInvalid(f"--input-size {release.input_size} is no multiple of {network.stride}")
-    spec = _spec(described, release, Path(data.folder))
+    spec = _spec(described, release, Path(data.folder), blended(run, release.checkpoint))
     with tempfile.TemporaryDirectory(dir=_made(output.parent)) as folder:
         draft = Path(folder) / "draft.onnx"
         export_network(network, spec, draft)
@@ -122,8 +123,8 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _spec(run: Run, release: Release, data: Path) -> WeightsSpec:
-    """data: the folder that the run learned from."""
+def _spec(run: Run, release: Release, data: Path, averaged_with: str) -> WeightsSpec:
+    """data: the folder that the run learned from. averaged_with: what `blend` says of the checkpoint."""
     terms = stated_terms(data) | release.source_terms
     # Who uses the weights has to keep also the terms of scans of which items alone were learned.
     learned = dict.fromkeys(donor_sources(data, TRAIN), 0) | run.sources
@@ -136,7 +137,7 @@ def _spec(run: Run, release: Release, data: Path) -> WeightsSpec:
         update={
             "name": release.name,
             "flips": release.flips,
-            "pretrained": run.start,
+            "pretrained": f"{run.start}{averaged_with}",
             "training_data": sources,
             "terms": release.terms,
         }

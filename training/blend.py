@@ -1,0 +1,78 @@
+"""Averages a trained network with the one that its training began from, weight by weight.
+
+A short further training learns the scans at hand and forgets others. The mean of the weights before and after keeps
+most of both (WiSE-FT: Wortsman et al. 2022, arXiv 2109.01903).
+
+>>> blend(Path("RUN"), "last", share=0.5)               # doctest: +SKIP
+PosixPath('RUN/checkpoints/blend.ckpt')
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from detector.errors import SettingsInvalid
+from training.checkpoints import WholeCheckpoints, read_checkpoint
+from training.export import Run, checkpoint_path, read_run
+from training.models.pretrained import class_names_of, describe, read_state
+from training.trainable import start_file
+
+#: Name of the checkpoint, and the key under which it says what it is.
+BLEND, SAID = "blend", "blended"
+_PREFIX = "network."
+
+
+def blend(run: Path, checkpoint: str, share: float) -> Path:
+    """Writes `run`/checkpoints/blend.ckpt: for `export` and `publish`, nothing goes on from it.
+
+    share: of the start's weights in the mean, above 0 and below 1. Raises SettingsInvalid if the run began from random
+    weights, or from a network of other classes or another width, of which there is no mean, or if the start is no
+    longer the file that it was.
+    """
+    if not 0 < share < 1:
+        raise SettingsInvalid(f"--share {share:g}: no share of two", remedy="give one above 0 and below 1, as 0.5")
+    described, path = read_run(run), checkpoint_path(run, checkpoint)
+    before, trained = _start(described), read_checkpoint(path)
+    state: dict[str, Tensor] = trained["state_dict"]
+    odd = [name for name, value in state.items() if _of(before, name) != value.shape]
+    if odd:
+        raise SettingsInvalid(
+            f"{described.recipe.start} and {path} differ in {len(odd)} of {len(state)} tensors, first {odd[0]}",
+            remedy="blend runs that began from a network of the same width",
+        )
+    mean = {name: _mean(value, before[name.removeprefix(_PREFIX)], share) for name, value in state.items()}
+    said = f"; averaged, {1 - share:.0%} after training and {share:.0%} before it"
+    kept: dict[str, Any] = {"optimizer_states": [], "loops": {}, "global_step": trained["global_step"]}
+    target = path.with_name(f"{BLEND}.ckpt")
+    WholeCheckpoints().save_checkpoint({"state_dict": mean, SAID: said, **kept}, target)
+    return target
+
+
+def blended(run: Path, checkpoint: str) -> str:
+    """What a checkpoint says of its being a mean, to stand behind what the training began from; "" if it is none."""
+    return str(read_checkpoint(checkpoint_path(run, checkpoint)).get(SAID, ""))
+
+
+def _start(run: Run) -> dict[str, Tensor]:
+    start = run.recipe.start
+    if not start:
+        raise SettingsInvalid("the run began from random weights", remedy="blend runs whose recipe has a `start`")
+    file = start_file(start)
+    if not run.start.startswith(describe(file)):
+        raise SettingsInvalid(f"{start} is not what the run began from: {run.start}", remedy="put that file back")
+    if class_names_of(file) not in ((), run.class_names):
+        raise SettingsInvalid(f"{start} is of other classes than the run", remedy="blend runs of the same classes")
+    return read_state(file)
+
+
+def _of(before: dict[str, Tensor], name: str) -> object:
+    tensor = before.get(name.removeprefix(_PREFIX))
+    return None if tensor is None else tensor.shape
+
+
+def _mean(after: Tensor, before: Tensor, share: float) -> Tensor:
+    """Counters, as of batches seen, stay those of the training."""
+    return after.lerp(before.to(after.dtype), share) if after.is_floating_point() else after
