@@ -40,10 +40,10 @@ _State = tuple[int, ...]
 class Look:
     """What one look found. ready: the scans to inspect now, in the order in which they should be.
 
-    gone: scans of the last look that are there no more and were never taken; one that was renamed is not gone. away:
-    folder -> why it cannot be looked at; what lies there is neither forgotten nor gone. emptied: folders that held
-    scans at the last look and hold none now, as the place does where a share was mounted. left_out: suffix -> files
-    that are no scans. present: how many scans there are.
+    gone: scans of the last look that were never taken and are there no more, or are others by now; one that was renamed
+    is not gone. away: folder -> why it cannot be looked at; what lies there is neither forgotten nor gone. emptied:
+    folders that held scans at the last look and hold none now, as the place does where a share was mounted. left_out:
+    suffix -> files that are no scans. present: how many scans there are.
     """
 
     ready: tuple[ScanSource, ...]
@@ -103,27 +103,35 @@ class Arrivals:
         found, away, left_out = self._found()
         now = self._clock()
         self._begun = min(self._begun, now)
-        sources = [source for within in found.values() for source in within]
         folder_of = {source.path: folder for folder, within in found.items() for source in within}
-        seen = {source.path: self._now_seen(source, folder_of[source.path], now) for source in named_apart(sources)}
+        sources = named_apart(source for within in found.values() for source in within)
+        mine = in_shard(sources, self._shard) if self._shard else sources
+        seen = {source.path: self._now_seen(source, folder_of[source.path], now) for source in mine}
         kept = {path: one for path, one in self._seen.items() if one.folder in away}
         bare = {folder for folder, within in found.items() if not within}
         emptied = tuple(bare & {one.folder for one in self._seen.values()})
-        gone = tuple(self._lost(seen, kept))
+        gone = self._lost({**kept, **seen}, now)
+        if gone:
+            # One that was renamed, as a whole file is by what wrote it, is not lost, in whichever shard it is now.
+            there = {_content(_state(source.path)) for source in sources}
+            gone = [one for one in gone if _content(one.state) not in there]
         self._seen = {**kept, **seen}
         # A share that is not mounted comes back with the same scans.
         self._taken = {path: taken for path, taken in self._taken.items() if path in self._seen or taken.folder in bare}
         ready = sorted((one for one in seen.values() if self._is_due(one, now)), key=self._turn)
-        return Look(tuple(one.source for one in ready), gone, away, emptied, left_out, len(seen))
+        lost = tuple(one.source for one in gone)
+        return Look(tuple(one.source for one in ready), lost, away, emptied, left_out, len(seen))
 
     def _found(self) -> tuple[dict[Path, list[ScanSource]], dict[Path, str], Counter[str]]:
-        """The scans of each folder that can be looked at, why the others cannot, and what is left out."""
+        """The scans of each folder that can be looked at, why the others cannot be, and what is left out."""
         found: dict[Path, list[ScanSource]] = {}
         away: dict[Path, str] = {}
         left_out: Counter[str] = Counter()
         for folder in self._folders:
             try:
-                os.scandir(folder).close()
+                with os.scandir(folder) as entries:
+                    # A share whose server is gone may let itself be opened.
+                    next(entries, None)
                 within = discover([folder], (), self._output)
             except OSError as error:
                 away[folder] = error.strerror or type(error).__name__
@@ -132,7 +140,11 @@ class Arrivals:
                 # Gone between the two.
                 away[folder] = error.what
                 continue
-            found[folder] = in_shard(within.sources, self._shard) if self._shard else list(within.sources)
+            if any(source.path == folder for source in within.sources):
+                # As a source of its own, for it could not be listed any more.
+                away[folder] = "it cannot be listed"
+                continue
+            found[folder] = list(within.sources)
             left_out += within.left_out
         return found, away, left_out
 
@@ -155,7 +167,8 @@ class Arrivals:
         if before is None:
             return _Seen(source, folder, state, now, now)
         if before.state == state:
-            return _Seen(source, folder, state, before.since, before.restless)
+            rested = now - before.since >= self._settle
+            return _Seen(source, folder, state, before.since, now if rested else before.restless)
         return _Seen(source, folder, state, now, now if self._was_taken(before) else before.restless)
 
     def _was_taken(self, one: _Seen) -> bool:
@@ -171,12 +184,21 @@ class Arrivals:
         """What arrives is looked at before what lay there at the start, and before what is tried again."""
         return self._was_taken(one), one.since <= self._begun, one.state[:1]
 
-    def _lost(self, seen: dict[Path, _Seen], kept: dict[Path, _Seen]) -> Iterator[ScanSource]:
-        """Of the scans of the last look. One that was renamed, as a whole file is by what wrote it, is not lost."""
-        there = {one.state[1:4] for one in seen.values()}
+    def _lost(self, there: dict[Path, _Seen], now: float) -> list[_Seen]:
+        """Of the scans of the last look those that were never taken, and are not there or, though they rested, are
+        others now."""
+        lost = []
         for path, one in self._seen.items():
-            if not (path in seen or path in kept or self._was_taken(one) or one.state[1:4] in there):
-                yield one.source
+            rested = now - one.since >= self._settle
+            replaced = path in there and rested and there[path].state != one.state
+            if (path not in there or replaced) and not self._was_taken(one):
+                lost.append(one)
+        return lost
+
+
+def _content(state: _State) -> _State:
+    """What of a state stays when a file is renamed."""
+    return state[1:4]
 
 
 def _state(path: Path) -> _State:

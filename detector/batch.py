@@ -61,6 +61,16 @@ class BatchSummary:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Inspected:
+    """inspection: in the ledger by now; None for a scan whose result was there before. gone: its file is not there, so
+    that it could not be seen whether that result is of the same bytes."""
+
+    source: ScanSource
+    inspection: Inspection | None
+    gone: bool = False
+
+
 Progress = Callable[[Inspection | None], None]
 
 
@@ -75,9 +85,9 @@ def run_batch(
     started, skipped = time.perf_counter(), 0
     with output_run(detector, folder, options) as run:
         sources = run.claimed(sources)
-        for _, inspection in run.inspected(sources):
-            skipped += inspection is None
-            progress(inspection)
+        for one in run.inspected(sources):
+            skipped += one.inspection is None
+            progress(one.inspection)
         decisions, held = run.publish(sources)
     if decisions.total() != len(sources):
         # Never met; if it ever is, a scan went missing between the input and the results, and nobody may rely on them.
@@ -117,25 +127,30 @@ class OutputRun:
         names = self._ledger.claim(list(zip(map(own_text, whole), suiting, strict=True)))
         return [replace(source, name=name) for name, source in zip(names, sources, strict=True)]
 
-    def inspected(
-        self, sources: Iterable[ScanSource], *, gone_keep: bool = False
-    ) -> Iterator[tuple[ScanSource, Inspection | None]]:
-        """Each of the claimed `sources` in their order with its inspection, which is in the ledger by then; None for
-        one that was there before. Sources are taken ahead of what is yielded, and each that was taken is.
+    def inspected(self, sources: Iterable[ScanSource], *, gone_keep: bool = False) -> Iterator[Inspected]:
+        """Each of the claimed `sources` in their order, inspected. Sources are taken ahead of what is yielded, and each
+        that was taken is.
 
         gone_keep: a scan whose file is gone when it is to be read keeps the result that it has.
         """
         for source, inspection, scan in self._inspections(sources):
-            if gone_keep and inspection is not None and self._keeps(source, inspection):
-                tell(f"{visible(source.name)}: gone before it could be read again; its result stays")
-                inspection = None
-            if inspection is not None:
+            gone = gone_keep and inspection is not None and self._is_gone(source, inspection)
+            if inspection is not None and not gone:
                 self._record(source, inspection, scan)
-            yield source, inspection
+            yield Inspected(source, None if gone else inspection, gone)
 
-    def _keeps(self, source: ScanSource, inspection: Inspection) -> bool:
-        gone = not inspection.sha256 and not os.path.lexists(source.path)
-        return gone and self._current_line(source) is not None
+    def _is_gone(self, source: ScanSource, inspection: Inspection) -> bool:
+        """Whether a scan that has a result could not be read, as its file is not there. Of any other failure, as of a
+        share that is away, it is not known that it is."""
+        if inspection.sha256 or self._current_line(source) is None:
+            return False
+        try:
+            os.lstat(source.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False
+        return False
 
     def line(self, source: ScanSource) -> str:
         """The current result of a claimed source, a line of results.jsonl. Raises ResultsLost where there is none."""

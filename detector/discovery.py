@@ -54,8 +54,9 @@ def discover(inputs: Iterable[Path], listed: Iterable[str], output: Path) -> Dis
     """The scans under `inputs` (files, or folders gone through whole) and those of `listed` (paths, one a line).
 
     In a folder a file counts by its suffix or by its first bytes; everything else is counted in left_out. What a run
-    writes into `output` is passed over, and nothing else there: scans may lie in it. A listed path that is not there
-    stays in: reading it gives REFER. Raises SettingsInvalid for an input that is not there or cannot be looked at.
+    writes into `output` is passed over, and nothing else there: scans may lie in it. So are the pictures of other runs.
+    A listed path that is not there stays in: reading it gives REFER. Raises SettingsInvalid for an input that is not
+    there or cannot be looked at.
     """
     left_out: Counter[str] = Counter()
     found: list[ScanSource] = []
@@ -116,8 +117,10 @@ def _in_folder(folder: Path, output: Path, left_out: Counter[str]) -> Iterator[S
         folders.sort()
         # A folder that is called like a scan is gone through, and referred as well: something was meant to be there.
         found += [Path(root) / name for name in folders if Path(name).suffix.lower() in TAKEN_SUFFIXES]
+        # Of this run or of another one: its alarms would be inspected, and alarm again.
+        pictures_here = here == pictures or (here.name == pictures.name and (here.parent / "ledger.sqlite").is_file())
         for path in (Path(root) / name for name in files):
-            if (here == results and path.name in _OWN_FILES) or (here == pictures and is_overlay(path)):
+            if (here == results and path.name in _OWN_FILES) or (pictures_here and is_overlay(path)):
                 continue
             if _is_scan(path):
                 found.append(path)

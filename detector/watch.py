@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from detector.arrivals import Arrivals, Look
@@ -31,12 +31,14 @@ class Listener:
     """How a watch is ended, and whom it tells. stop: set from outside.
 
     line: called with each result, a line of results.jsonl, and its inspection; None for a result that was there before.
-    looked: called after each look.
+    looked: called after each look. kept: called with scans whose files were gone when they were to be read, and whose
+    earlier results stand.
     """
 
     stop: threading.Event
     line: Callable[[str, Inspection | None], None]
     looked: Callable[[Look], None]
+    kept: Callable[[Sequence[ScanSource]], None]
 
 
 def watch(run: OutputRun, arrivals: Arrivals, listener: Listener, every: float) -> None:
@@ -53,13 +55,15 @@ def watch(run: OutputRun, arrivals: Arrivals, listener: Listener, every: float) 
     while not listener.stop.is_set():
         began = time.monotonic()
         inspected = _round(run, arrivals, listener)
+        # To look at a hundred thousand scans takes seconds: not more than a fifth of the time.
+        pause = 0.0 if inspected else max(every, 4 * (time.monotonic() - began))
         behind = behind or inspected > 0
         if behind and time.monotonic() >= next_publishing:
             took = _publish(run)
             behind, next_publishing = False, time.monotonic() + PUBLISH_PAUSE * took
-        if not inspected:
-            # To look at a hundred thousand scans takes seconds: not more than a fifth of the time.
-            listener.stop.wait(max(every, 4 * (time.monotonic() - began)))
+        if pause and behind:
+            pause = min(pause, max(0.0, next_publishing - time.monotonic()))
+        listener.stop.wait(pause)
     run.publish()
 
 
@@ -69,13 +73,19 @@ def _round(run: OutputRun, arrivals: Arrivals, listener: Listener) -> int:
     listener.looked(look)
     if not look.ready:
         return 0
-    count, taking = 0, arrivals.taking(run.claimed(look.ready))
+    count, kept, taking = 0, [], arrivals.taking(run.claimed(look.ready))
     # A scan that was moved away when its shift had ended, before it was read to be known, is no new one.
-    for source, inspection in run.inspected(_for_a_round(listener.stop, taking), gone_keep=True):
-        if inspection is not None and inspection.error:
-            arrivals.failed(source)
-        listener.line(run.line(source), inspection)
+    for one in run.inspected(_for_a_round(listener.stop, taking), gone_keep=True):
         count += 1
+        if one.gone or (one.inspection is not None and one.inspection.error):
+            # If the file comes back it may hold other bytes than those of its result.
+            arrivals.failed(one.source)
+        if one.gone:
+            kept.append(one.source)
+        else:
+            listener.line(run.line(one.source), one.inspection)
+    if kept:
+        listener.kept(kept)
     return count
 
 

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -18,7 +18,7 @@ import typer
 
 from detector.arrivals import Arrivals, Look
 from detector.batch import BatchOptions, output_run
-from detector.discovery import MAY_BE_SCANS
+from detector.discovery import MAY_BE_SCANS, ScanSource, in_shard
 from detector.errors import ReaderGone, SettingsInvalid, named_by
 from detector.inspection import Decision, Inspection
 from detector.network import Provider
@@ -68,10 +68,9 @@ def watch_command(
     quiet: Quiet = False,
 ) -> None:
     """Inspects scans as they arrive in folders, and prints each result as a line of JSON. Ends on Ctrl-C or SIGTERM."""
-    for folder in folders:
-        # A path would take an empty one for the folder that one is in.
-        if not folder or not Path(folder).is_dir():
-            raise SettingsInvalid(f"not a folder: {folder!r}", remedy="make it first; `roentgate scan` takes files")
+    _require_folders(folders)
+    if shard:
+        in_shard((), shard)
     profile = load_profile(scanner) if scanner else None
     detector = Detector(
         choose_weights(weights, profile, None),
@@ -90,8 +89,20 @@ def watch_command(
         _stopped_by_signals() as stop,
         output_run(detector, output, BatchOptions(overlay, report)) as run,
     ):
-        watch(run, arrivals, Listener(stop, log.line, log.looked), every)
+        watch(run, arrivals, Listener(stop, log.line, log.looked, log.kept), every)
     log.end(output)
+
+
+def _require_folders(folders: Sequence[str]) -> None:
+    whole: list[Path] = []
+    for folder in folders:
+        # A path would take an empty one for the folder that one is in.
+        if not folder or not Path(folder).is_dir():
+            raise SettingsInvalid(f"not a folder: {folder!r}", remedy="make it first; `roentgate scan` takes files")
+        resolved = Path(folder).resolve()
+        if other := next((one for one in whole if one.is_relative_to(resolved) or resolved.is_relative_to(one)), None):
+            raise SettingsInvalid(f"{folder} and {other} lie in one another", remedy="name the outer one alone")
+        whole.append(resolved)
 
 
 @contextmanager
@@ -143,8 +154,7 @@ class _Log:
         for folder in look.emptied:
             tell(f"{visible(str(folder))}: held scans, and holds none now")
         if look.gone:
-            first = visible(look.gone[0].name)
-            tell(f"gone before they were inspected by this watch: {len(look.gone)} scans, the first {first}")
+            tell(f"gone or replaced before this watch inspected them: {_counted(look.gone)}")
         more = look.left_out - (self._last.left_out if self._last else Counter())
         for suffix, count in sorted(more.items()):
             # A scan that is in no result is an error, too.
@@ -155,6 +165,9 @@ class _Log:
             self._told = time.monotonic()
             tell(self._counts())
 
+    def kept(self, sources: Sequence[ScanSource]) -> None:
+        tell(f"gone when they were to be read, so what was recorded of them before stands: {_counted(sources)}")
+
     def end(self, output: Path) -> None:
         if not self._quiet:
             tell(f"stopped; {self._counts()}\nresults in {visible(str(output))}")
@@ -163,3 +176,7 @@ class _Log:
         counts = ", ".join(f"{self._decisions[decision]} {decision.value}" for decision in Decision)
         present = self._last.present if self._last else 0
         return f"{present} scans there; inspected since the start: {counts}"
+
+
+def _counted(sources: Sequence[ScanSource]) -> str:
+    return f"{len(sources)} scans, the first {visible(sources[0].name)}"

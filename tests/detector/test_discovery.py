@@ -49,6 +49,8 @@ def test_what_a_run_wrote_is_passed_over_and_scans_beside_it_are_not(
     CliRunner().invoke(app, arguments)
     assert (tmp_path / "overlays" / "bag.png.jpg").is_file()
     assert names([tmp_path], output=tmp_path) == ["bag.png"]
+    # Into another folder: the pictures of the run before are no scans either.
+    assert names([tmp_path], output=tmp_path / "next") == ["bag.png"]
     for name in ("old.jpg", "bag.png", "deeper/bag.png.jpg"):
         write_scan(tmp_path / "overlays" / name)
     assert names([tmp_path], output=tmp_path) == [

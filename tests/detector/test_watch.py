@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -184,7 +185,7 @@ def test_a_folder_that_is_away_keeps_none_of_the_others_waiting(
 
 
 def test_what_is_gone_before_its_turn_is_told_and_what_is_renamed_is_not(
-    seen: Arrivals, clock: Clock, belt: Path, write_scan: WriteScan
+    seen: Arrivals, clock: Clock, belt: Path, tmp_path: Path, write_scan: WriteScan
 ) -> None:
     for name in ("lost", ".part", "taken"):
         write_scan(belt / f"{name}.png", middle=len(name))
@@ -197,6 +198,10 @@ def test_what_is_gone_before_its_turn_is_told_and_what_is_renamed_is_not(
     assert names(list(seen.taking(look.ready))) == ["taken.png"]
     (belt / "taken.png").unlink()
     assert seen.look().gone == ()
+    # At rest, but replaced before its turn.
+    clock.seconds += 1
+    write_scan(tmp_path / "next.png", middle=15).rename(belt / "bag.png")
+    assert names(seen.look().gone) == ["bag.png"]
 
 
 def test_a_file_that_never_rests_is_taken_once_a_while(
@@ -237,6 +242,53 @@ def test_shards_share_what_arrives(belt: Path, tmp_path: Path, clock: Clock, wri
     assert sorted(itertools.chain(*parts)) == sorted(f"{number}.png" for number in range(12))
 
 
+def test_what_is_renamed_into_another_shard_is_not_lost(
+    belt: Path, tmp_path: Path, clock: Clock, write_scan: WriteScan
+) -> None:
+    parts = [Arrivals([belt], tmp_path / "out", 1.0, shard=f"{part}/2", clock=clock) for part in (1, 2)]
+    for number in range(12):
+        write_scan(belt / f".{number}.part.png", middle=number)
+    assert sum(part.look().present for part in parts) == 12
+    for number in range(12):
+        (belt / f".{number}.part.png").rename(belt / f"{number}.png")
+    assert [part.look().gone for part in parts] == [(), ()]
+
+
+def test_a_file_that_rested_waits_again_when_it_is_written_over(
+    seen: Arrivals, clock: Clock, belt: Path, write_scan: WriteScan
+) -> None:
+    write_scan(belt / "bag.png")
+    for _ in range(200):
+        seen.look()
+        clock.seconds += 1
+    write_scan(belt / "bag.png", middle=15)
+    assert seen.look().ready == ()
+    clock.seconds += 1
+    assert names(seen.look().ready) == ["bag.png"]
+
+
+def test_a_folder_that_opens_but_cannot_be_listed_is_away(
+    seen: Arrivals, clock: Clock, belt: Path, write_scan: WriteScan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_scan(belt / "bag.png")
+    assert names(settled(seen, clock)) == ["bag.png"]
+
+    class Unlisted:
+        def __enter__(self) -> Iterator[os.DirEntry[str]]:
+            def entries() -> Iterator[os.DirEntry[str]]:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+                yield
+
+            return entries()
+
+        def __exit__(self, *_: object) -> None: ...
+
+    with monkeypatch.context() as share:
+        share.setattr(arrivals_module.os, "scandir", lambda _: Unlisted())
+        assert seen.look().away == {belt: "Input/output error"}
+    assert settled(seen, clock) == []
+
+
 def test_equal_names_in_two_folders_fall_to_one_machine_wherever_it_mounted_them(
     tmp_path: Path, clock: Clock, write_scan: WriteScan
 ) -> None:
@@ -265,7 +317,8 @@ class Heard:
         self.new: list[bool] = []
         self.looks: list[Look] = []
         self._enough = enough
-        self.listener = Listener(threading.Event(), self._line, self._looked)
+        self.kept: list[str] = []
+        self.listener = Listener(threading.Event(), self._line, self._looked, self._kept)
 
     def _line(self, line: str, inspection: Inspection | None) -> None:
         self.lines.append(json.loads(line))
@@ -275,6 +328,9 @@ class Heard:
         self.looks.append(look)
         if self._enough(self):
             self.listener.stop.set()
+
+    def _kept(self, sources: Sequence[ScanSource]) -> None:
+        self.kept += names(sources)
 
     @property
     def decisions(self) -> dict[object, object]:
@@ -342,7 +398,7 @@ def test_a_folder_that_is_away_is_told_and_looked_for(
 
 
 def test_results_of_scans_that_are_moved_away_stay(
-    run: OutputRun, belt: Path, tmp_path: Path, write_scan: WriteScan, capsys: pytest.CaptureFixture[str]
+    run: OutputRun, belt: Path, tmp_path: Path, write_scan: WriteScan
 ) -> None:
     write_scan(belt / "gun.png", middle=15)
     heard = Heard(lambda heard: len(heard.lines) == 1)
@@ -355,10 +411,39 @@ def test_results_of_scans_that_are_moved_away_stay(
                 yield source
 
     write_scan(belt / "new.png")
-    again = Heard(lambda heard: len(heard.lines) == 2)
+    again = Heard(lambda heard: len(heard.lines) == 1)
     watch(run, MovedAway([belt], tmp_path / "out", settle=0.02), again.listener, every=0.02)
-    assert again.decisions == {"gun.png": "ALARM", "new.png": "REFER"}
-    assert "gun.png: gone before it could be read again; its result stays" in capsys.readouterr().err
+    # What was never inspected has no result that could stand.
+    assert (again.decisions, again.kept) == ({"new.png": "REFER"}, ["gun.png"])
+    published = map(json.loads, (tmp_path / "out" / "results.jsonl").read_text().splitlines())
+    assert {line["scan"]: line["decision"] for line in published} == {"gun.png": "ALARM", "new.png": "REFER"}
+
+
+@pytest.mark.parametrize("away", [True, False])
+def test_a_clear_of_older_bytes_does_not_stand_for_newer_ones(
+    run: OutputRun, belt: Path, tmp_path: Path, write_scan: WriteScan, monkeypatch: pytest.MonkeyPatch, away: bool
+) -> None:
+    monkeypatch.setattr(arrivals_module, "FIRST_RETRY", 0.05)
+    scan = write_scan(belt / "bag.png")
+    heard = Heard(lambda heard: len(heard.lines) == 1)
+    watch(run, watching(belt, tmp_path / "out"), heard.listener, every=0.02)
+    assert heard.decisions == {"bag.png": "CLEAR"}
+    write_scan(scan, middle=15)
+
+    class Flapping(Arrivals):
+        def taking(self, sources: Iterable[ScanSource]) -> Iterator[ScanSource]:
+            for source in super().taking(sources):
+                (belt if away else scan).rename(tmp_path / "away")
+                yield source
+
+        def failed(self, source: ScanSource) -> None:
+            super().failed(source)
+            (tmp_path / "away").rename(belt if away else scan)
+            self.__class__ = Arrivals
+
+    again = Heard(lambda heard: len(heard.lines) == 1)
+    watch(run, Flapping([belt], tmp_path / "out", settle=0.02), again.listener, every=0.02)
+    assert (again.decisions, again.kept) == ({"bag.png": "ALARM"}, ["bag.png"])
 
 
 def test_a_folder_that_was_never_there_ends_it(run: OutputRun, tmp_path: Path) -> None:
@@ -497,6 +582,7 @@ def test_a_reader_that_ended_ends_it_with_one_line(
     [
         (["nowhere"], "not a folder: 'nowhere'"),
         ([""], "not a folder: ''"),
+        (["belt", "belt"], "belt and "),
         (["belt", "--shard", "9/3"], "--shard 9/3: not of the form I/N"),
     ],
 )
