@@ -27,6 +27,7 @@ from training.cargo.benchmark_figures import ALL, HEADLINE, benchmark_figures, d
 from training.cargo.benchmark_plan import plan
 from training.cargo.benchmark_report import markdown, page
 from training.cargo.card import card, headline
+from training.cargo.false_alarms import false_alarm_boxes, searching_detector
 from training.cargo.luggage_threats import luggage_threats, materials_of
 from training.cargo.reading import as_scanned, profile_text
 from training.cargo.tile_set import FreightSet, write_freight_set
@@ -103,8 +104,13 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not(weights: str, tmp_path:
         for name in ("whole", "cut")
     ]
     assert timeless[0] == timeless[1]
-    report = (tmp_path / "cut" / "report.html").read_text()
-    assert report == (tmp_path / "whole" / "report.html").read_text() or "<html" in report
+    report, pictures = (tmp_path / "cut" / "report.html").read_text(), list((tmp_path / "cut" / "pictures").iterdir())
+    # Of each clean scan in which anything was found, as the network saw it.
+    assert 1 <= len(pictures) <= 4
+    assert report.count("<figure>") == len(pictures)
+    assert all(cv2.imread(str(path)).std() > 5 for path in pictures)
+    alarmed = [one for one in map(json.loads, lines) if one["classes"] and not one["items"]]
+    assert all(f"{one['conveyance']}, " in report and f"seed {one['seed']}" in report for one in alarmed)
     metrics = json.loads((tmp_path / "cut" / "metrics.json").read_text())
     assert metrics["setup"]["weights_sha256"] == load_weights(weights).sha256
     assert metrics["setup"]["costs"]["peak_mb"] > 10
@@ -130,6 +136,20 @@ def test_pd_is_counted_at_the_threshold_that_the_clean_scans_give() -> None:
     assert at_five.by[ALL][0].count == 40
     strict = benchmark_figures([*clean, *(one | {"scores": [0.05]} for one in held[:10]), *held[10:]], {"gun": 0.5})
     assert next(point for point in strict.points if point.pfa_target == 0.01).by[ALL][0].count == 30
+
+
+def test_which_vehicles_alarm_is_told_at_each_pfa() -> None:
+    clean = [
+        record(number) | {"conveyance": ("box truck", "hopper wagon")[number % 2], "classes": ["gun"],
+                          "scores": [number / 1000], "boxes": [[0, 0, 5, 5]]}
+        for number in range(200)
+    ]  # fmt: skip
+    figures = benchmark_figures([*clean, record(1000, "handgun", 0.9) | {"conveyance": "box truck"}], {"gun": 0.5})
+    at_five = next(point for point in figures.points if point.pfa_target == 0.05)
+    assert {name: (one.count, one.total) for name, one in at_five.pfa_by.items()} == {
+        "box truck": (5, 100), "hopper wagon": (5, 100),
+    }  # fmt: skip
+    assert document(figures)["pd_at_pfa"][-1]["pfa_by"]["box truck"]["total"] == 100
 
 
 def test_a_class_with_a_high_alarm_score_is_not_silent_where_few_false_alarms_are_allowed() -> None:
@@ -337,6 +357,41 @@ def test_the_training_set_shows_whole_threats_at_the_stations_scale(
     assert (tmp_path / "one" / "annotations" / "train.json").read_bytes() == before
     with pytest.raises(SettingsInvalid, match=r"begun with other scans \(3, here 9\)"):
         list(write_freight_set(tmp_path / "one", FreightSet(9, 2, 4)))
+
+
+def test_a_training_set_shows_a_network_its_own_false_alarms_besides(
+    weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tile_set, "PITCHES", (COARSE_MM,))
+    monkeypatch.setattr(tile_set, "PITCH_SHARES", (1.0,))
+    monkeypatch.setattr(tile_set, "PITCH_MM", COARSE_MM)
+    monkeypatch.setattr(tile_set, "TILE", 96)
+    wanted = FreightSet(scans=3, validation=0, seed=4)
+    list(write_freight_set(tmp_path / "plain", wanted))
+    list(write_freight_set(tmp_path / "searched", replace(wanted, searched_with=weights)))
+    plain, searched = (
+        {path.name: path.read_bytes() for path in (tmp_path / name / "images" / "train").iterdir()}
+        for name in ("plain", "searched")
+    )
+    assert plain.items() <= searched.items()
+    more = [sum(name.startswith(f"{scan:06d}") for name in searched.keys() - plain.keys()) for scan in range(3)]
+    assert all(1 <= count <= tile_set.FALSE_ALARMS for count in more)
+    with pytest.raises(SettingsInvalid, match="other searched_with"):
+        list(write_freight_set(tmp_path / "plain", replace(wanted, searched_with=weights)))
+    # As folders were begun before they told.
+    begun = tmp_path / "plain" / "freight.json"
+    begun.write_text(json.dumps({key: one for key, one in json.loads(begun.read_text()).items() if key[:3] != "sea"}))
+    list(write_freight_set(tmp_path / "plain", wanted))
+
+
+def test_a_box_that_touches_a_threat_is_no_false_alarm(weights: str) -> None:
+    freight = simulate_freight(4, Family.TRAIN, (), 1, COARSE_MM)
+    found = false_alarm_boxes(searching_detector(weights), freight, np.zeros((0, 4), np.float32))
+    assert len(found) > 2
+    kept = false_alarm_boxes(searching_detector(weights), freight, found[:1])
+    low, high = np.maximum(kept[:, :2], found[0, :2]), np.minimum(kept[:, 2:], found[0, 2:])
+    assert 0 < len(kept) < len(found)
+    assert not (low < high).all(axis=1).any()
 
 
 @pytest.mark.parametrize(("constant", "name"), [("TILE", "tile"), ("VERSION", "version")])
