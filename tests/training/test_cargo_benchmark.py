@@ -32,6 +32,7 @@ from training.cargo.luggage_threats import luggage_threats, materials_of
 from training.cargo.reading import as_scanned, profile_text
 from training.cargo.tile_set import FreightSet, write_freight_set
 from training.datasets.coco_index import read_coco
+from training.datasets.terms import stated_terms
 from training.publish import publish
 from training.simulation.dataset import simulate_dataset
 from training.simulation.freight import AIR_LEVEL, THREATS, Family, simulate_freight
@@ -346,6 +347,7 @@ def test_the_training_set_shows_whole_threats_at_the_stations_scale(
     train, val = read_coco(tmp_path / "one", "train"), read_coco(tmp_path / "one", "val")
     assert train.class_names == tuple(THREATS)
     assert len(val) == 2
+    assert stated_terms(tmp_path / "one") == {"simulated freight": tile_set.SIMULATED_TERMS}
     boxes = np.concatenate([scan.boxes_xyxy[~scan.ignore] for scan in train.scans])
     assert len(boxes) > 3
     for scan in train.scans:

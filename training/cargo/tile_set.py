@@ -74,6 +74,9 @@ VALIDATION_SEED = 10_000_000
 #: Noise does not compress: more effort than this only takes time.
 PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 TRIES = 20
+#: What may be done with the tiles.
+SIMULATED_TERMS = "made by roentgate-train freight-set"
+CUT_OUT_TERMS = f"{SIMULATED_TERMS}; the cut-outs stay under the terms of those sets"
 
 
 @dataclass(frozen=True)
@@ -305,6 +308,8 @@ def _write_index(folder: Path, split: str, count: int, source: str) -> None:
                 for place, one in enumerate(record["annotations"])
             ]
     categories = [{"id": position, "name": name} for position, name in enumerate(THREATS, start=1)]
-    document = {"images": images, "annotations": annotations, "categories": categories}
+    # Into the weights that learn from it, whose card tells it.
+    info = {"terms": {source: CUT_OUT_TERMS if "cut out" in source else SIMULATED_TERMS}}
+    document = {"info": info, "images": images, "annotations": annotations, "categories": categories}
     (folder / "annotations").mkdir(exist_ok=True)
     write_bytes_whole(folder / "annotations" / f"{split}.json", json.dumps(document).encode())
