@@ -63,8 +63,9 @@ def _scans(spec: WeightsSpec) -> str:
 
 
 def _figure(entry: ManifestEntry) -> str:
-    """The first figure with an interval, else the first; a manifest on disk has them by name, not by weight."""
-    ranked = sorted(entry.metrics.items(), key=lambda metric: "low" not in metric[1])
+    """AP50, else the first figure with an interval, else the first; a manifest on disk has them by name, not by
+    weight."""
+    ranked = sorted(entry.metrics.items(), key=lambda metric: (not metric[0].endswith("AP50"), "low" not in metric[1]))
     for name, values in ranked[:1]:
         between = f" [{values['low']:.2f}, {values['high']:.2f}]" if {"low", "high"} <= values.keys() else ""
         return f"{name} {values['value']:.3f}{between} (n {values['n']:.0f})"

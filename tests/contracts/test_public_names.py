@@ -41,7 +41,7 @@ def commands(typer_app: typer.Typer) -> dict[str, list[str]]:
 
 def test_commands_of_the_station() -> None:
     assert commands(app) == {
-        "": ["audit", "doctor", "scan"],
+        "": ["audit", "doctor", "scan", "watch"],
         "cargo": ["anomalies", "empty"],
         "scanner": ["probe"],
         "weights": ["list", "show", "verify"],
@@ -51,8 +51,8 @@ def test_commands_of_the_station() -> None:
 def test_commands_of_retraining() -> None:
     assert commands(training_app) == {
         "": [
-            "ablate", "calibrate", "cargo-benchmark", "compare", "evaluate", "export", "fit", "freight-set", "mine",
-            "project", "publish", "quantise", "transfer",
+            "ablate", "blend", "calibrate", "cargo-benchmark", "compare", "evaluate", "export", "fit", "freight-set",
+            "mine", "project", "publish", "quantise", "transfer",
         ],
         "data": ["check", "colours", "export", "merge", "prepare", "preview", "stats"],
     }  # fmt: skip

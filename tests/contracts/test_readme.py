@@ -284,7 +284,15 @@ def test_the_table_holds_the_numbers_of_the_manifest() -> None:
         (card,) = re.findall(rf"<!-- card {name} -->(.*?)<!-- end {name} -->", CARDS, re.DOTALL)
         figures = re.findall(r"(\d\.\d+) (\[[^]]+\])", row)
         assert len(figures) >= 2
+        # Rounded once here and once there, .2647 is .265 and .26.
+        whole = {
+            (f"{values['value']:.3f}", f"[{values['low']:.2f}, {values['high']:.2f}]")
+            for values in entry.metrics.values()
+            if f"{values['value']:.2f} [{values['low']:.2f}, {values['high']:.2f}]" in card
+        }
         for value, interval in figures:
+            if (value, interval) in whole:
+                continue
             assert f"{value} {interval}" in card or f"{float(value):.2f} {interval}" in card, (name, value, interval)
 
 

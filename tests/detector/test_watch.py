@@ -477,7 +477,6 @@ def test_outputs_are_written_seldom_if_that_takes_long(
 
     monkeypatch.setattr(OutputRun, "publish", slow)
     monkeypatch.setattr(watch_module.time, "monotonic", clock)
-    monkeypatch.setattr(threading.Event, "wait", lambda *_: None)
 
     def enough(heard: Heard) -> bool:
         clock.seconds += 5
@@ -485,6 +484,7 @@ def test_outputs_are_written_seldom_if_that_takes_long(
         return len(heard.looks) == 100
 
     heard = Heard(enough)
+    monkeypatch.setattr(heard.listener.stop, "wait", lambda *_: None)
     watch(run, watching(belt, tmp_path / "out"), heard.listener, every=0.02)
     assert len(heard.lines) > 80
     *between, last = np.diff(published)
