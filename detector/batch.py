@@ -146,10 +146,8 @@ class OutputRun:
             return False
         try:
             os.lstat(source.path)
-        except (FileNotFoundError, NotADirectoryError):
-            return True
-        except OSError:
-            return False
+        except OSError as error:
+            return isinstance(error, FileNotFoundError | NotADirectoryError)
         return False
 
     def line(self, source: ScanSource) -> str:
