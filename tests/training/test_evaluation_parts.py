@@ -25,8 +25,10 @@ from training.evaluation.calibration_error import (
     measure_calibration,
 )
 from training.evaluation.froc import froc, froc_points
+from training.evaluation.interval_coverage import mean_ap_coverage
 from training.evaluation.intervals import bootstrap_precision, clopper_pearson, group_draws, group_numbers
 from training.evaluation.matching import match_all
+from training.evaluation.metrics import IOUS
 from training.evaluation.operating_curve import (
     class_curves,
     operating_curve,
@@ -282,6 +284,12 @@ def test_ap50_is_no_surer_than_a_rate_on_as_many_items_and_its_mean_than_classes
     assert intervals.mean is not None and gun is not None
     width = intervals.mean[1] - intervals.mean[0]
     assert max(gun[1] - gun[0], knife[1] - knife[0]) / 2 < width < (gun[1] - gun[0] + knife[1] - knife[0]) / 2
+
+
+def test_the_interval_of_a_mean_ap_holds_the_truth_although_chance_lifts_ap() -> None:
+    coverage = mean_ap_coverage(331, IOUS, times=60)
+    assert coverage.mean > coverage.truth + 0.04
+    assert coverage.held.count >= 55
 
 
 def test_the_interval_of_d_ece_holds_the_truth() -> None:

@@ -137,7 +137,8 @@ def _class_interval(found: Sequence[ClassMatches], draws: Draws) -> _ClassInterv
 
 
 def _of_mean(classes: Sequence[_ClassInterval]) -> Interval | None:
-    """Of the mean over classes: the middle of the resamples, and at least what independent classes give together.
+    """Of the mean over classes: the middle of the resamples, and at least what independent classes give together, less
+    what resampling shows of a figure that chance lifts.
 
     Limits of a sum from those of its parts: Zou and Donner 2008, Statistics in Medicine 27, equation 3.
     """
@@ -147,8 +148,14 @@ def _of_mean(classes: Sequence[_ClassInterval]) -> Interval | None:
     low, high = np.array([one.interval for one in classes]).T
     below, above = np.hypot.reduce(measured - low), np.hypot.reduce(high - measured)
     apart = float(measured.mean() - below / len(classes)), float(measured.mean() + above / len(classes))
-    together = middle_of(mean_over_classes([one.resampled for one in classes])) or apart
-    return min(together[0], apart[0]), max(together[1], apart[1])
+    resampled = mean_over_classes([one.resampled for one in classes])
+    together = middle_of(resampled)
+    if together is None:
+        return apart
+    # The precision envelope takes the best of what chance gives: AP of few items is measured too high, and that of
+    # their resamples is too high once more. What they are too high by is taken off below.
+    lifted = max(0.0, float(np.nanmean(resampled)) - float(measured.mean()))
+    return max(0.0, min(together[0], apart[0]) - lifted), max(together[1], apart[1])
 
 
 def mean_over_classes(rows: list[NDArray[np.float64]]) -> NDArray[np.float64]:
