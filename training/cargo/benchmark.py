@@ -46,7 +46,7 @@ def benchmark(weights: str, size: str, output: Path, workers: int, watch: Watch)
             remedy="give weights that were trained on it, as cargo-n, or clean scans of your own by --backgrounds",
         )
     records = list(watch("cargo benchmark", run_benchmark(weights, size, output, workers), SIZES[size]))
-    picture_of = partial(_simulated_picture, load_weights(weights).spec.renderings)
+    picture_of = partial(_simulated_picture, known)
     return _written(weights, records, (size, SIMULATED), output, picture_of)
 
 

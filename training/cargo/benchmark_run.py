@@ -13,14 +13,13 @@ from typing import Any
 
 import cv2
 
-from detector.errors import InferenceFailed
 from detector.pipeline import Detector
 from detector.scanner_profile import ScannerProfile
 from detector.settings import Policy
 from detector.weights import load_weights
 from training.cargo.benchmark_plan import VERSION, BenchmarkScan, plan
 from training.cargo.false_alarms import surest_first
-from training.cargo.reading import as_scanned
+from training.cargo.reading import as_scanned, inspected
 from training.claimed_folder import claim
 from training.line_journal import appending, whole_lines
 from training.simulation.freight import Family, FreightScan, simulate_freight
@@ -118,11 +117,8 @@ def found_in(detector: Detector, freight: FreightScan) -> Record:
     """What the detector says of a scan, and how long it took: from the pages in memory to the decision."""
     scan = as_scanned(freight, detector.spec.renderings)
     started = time.perf_counter()
-    inspection = detector.inspect(scan)
+    inspection = inspected(detector, scan)
     seconds = time.perf_counter() - started
-    # A scan that cannot be seen through is referred: no alarm and no CLEAR, and so it is counted. A crash is not.
-    if inspection.error == InferenceFailed.__name__:
-        raise InferenceFailed(f"scan {freight.seed}: {inspection.reasons[0]}")
     found = surest_first(inspection.detections, detector.spec.thresholds)[:MOST_BOXES]
     # One view: two energies are one picture.
     return {

@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.detections import Detections
-from detector.errors import InferenceFailed
 from detector.pipeline import Detector
 from detector.settings import Policy
 from training.cargo.benchmark_figures import alarm_odds
-from training.cargo.reading import as_scanned
+from training.cargo.reading import as_scanned, inspected
 from training.simulation.freight import FreightScan
 
 Boxes = NDArray[np.float32]
@@ -33,9 +32,7 @@ def false_alarm_boxes(detector: Detector, freight: FreightScan, threats: Boxes) 
 
     threats: (m, 4). A scan that cannot be seen through has none. Raises InferenceFailed when the network fails.
     """
-    inspection = detector.inspect(as_scanned(freight, detector.spec.renderings))
-    if inspection.error == InferenceFailed.__name__:
-        raise InferenceFailed(f"scan {freight.seed}: {inspection.reasons[0]}")
+    inspection = inspected(detector, as_scanned(freight, detector.spec.renderings))
     found = surest_first(inspection.detections, detector.spec.thresholds)
     low = np.maximum(found.boxes_xyxy[:, None, :2], threats[None, :, :2])
     high = np.minimum(found.boxes_xyxy[:, None, 2:], threats[None, :, 2:])

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+from detector.errors import InferenceFailed
+from detector.inspection import Inspection
 from detector.normalisation.standardise import standardised
 from detector.normalise import UInt8
+from detector.pipeline import Detector
 from detector.scan import Scan
 from detector.scanner_profile import Rendering, ScannerProfile, parse_profile
 from training.simulation.freight import AIR_LEVEL, FreightScan
@@ -34,6 +37,17 @@ def as_scanned(freight: FreightScan, known: tuple[Rendering, ...] = ("cargo", "c
     pages = (freight.high,) if freight.low is None else (freight.high, freight.low)
     profile = profile_text(len(pages), freight.pitch_mm, rendering_of(len(pages), known))
     return Scan(pages, f"{freight.family.value}-{freight.seed}", "", profile)
+
+
+def inspected(detector: Detector, scan: Scan) -> Inspection:
+    """What the station's pipeline says of a scan; one that cannot be seen through is referred, as there.
+
+    Raises InferenceFailed when the network fails: a crash is no scan without threats.
+    """
+    inspection = detector.inspect(scan)
+    if inspection.error == InferenceFailed.__name__:
+        raise InferenceFailed(f"{scan.source}: {inspection.reasons[0]}")
+    return inspection
 
 
 def drawn(scan: Scan, profile: ScannerProfile | None = None) -> UInt8:
