@@ -103,8 +103,8 @@ class Detector:
         scanner: ScannerProfile | None = None,
     ) -> None:
         """weights: shipped name or .onnx file, empty for those of the scanner's profile, else the default. threads: of
-        the network, 0 for one a core. batch: tiles handed to it at once. tile: 'auto', 'off', or pixels of a tile's
-        side. scanner: how its files are to be read; it goes before a profile that lies beside a file.
+        the network, 0 for one a core. batch: tiles handed to it at once, mirror images counted. tile: 'auto', 'off', or pixels
+        of a tile's side. scanner: how its files are to be read; it goes before a profile that lies beside a file.
 
         Raises WeightsRejected, ProviderUnavailable or SettingsInvalid; never starts half.
         """
@@ -211,8 +211,9 @@ class Detector:
 
     def _infer(self, squares: list[UInt8]) -> list[tuple[Float32, Float32]]:
         outputs: list[tuple[Float32, Float32]] = []
-        for start in range(0, len(squares), self.batch):
-            boxes, scores = self.network.infer(np.stack(squares[start : start + self.batch]))
+        step = max(1, self.batch // self.spec.images_per_tile)
+        for start in range(0, len(squares), step):
+            boxes, scores = self.network.infer(np.stack(squares[start : start + step]))
             outputs.extend(zip(boxes, scores, strict=True))
         return outputs
 

@@ -18,7 +18,9 @@ PolicyFile = Annotated[Path | None, typer.Option("--policy", help="TOML file wit
 MinScore = Annotated[float | None, typer.Option("--min-score", help="List detections from this score.")]
 OnProvider = Annotated[Provider, typer.Option("--provider", help="Where the network runs.")]
 Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Threads of the network; 0 for one a core.")]
-Batch = Annotated[int, typer.Option("--batch", min=1, help="Tiles given to the network at once.")]
+Batch = Annotated[
+    int, typer.Option("--batch", min=1, help="Tiles given to the network at once, mirror images counted.")
+]
 TileSide = Annotated[
     str,
     typer.Option(

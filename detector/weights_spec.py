@@ -134,6 +134,11 @@ class WeightsSpec(_Frozen):
         """How it looks at scans, alone."""
         return Look(self.input_size, self.tile_pixels, self.pixel_pitch_mm, self.passes)
 
+    @property
+    def images_per_tile(self) -> int:
+        """What the graph makes of a tile: itself and its mirror images, which cost memory as well."""
+        return {"none": 1, "horizontal": 2, "both": 4}[self.flips]
+
     @field_validator("calibration")
     @classmethod
     def _maps_keep_the_order(cls, maps: dict[str, ClassMap]) -> dict[str, ClassMap]:

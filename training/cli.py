@@ -84,11 +84,21 @@ def export(
     splits = release_data(read_run(run), data)
     release = Release(name or output.stem, terms, _pairs(source_terms), checkpoint, input_size, pfa, flips)
     spec, parity = export_release(run, output, release, splits)
-    typer.echo(
-        f"parity on {parity.scans} scans, {parity.candidates} candidates: boxes within {parity.box_difference:.4f} px, "
-        f"scores within {parity.score_difference:.6f}"
-    )
-    typer.echo(f"wrote {output}: {spec.operating_point}")
+    typer.echo(f"{parity}\nwrote {output}: {spec.operating_point}")
+
+
+@app.command()
+def reexport(
+    weights: Annotated[str, typer.Argument(help="Name of shipped weights.")],
+    output: Annotated[Path, typer.Option(help="ONNX file to write.")],
+    input_size: Annotated[int, typer.Option(min=0, help="Side of the network's square; 0 keeps it.")] = 0,
+    flips: Annotated[Literal["none", "horizontal", "both"], typer.Option(help="As for `export`.")] = "none",
+) -> None:
+    """Shipped weights at another input size, or averaged over mirror images; `calibrate` then chooses alarm scores."""
+    from training.reexport import reexport as write
+
+    spec, parity = write(weights, output, input_size, flips)
+    typer.echo(f"{parity}\nwrote {output}: {spec.operating_point}")
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:
@@ -273,7 +283,10 @@ def publish(
     folder: Annotated[Path, typer.Option(help="Weights folder.")] = Path("weights"),
     default: Annotated[bool, typer.Option("--default", help="Make it the default.")] = False,
     alias: Annotated[str, typer.Option(help="Another name for it; weights of that name make way.")] = "",
-    run: Annotated[Path | None, typer.Option(help="Run it was made in: ships weights to train on from, too.")] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="Run or shipped weights that it was exported from: ships what to train on from, too."),
+    ] = None,
     checkpoint: Annotated[str, typer.Option(help="Of that run, the one that was exported.")] = "best",
 ) -> None:
     """Copies the file into weights/, pins it in the manifest, writes its model card."""

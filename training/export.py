@@ -7,6 +7,7 @@ import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -115,12 +116,21 @@ def unchosen_spec(recipe: Recipe, class_names: tuple[str, ...], input_size: int 
         never_clear=recipe.never_clear,
         left_out=recipe.leave_out,
         merge_iou=MERGE_IOU,
-        thresholds=dict.fromkeys(class_names, 0.3),
-        operating_point="none chosen: 0.30 for every class",
         pretrained="not stated",
         training_data=(),
         terms="not stated",
+        **no_alarm_scores(class_names),
     )
+
+
+def no_alarm_scores(class_names: tuple[str, ...]) -> dict[str, Any]:
+    """What a description says while nobody has chosen alarm scores."""
+    return {
+        "thresholds": dict.fromkeys(class_names, 0.3),
+        "operating_point": "none chosen: 0.30 for every class",
+        "calibration": {},
+        "chosen_on": "",
+    }
 
 
 def export_network(network: DetectionNetwork, spec: WeightsSpec, path: Path) -> None:

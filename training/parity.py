@@ -43,6 +43,12 @@ class Parity:
     box_difference: float
     score_difference: float
 
+    def __str__(self) -> str:
+        return (
+            f"parity on {self.scans} scans, {self.candidates} candidates: boxes within {self.box_difference:.4f} px, "
+            f"scores within {self.score_difference:.6f}"
+        )
+
 
 def require_parity(network: DetectionNetwork, exported: Network, squares: Iterable[NDArray[np.uint8]]) -> Parity:
     """Runs both on every (S, S, 3) uint8 square; raises ParityFailed on the first difference beyond tolerance, on fewer
@@ -62,8 +68,15 @@ def require_parity(network: DetectionNetwork, exported: Network, squares: Iterab
             raise ParityFailed(
                 f"scan {scans}: boxes differ by {box_difference:.3f} px, scores by {score_difference:.5f}"
             )
-    if scans < LEAST_SCANS or candidates == 0:
-        raise ParityFailed(f"{scans} scans and {candidates} candidates prove nothing; {LEAST_SCANS} scans are needed")
+    if scans < LEAST_SCANS:
+        raise ParityFailed(
+            f"{scans} scans prove nothing; {LEAST_SCANS} are needed", remedy="give a validation split that has so many"
+        )
+    if candidates == 0:
+        raise ParityFailed(
+            f"no box on any of {scans} scans reaches a score of {LEAST_SCORE:g}, so nothing could be compared",
+            remedy="train for longer: such a network finds nothing (val/AP50 in metrics.jsonl of the run)",
+        )
     return Parity(scans, candidates, box_difference, score_difference)
 
 

@@ -37,7 +37,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 @dataclass(frozen=True)
 class Origin:
-    """The checkpoint that the published file was exported from."""
+    """The checkpoint that the published file was exported from: of a run folder, or the name of shipped weights."""
 
     run: Path
     checkpoint: str = "best"

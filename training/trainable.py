@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors.torch import save
+from safetensors import safe_open
+from safetensors.torch import load_file, save
 
 from detector.errors import SettingsInvalid
 from detector.network import Network, Provider
@@ -22,18 +24,46 @@ from detector.weights_spec import WeightsSpec
 from training.export import load_checkpoint, read_run
 from training.file_digests import file_digest
 from training.models.flip_average import averaged
+from training.models.interface import DetectionNetwork
+from training.models.table import build
 from training.parity import LEAST_SCANS, require_parity
 from training.simulation import simulate_luggage
 
 
-def write_trainable(run: Path, checkpoint: str, exported: Weights, path: Path) -> PinnedFile:
-    """Writes the averaged network of a run's checkpoint. Raises ParityFailed if `exported` was not made of it."""
-    network = load_checkpoint(run, checkpoint)
-    size = exported.spec.input_size
+@dataclass(frozen=True)
+class Trained:
+    """A network in evaluation mode, the model that it is, and its classes in order."""
+
+    network: DetectionNetwork
+    model: str
+    class_names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, origin: Path, checkpoint: str) -> Trained:
+        """The averaged network of a run's checkpoint, or of shipped weights where `origin` is their name.
+
+        Raises SettingsInvalid for what is neither, WeightsRejected for a file that is not as it was published.
+        """
+        name = str(origin)
+        if origin.exists() or read_manifest().resolved(name) not in read_manifest().weights:
+            run = read_run(origin)
+            return cls(load_checkpoint(origin, checkpoint), run.recipe.model, run.class_names)
+        path = start_file(name)
+        with safe_open(path, framework="pt") as stored:
+            about = stored.metadata()
+        class_names = tuple(json.loads(about["class_names"]))
+        network = build(about["model"], class_names)
+        network.load_state_dict(load_file(path))
+        return cls(network.eval(), about["model"], class_names)
+
+
+def write_trainable(origin: Path, checkpoint: str, exported: Weights, path: Path) -> PinnedFile:
+    """Writes the network that `Trained.of` finds. Raises ParityFailed if `exported` was not made of it."""
+    trained = Trained.of(origin, checkpoint)
+    network, size = trained.network, exported.spec.input_size
     squares = (letterbox(simulate_luggage(seed, ("gun", "knife")).rgb, size)[0] for seed in range(LEAST_SCANS))
     require_parity(averaged(network, exported.spec.flips), Network(exported, Provider.CPU), squares)
-    described = read_run(run)
-    about = {"model": described.recipe.model, "class_names": json.dumps(described.class_names)}
+    about = {"model": trained.model, "class_names": json.dumps(trained.class_names)}
     data = save({name: value.contiguous() for name, value in network.state_dict().items()}, about)
     write_bytes_whole(path, data)
     return PinnedFile(file=path.name, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
