@@ -103,8 +103,9 @@ class Detector:
         scanner: ScannerProfile | None = None,
     ) -> None:
         """weights: shipped name or .onnx file, empty for those of the scanner's profile, else the default. threads: of
-        the network, 0 for one a core. batch: tiles handed to it at once, mirror images counted. tile: 'auto', 'off', or pixels
-        of a tile's side. scanner: how its files are to be read; it goes before a profile that lies beside a file.
+        the network, 0 for one a core. batch: tiles handed to it at once, mirror images counted. tile: 'auto', 'off',
+        or pixels of a tile's side. scanner: how its files are to be read; it goes before a profile that lies beside a
+        file.
 
         Raises WeightsRejected, ProviderUnavailable or SettingsInvalid; never starts half.
         """

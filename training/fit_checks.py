@@ -28,18 +28,20 @@ def require_startable(run: Path, resume: bool) -> None:
 
 def require_learnable(data: TrainingData, recipe: Recipe) -> None:
     """Raises SettingsInvalid where there is nothing to learn from, in all or for a class; one scan is enough."""
+    counts = data.train.boxes_per_class()
+    unseen = [name for name in recipe.classes if not counts[name]]
+    if unseen:
+        # Before anything else: a misspelt name leaves no box at all.
+        raise SettingsInvalid(
+            f"the recipe's classes have no box in train: {', '.join(unseen)}",
+            remedy=f"correct `classes` in the recipe; `roentgate-train data stats {data.folder}` lists what is there",
+        )
     for split, index in {"train": data.train, "val": data.validation}.items():
         if index is not None and not any(index.boxes_per_class().values()):
             raise SettingsInvalid(
                 f"{data.folder}: {len(index)} scans and no box of any class in {split}",
                 remedy="annotate some" + (", or remove val.json to train without validation" if split == "val" else ""),
             )
-    counts = data.train.boxes_per_class()
-    unseen = [name for name in recipe.classes if not counts[name]]
-    if unseen:
-        raise SettingsInvalid(
-            f"the recipe's classes have no box in train: {', '.join(unseen)}", remedy="correct `classes` in the recipe"
-        )
     if unlooked := data.train.never_looked_for():
         raise SettingsInvalid(
             f"no training scan was looked through for {', '.join(unlooked)}: nothing would teach where they are not",

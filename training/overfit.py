@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from detector.errors import RoentgateError, SettingsInvalid
-from training.datasets.coco_index import CocoIndex
+from training.datasets.coco_index import AnnotatedScan, CocoIndex
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
 from training.export import export_network, load_checkpoint, unchosen_spec
@@ -37,9 +39,9 @@ class OverfitResult:
 def overfit_check(train: CocoIndex, recipe: Recipe, run: Path, count: int) -> OverfitResult:
     """Trains on the first `count` scans that hold items, without variation, and scores the export on those scans.
 
-    The recipe's steps count if they are fewer than STEPS. Raises NothingLearned below LEARNED_AP50.
+    Of joined sets these few may all be of one that did not look for every class: then the others are left out. The recipe's steps count if they are fewer than STEPS. Raises NothingLearned below LEARNED_AP50.
     """
-    few = CocoIndex(train.class_names, tuple(scan for scan in train.scans if len(scan.class_ids))[:count])
+    few = _of_classes_looked_for(train, [scan for scan in train.scans if len(scan.class_ids)][:count])
     if not few.scans:
         raise SettingsInvalid("no scan of the training split holds an item", remedy="give data with boxes")
     plain = AugmentationSettings(flip=0, quarter_turn=0, zoom=(1, 1), shift=0, thickness=1, degrade=0, projection=0)
@@ -68,3 +70,24 @@ def overfit_check(train: CocoIndex, recipe: Recipe, run: Path, count: int) -> Ov
     if ap50 < LEARNED_AP50:
         raise NothingLearned(f"AP50 {ap50:.2f} on its own {len(few)} training scans after {steps} steps")
     return OverfitResult(len(few), steps, ap50)
+
+
+def _of_classes_looked_for(train: CocoIndex, scans: list[AnnotatedScan]) -> CocoIndex:
+    """Those scans under the classes that some of them was looked through for: no other has anything to learn from."""
+    never = CocoIndex(train.class_names, tuple(scans)).never_looked_for()
+    kept = [class_id for class_id, name in enumerate(train.class_names) if name not in never]
+    new_ids = np.full(len(train.class_names), -1, np.int64)
+    new_ids[kept] = np.arange(len(kept))
+    few = []
+    for scan in scans:
+        of_these = new_ids[scan.class_ids] >= 0
+        few.append(
+            replace(
+                scan,
+                boxes_xyxy=scan.boxes_xyxy[of_these],
+                class_ids=new_ids[scan.class_ids[of_these]],
+                ignore=scan.ignore[of_these],
+                annotated=scan.annotated[kept],
+            )
+        )
+    return CocoIndex(tuple(train.class_names[class_id] for class_id in kept), tuple(few))

@@ -508,20 +508,53 @@ def test_classes_of_a_run_that_another_goes_on_from_keep_their_names(run: Path, 
     assert f"of its classes {', '.join(turned)}" in said
 
 
+class Begun(Exception):
+    """In place of a training: what it would have begun with."""
+
+    def __init__(self, few: TrainingData) -> None:
+        super().__init__(few)
+        self.few = few
+
+
+def raising_what_begins(module: DetectionModule, few: TrainingData, *_: object) -> None:
+    TrainingStream(few.train, module.recipe)
+    raise Begun(few)
+
+
 def test_overfitting_asks_nothing_of_the_scans_that_are_left_out(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Enough(Exception):
-        pass
-
-    def learnable(module: DetectionModule, few: TrainingData, *_: object) -> None:
-        TrainingStream(few.train, module.recipe)
-        raise Enough
-
-    monkeypatch.setattr("training.fit._train", learnable)
+    monkeypatch.setattr("training.fit._train", raising_what_begins)
     train = read_coco(data, "train")
     emphasis = tmp_path / "emphasis.json"
     emphasis.write_text(json.dumps({scan.name: 2.0 for scan in train.scans}))
     recipe = small_recipe(emphasis=str(emphasis), classes=train.class_names)
-    with pytest.raises(Enough):
+    with pytest.raises(Begun):
         overfit_check(train, recipe, tmp_path / "run", 1)
+
+
+def test_overfitting_leaves_out_classes_that_the_few_scans_were_not_looked_through_for(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.fit._train", raising_what_begins)
+    train = read_coco(data, "train")
+    scan = next(scan for scan in train.scans if len(scan.class_ids))
+    # Of a set that looked for the last of these classes alone, where an item of another lies beside its own.
+    last, other = len(train.class_names) - 1, 0
+    boxes = np.array([[4, 4, 40, 40], [8, 8, 60, 60]], np.float32)
+    annotated = np.arange(len(train.class_names)) == last
+    scan = replace(
+        scan, boxes_xyxy=boxes, class_ids=np.array([last, other]), ignore=np.zeros(2, np.bool_), annotated=annotated
+    )
+    with pytest.raises(Begun) as begun:
+        overfit_check(replace(train, scans=(scan,)), small_recipe(), tmp_path / "run", 1)
+    few = begun.value.few.train
+    assert few.class_names == train.class_names[last:]
+    assert few.scans[0].class_ids.tolist() == [0] and few.scans[0].boxes_xyxy.tolist() == [[4, 4, 40, 40]]
+    assert few.scans[0].annotated.tolist() == [True]
+
+
+def test_a_misspelt_class_is_named(data: Path, tmp_path: Path) -> None:
+    recipe = small_recipe(classes=("guns",))
+    with pytest.raises(SettingsInvalid, match="no box in train: guns"):
+        fit(read_training_data(data, recipe), recipe, tmp_path / "run")
