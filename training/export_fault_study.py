@@ -26,8 +26,7 @@ from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
 from detector.scan import Scan
 from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
-from training.evaluation.intervals import Rate, group_numbers
-from training.operating_point import describe_rate
+from training.evaluation.intervals import Rate, describe_rate, group_numbers
 from training.scoring import detector_for
 
 View = NDArray[Any]

@@ -26,8 +26,7 @@ from detector.export_faults import air_level
 from detector.palette import COLOURS, Palette, cargo_colours, packed
 from detector.weights_spec import KnownColours, KnownPalette
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
-from training.evaluation.intervals import Rate
-from training.operating_point import describe_rate
+from training.evaluation.intervals import Rate, describe_rate
 from training.tile_reader import rendered
 
 Float64 = NDArray[np.float64]

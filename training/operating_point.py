@@ -22,7 +22,7 @@ from detector.errors import SettingsInvalid
 from detector.weights_spec import WeightsSpec
 from training.datasets.coco_index import CocoIndex, scans_digest
 from training.evaluation.alignment import align
-from training.evaluation.intervals import Draws, Rate, group_draws
+from training.evaluation.intervals import Draws, Rate, describe_rate, group_draws
 from training.evaluation.operating_curve import rates_at, redrawn_thresholds
 from training.evaluation.scan_scores import ScanScores, ScoredScans, classes_with_clean_scans
 from training.evaluation.thresholds import (
@@ -201,11 +201,3 @@ def _words(cost: JointCost) -> str:
         f"on these scans, {', '.join(cost.classes)} together: Pfa {describe_rate(cost.pfa)}, Pd "
         f"{describe_rate(cost.pd_scan)} for any alarm, {describe_rate(cost.pd_localised)} for a box on the item"
     )
-
-
-def describe_rate(rate: Rate) -> str:
-    """`4.0 % (4 of 100; 1.1-9.9 %)`: never a rate without its n and interval."""
-    if rate.value is None or rate.interval is None:
-        return "not measurable: no such scan"
-    low, high = rate.interval
-    return f"{rate.value:.1%} ({rate.count} of {rate.total}; {low:.1%}-{high:.1%})"

@@ -39,7 +39,8 @@ class OverfitResult:
 def overfit_check(train: CocoIndex, recipe: Recipe, run: Path, count: int) -> OverfitResult:
     """Trains on the first `count` scans that hold items, without variation, and scores the export on those scans.
 
-    Of joined sets these few may all be of one that did not look for every class: then the others are left out. The recipe's steps count if they are fewer than STEPS. Raises NothingLearned below LEARNED_AP50.
+    Of joined sets these few may all be of one that did not look for every class: then the others are left out. The
+    recipe's steps count if they are fewer than STEPS. Raises NothingLearned below LEARNED_AP50.
     """
     few = _of_classes_looked_for(train, [scan for scan in train.scans if len(scan.class_ids)][:count])
     if not few.scans:

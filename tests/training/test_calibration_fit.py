@@ -167,7 +167,7 @@ def test_a_wanted_pd_is_kept_and_its_price_told() -> None:
     assert sum(float(one.scores[0]) >= point.thresholds["gun"] + 2e-4 for one in found[1::2]) == 26
     assert cost.pfa.total == 30 and cost.pfa.interval is not None and cost.pfa.interval[1] > 0.05
     assert point.together is not None and point.together.pfa.count == cost.pfa.count
-    assert "gun: a box on the item in 90.0% of the validation scans that hold it" in point.operating_point
+    assert "in 90.0% at least of the validation scans that hold it: gun 90.0% (27 of 30; 73." in point.operating_point
 
 
 def test_a_draw_without_the_clean_scans_says_nothing_of_pd() -> None:
@@ -187,7 +187,8 @@ def test_a_pd_beyond_reach_is_said_to_be() -> None:
     index, found = station_case()
     blind = [one[:0] if row % 4 == 1 else one for row, one in enumerate(found)]
     chosen = choose_for_pd(index, blind, 0.9)
-    assert chosen.reached == () and "gun (50.0%): 90.0% is not reached at any score from 0.05" in chosen.operating_point
+    assert chosen.reached == ()
+    assert "90.0% is not reached at any score from 0.05: gun 50.0% (15 of 30; 31." in chosen.operating_point
 
 
 @pytest.mark.parametrize("shares", [{}, {"pfa": 0.1, "pd": 0.9}, {"pfa": 0.0}, {"pd": 1.0}])

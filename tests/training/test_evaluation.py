@@ -364,6 +364,8 @@ def test_without_clean_scans_the_threshold_maximises_f1() -> None:
     chosen = choose_thresholds(index, found)
     assert chosen.thresholds["lighter"] == pytest.approx(0.5, abs=2e-4)
     assert chosen.thresholds["gun"] == chosen.thresholds["lighter"], "no box of it: the median of the others"
+    alone = choose_thresholds(index_of(scan_of(("gun", BOX))), [found_of(("gun", 0.6, BOX))])
+    assert "gun, knife, lighter: 0.5, as for every class, having fewer than 10 boxes" in alone.operating_point
 
 
 def test_a_class_without_clean_scans_has_a_budget_where_it_is_absent() -> None:

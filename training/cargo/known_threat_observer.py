@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 from training.cargo.benchmark_figures import threat_parts
 from training.cargo.benchmark_plan import SIZES, BenchmarkScan, plan
 from training.cargo.benchmark_run import Record, truth
-from training.evaluation.intervals import Rate
-from training.operating_point import describe_rate
+from training.evaluation.intervals import Rate, describe_rate
 from training.simulation.freight import AIR_LEVEL, Family, simulate_freight
 from training.worker_processes import worker_processes
 

@@ -26,11 +26,10 @@ from detector.tiling import plan_tiles
 from detector.weights_spec import WeightsSpec
 from training.cargo.benchmark_plan import FIRST_SEED, PITCH_MM
 from training.cargo.reading import as_scanned
-from training.evaluation.intervals import Rate
+from training.evaluation.intervals import Rate, describe_rate
 from training.export import export_network
 from training.models.interface import DetectionNetwork
 from training.models.table import build
-from training.operating_point import describe_rate
 from training.simulation.freight import THREATS, Family, FreightScan, simulate_freight
 from training.trainable import shipped_start, start_file
 

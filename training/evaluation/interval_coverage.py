@@ -17,12 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from training.evaluation.intervals import Interval, Rate, bootstrap_precision, group_draws
+from training.evaluation.intervals import Interval, Rate, bootstrap_precision, describe_rate, group_draws
 from training.evaluation.matching import ClassMatches, resampled_precision
 from training.evaluation.metrics import IOUS
 from training.evaluation.operating_curve import operating_curve
 from training.evaluation.scan_scores import ScanScores
-from training.operating_point import describe_rate
 
 Float64 = NDArray[np.float64]
 #: Scans; how many hold an item of the class in the mean; the share of these found at all; how far their scores lie

@@ -61,6 +61,14 @@ class Rate:
         return replace(self, interval=reach, method=BY_GROUP)
 
 
+def describe_rate(rate: Rate) -> str:
+    """`4.0 % (4 of 100; 1.1-9.9 %)`: never a rate without its n and interval."""
+    if rate.value is None or rate.interval is None:
+        return "not measurable: no such scan"
+    low, high = rate.interval
+    return f"{rate.value:.1%} ({rate.count} of {rate.total}; {low:.1%}-{high:.1%})"
+
+
 @dataclass(frozen=True)
 class PrecisionIntervals:
     """95 % bootstrap intervals of AP at one IoU or of its mean over several: of the mean over classes, over the

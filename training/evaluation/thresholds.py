@@ -25,7 +25,7 @@ from training.datasets.coco_index import CocoIndex
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import LEAST_BOXES
 from training.evaluation.budgets import Budget, budget_words, budgets_of, decides, false_scores, unlooked_scores
-from training.evaluation.intervals import Draws
+from training.evaluation.intervals import Draws, Rate, describe_rate
 from training.evaluation.matching import ClassMatches, match_all, match_class
 from training.evaluation.operating_curve import wanted_finds
 from training.evaluation.scan_scores import ScoredScans
@@ -106,7 +106,9 @@ def choose_for_pd(
     A class that does not reach it takes `least`, and the sentence says so.
     """
     scored, bounds_of = ScoredScans.of(index, align(index, predictions)), threshold_bounds(index, least, reach)
-    chosen, reached, short = {}, [], []
+    chosen: dict[str, float] = {}
+    reached: dict[str, str] = {}
+    short: list[str] = []
     for class_id, (name, boxes) in enumerate(index.boxes_per_class().items()):
         scores = scored.of_classes((class_id,))
         on_items = scores.localised[scores.positive]
@@ -115,16 +117,17 @@ def choose_for_pd(
         lowest = float(np.sort(on_items)[::-1][wanted_finds(len(on_items), pd) - 1])
         bounds = bounds_of[class_id]
         chosen[name] = round(float(np.clip(round_down(lowest), *bounds)), 6)
+        found = f"{name} {describe_rate(Rate.of(on_items >= chosen[name], scores.groups[scores.positive]))}"
         if lowest >= chosen[name]:
-            reached.append(name)
+            reached[name] = found
         else:
-            own = f" from {chosen[name]:g}" if chosen[name] > least else ""
-            short.append(f"{name} ({(on_items >= chosen[name]).mean():.1%}{own})")
+            short.append(f"{found} from {chosen[name]:g}" if chosen[name] > least else found)
     words = []
     if reached:
-        words.append(f"{', '.join(reached)}: a box on the item in {pd:.1%} of the validation scans that hold it")
+        told = ", ".join(reached.values())
+        words.append(f"a box on the item in {pd:.1%} at least of the validation scans that hold it: {told}")
     if short:
-        words.append(f"{', '.join(short)}: {pd:.1%} is not reached at any score from {least:g}")
+        words.append(f"{pd:.1%} is not reached at any score from {least:g}: {', '.join(short)}")
     return _completed(index, ChosenThresholds(chosen, "; ".join(words), reached=tuple(reached)), bounds_of)
 
 
@@ -145,7 +148,8 @@ def _completed(index: CocoIndex, chosen: ChosenThresholds, bounds_of: Float64) -
     rare = [name for name in index.class_names if name not in known]
     middle = float(np.median(list(known.values()))) if known else _FALLBACK
     if rare:
-        words = [*words, f"{', '.join(rare)}: median of the other classes, having fewer than {LEAST_BOXES} boxes"]
+        taken = "median of the other classes" if known else f"{_FALLBACK:g}, as for every class"
+        words = [*words, f"{', '.join(rare)}: {taken}, having fewer than {LEAST_BOXES} boxes"]
     thresholds = {
         name: known[name] if name in known else round(float(np.clip(middle, *bounds)), 6)
         for name, bounds in zip(index.class_names, bounds_of, strict=True)
