@@ -26,13 +26,18 @@ _NOISE_ROWS, _LEAST_PAIRS = 200, 100
 #: How far from 1 the averages of air may lie besides their noise.
 _FLAT = 0.01
 
+#: Share of a moment's elements that see cargo, up to which it lies between vehicles; and the area of the smallest that
+#: is judged by itself, in squares as high as the scan: a bolt on the belt is opaque throughout.
+_GAP, _VEHICLE = 0.02, 0.25
 #: Side in millimetres of the cells that opaque squares are made of.
 _CELL_MM = 25.0
-#: Transmission that is no air, whatever its noise; the part of a scan's length, one in so many, that is its end; and
-#: the moments that are looked at.
-_NO_AIR, _END, _SAMPLED = 0.9, 200, 400
+#: Transmission that is no air, whatever its noise; the part of a scan's length, one in so many, that is its end, but no
+#: more than so many moments: of a train's scan it would be the wagon before; and the moments that are looked at.
+_NO_AIR, _END, _LONGEST_END, _SAMPLED = 0.9, 200, 20, 400
 #: Share of the moments that is all of them but for the noise; and the share of the height that ground may fill.
 _THROUGHOUT, _EDGE = 0.95, 0.2
+#: The part of a scan's height, one in so many, that is its edge, but no more than so many elements.
+_EDGE_ELEMENTS, _MOST_ELEMENTS = 100, 8
 
 
 @dataclass(frozen=True)
@@ -56,9 +61,11 @@ def opaque_limit(exposure: Exposure, opaque_transmission: float) -> float:
 def opaque_share(exposure: Exposure, limit: float, air: float = 1.0) -> float:
     """Share of the cargo's area, 0..1, behind which nothing can be seen at any energy; 0 where there is no cargo.
 
-    limit: of `opaque_limit`. air: transmission of air in this view.
+    Of vehicles that stand apart along the belt (x) the largest share: one that nobody sees through must not pass among
+    others that are empty. limit: of `opaque_limit`. air: transmission of air in this view.
     """
-    opaque = cargo = 0
+    width = exposure.high.shape[1]
+    opaque, cargo = np.zeros(width, np.int64), np.zeros(width, np.int64)
     for start in range(0, len(exposure.high), BAND):
         # The high energy penetrates more, so what it does not see through the low does not either.
         band = exposure.high[start : start + BAND]
@@ -66,9 +73,18 @@ def opaque_share(exposure: Exposure, limit: float, air: float = 1.0) -> float:
         dark = (averaged(exposure.high, start, _BESIDE) < limit).astype(np.uint8)
         # An average that is dark holds no bright pixel: all that it was taken over is dark.
         whole = cv2.dilate(dark, np.ones((PART, PART), np.uint8))[above : above + len(band)]
-        opaque += int(cv2.countNonZero(whole))
-        cargo += int((band < AIR_FROM * air).sum())
-    return min(1.0, opaque / cargo) if cargo else 0.0
+        opaque += whole.sum(axis=0, dtype=np.int64)
+        cargo += (band < AIR_FROM * air).sum(axis=0)
+    height = len(exposure.high)
+    shares = [_share(opaque, cargo)]
+    # Where one moment holds next to nothing but air, one vehicle ends.
+    parts = np.split(np.arange(width), np.flatnonzero(np.diff(cargo > _GAP * height)) + 1)
+    shares += [_share(opaque[part], cargo[part]) for part in parts if cargo[part].sum() > _VEHICLE * height**2]
+    return max(shares)
+
+
+def _share(opaque: NDArray[np.int64], cargo: NDArray[np.int64]) -> float:
+    return min(1.0, float(opaque.sum() / cargo.sum())) if cargo.any() else 0.0
 
 
 def opaque_square_mm(exposure: Exposure, limit: float, pitch_mm: tuple[float, float]) -> float:
@@ -164,15 +180,43 @@ def beyond_the_ends(transmission: Float32) -> float:
 
     Elements at the upper or lower edge that see no air in any moment look at the ground or at the scanner itself.
     """
-    height, width = len(transmission), transmission.shape[1]
-    moments = max(1, width // _END)
-    darkened = [np.median(part, axis=1) < _NO_AIR for part in (transmission[:, :moments], transmission[:, -moments:])]
-    throughout = (transmission[:, :: max(1, width // _SAMPLED)] < _NO_AIR).mean(axis=1) > _THROUGHOUT
+    height = len(transmission)
+    darkened, throughout = _dark_at_the_ends(transmission), _dark_throughout(transmission)
     fixed = np.zeros(height, np.bool_)
     edge = int(height * _EDGE)
     fixed[:edge] = np.logical_and.accumulate(throughout[:edge])
     fixed[height - edge :] |= np.logical_and.accumulate(throughout[::-1][:edge])[::-1]
     return max(int((dark & ~fixed).sum()) for dark in darkened) / height
+
+
+def beyond_the_edges(transmission: Float32) -> tuple[float, float]:
+    """Share, 0..1, of the moments (columns) at whose upper edge, and at whose lower, there is no air: what was scanned
+    goes on above or below the elements (rows) there are.
+
+    Wheels stand on the lower edge. Elements at an edge that see no air in any moment, the first and the last among
+    them, look at the ground or at the scanner itself, and the edge is what lies beside them.
+    """
+    shares = []
+    for upright in (transmission, transmission[::-1]):
+        reach = int(len(upright) * _EDGE)
+        fixed = _dark_throughout(upright) & np.logical_and(*_dark_at_the_ends(upright))
+        first = int(np.logical_and.accumulate(fixed[:reach]).sum())
+        elements = min(_MOST_ELEMENTS, max(1, len(upright) // _EDGE_ELEMENTS))
+        shares.append(float((np.median(upright[first : first + elements], axis=0) < _NO_AIR).mean()))
+    return shares[0], shares[1]
+
+
+def _dark_at_the_ends(transmission: Float32) -> list[NDArray[np.bool_]]:
+    """(H,) whether each element sees no air in the first moments, and in the last."""
+    moments = min(_LONGEST_END, max(1, transmission.shape[1] // _END))
+    return [np.median(part, axis=1) < _NO_AIR for part in (transmission[:, :moments], transmission[:, -moments:])]
+
+
+def _dark_throughout(transmission: Float32) -> NDArray[np.bool_]:
+    """(H,) whether each element sees no air in any moment, but for the noise."""
+    sampled = transmission[:, :: max(1, transmission.shape[1] // _SAMPLED)]
+    dark: NDArray[np.bool_] = (sampled < _NO_AIR).mean(axis=1) > _THROUGHOUT
+    return dark
 
 
 def _sides(values: Float32) -> tuple[Float32, Float32, Float32, Float32]:

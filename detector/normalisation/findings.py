@@ -15,6 +15,9 @@ MOST_STILL = 0.001
 #: Share of the detector's elements that may see no air in the scan's first or last moments: of 24 whole simulated scans
 #: 1.1 % at most do, of the same cut in the middle, where a drawbar may be, 10 % at least and 80 % in the median.
 MOST_BEYOND = 0.05
+#: Share of the moments that may see no air at the scan's upper edge, and at its lower, where wheels stand: of 40 whole
+#: simulated scans none and 55 % at most do, of the same without the upper or the lower two fifths 71 and 70 % at least.
+MOST_ABOVE, MOST_BELOW = 0.05, 0.65
 #: The level of air, of what the profile took for it, outside of which the profile's air is not this scan's.
 AIR_LEVELS = (0.95, 1.05)
 #: Share of a view at one dark level that is not 0, above which that level is suspected to be the one of no beam.
@@ -47,6 +50,8 @@ class Findings:
     border_in_air: float = 1.0
     still: float = 0.0
     beyond: float = 0.0
+    above: float = 0.0
+    below: float = 0.0
 
     def doubts(self) -> tuple[str, ...]:
         """Why the scan must not be cleared, each in a line."""
@@ -79,6 +84,11 @@ class Findings:
             found.append(
                 f"at its end {self.beyond:.0%} of the scan's height is no air: what was scanned goes on beyond"
             )
+        for edge, share, most in (("upper", self.above, MOST_ABOVE), ("lower", self.below, MOST_BELOW)):
+            if share > most:
+                found.append(
+                    f"along its {edge} edge {share:.0%} of the scan's length is no air: what was scanned goes on beyond"
+                )
         return tuple(found)
 
     def notes(self) -> tuple[str, ...]:

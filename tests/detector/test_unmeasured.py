@@ -7,8 +7,14 @@ import pytest
 from numpy.typing import NDArray
 
 from detector.doubts import opaque_square_doubt
-from detector.normalisation.exposure import Exposure, beyond_the_ends, opaque_square_mm
-from detector.normalisation.findings import MOST_BEYOND
+from detector.normalisation.exposure import (
+    Exposure,
+    beyond_the_edges,
+    beyond_the_ends,
+    opaque_share,
+    opaque_square_mm,
+)
+from detector.normalisation.findings import MOST_ABOVE, MOST_BELOW, MOST_BEYOND
 from detector.normalisation.standardise import standardised
 from detector.normalisation.still import still_share
 from detector.normalise import black_square_mm
@@ -90,6 +96,20 @@ def test_a_scan_that_ends_within_the_vehicle_is_doubted(cut: slice) -> None:
     assert any("goes on beyond" in line for line in doubts(turned, air_value=AIR, belt="y"))
 
 
+@pytest.mark.parametrize(("cut", "edge"), [(slice(200, None), "upper"), (slice(None, 200), "lower")])
+def test_a_scan_without_its_upper_or_lower_half_is_doubted(cut: slice, edge: str) -> None:
+    page = counted(cargo())[cut]
+    assert any(f"along its {edge} edge" in line for line in doubts(page, air_value=AIR))
+    assert not [line for line in doubts(counted(cargo()), air_value=AIR) if "edge" in line]
+
+
+def test_a_vehicle_that_ends_just_before_a_long_scan_does_is_whole() -> None:
+    train = np.hstack([cargo()] * 12)
+    # Fifty moments of air, where a part of the length would reach into the last wagon.
+    page = counted(train[:, : train.shape[1] - int((cargo().max(axis=0)[::-1] > 0.2).argmax()) + 50])
+    assert not [line for line in doubts(page, air_value=AIR) if "beyond" in line]
+
+
 @pytest.mark.parametrize("rows", [slice(0, 20), slice(-60, None)])
 def test_the_ground_under_the_whole_scan_is_no_vehicle(rows: slice) -> None:
     field = cargo()
@@ -147,3 +167,21 @@ def test_simulated_freight_is_whole_and_measured_throughout_and_its_half_is_not(
     assert beyond_the_ends(transmission) < MOST_BEYOND / 2
     assert still_share(freight.high, transmission, 0.002, np.zeros(height, bool), np.zeros(width, bool)) == 0
     assert beyond_the_ends(transmission[:, : width // 2]) > MOST_BEYOND
+    above, below = beyond_the_edges(transmission)
+    assert above == 0 and below < MOST_BELOW
+    assert beyond_the_edges(transmission[height * 2 // 5 :])[0] > MOST_ABOVE
+    assert beyond_the_edges(transmission[: height * 3 // 5])[1] > MOST_BELOW
+
+
+def test_an_opaque_vehicle_does_not_pass_among_others() -> None:
+    vehicle = np.ones((400, 1000), np.float32)
+    vehicle[50:380, 50:950] = 0.4
+    dense = vehicle.copy()
+    dense[100:300, 300:600] = 0.0
+    alone = opaque_share(Exposure(dense), 0.002)
+    assert alone == pytest.approx(200 * 300 / (330 * 900), abs=0.01)
+    assert opaque_share(Exposure(np.hstack([vehicle, dense, vehicle])), 0.002) == pytest.approx(alone, abs=0.01)
+    # A bolt on the belt is no vehicle.
+    bolt = vehicle.copy()
+    bolt[150:250, 10:30] = 0.0
+    assert opaque_share(Exposure(bolt), 0.002) < 0.01
