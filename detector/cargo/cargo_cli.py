@@ -16,7 +16,7 @@ import numpy as np
 import typer
 
 from detector.cargo.anomalies import LoadComparison, find_anomalies
-from detector.cargo.occupancy import WALL_MM, Occupancy, measure_occupancy
+from detector.cargo.occupancy import THICKEST_BARE_MM, WALL_MM, Occupancy, measure_occupancy
 from detector.cargo.rooms import CELL_MM, Box, Pitch
 from detector.discovery import ScanSource, named_apart
 from detector.errors import InferenceFailed, RoentgateError, ScanWithoutContent, SettingsInvalid
@@ -155,8 +155,14 @@ def _empty(exposure: Exposure, view: Pixels, profile: ScannerProfile, pitch: Pit
         "rooms": found.rooms,
     }
     if found.empty is None:
-        answer["error"] = f"nothing was seen, but {found.blind:.0%} of the room cannot be told from the vehicle"
+        answer["error"] = f"nothing was seen, but {_unjudged(found)}"
     return answer, _picture_of_occupancy(view, found)
+
+
+def _unjudged(found: Occupancy) -> str:
+    if max(found.wall_mm) > THICKEST_BARE_MM:
+        return f"walls of {max(found.wall_mm):.0f} mm of steel may be light goods from end to end"
+    return f"{found.blind:.0%} of the room cannot be told from the vehicle"
 
 
 def _anomalies(exposure: Exposure, view: Pixels, profile: ScannerProfile, pitch: Pitch) -> tuple[Answer, UInt8]:

@@ -31,13 +31,17 @@ WALL_MM = 1.8
 #: mm. At keV that attenuation is 1.7 mm, of a van: as much as 15 mm attenuate there would hide tonnes of load in walls
 #: if the profile of a scanner of MeV said keV.
 LIGHTEST, MOST_WALL_MM, SLIDING_MM = 0.10, 15.0, 4.5
+#: Walls of bare vehicles are no thicker than this, mm: 11 of an open wagon is the most that was met. A room full of
+#: light goods from end to end looks like thicker ones.
+THICKEST_BARE_MM = 12.0
 _MOST_WALL = MOST_WALL_MM * np.float32(STEEL_PER_MM["MeV"])
 #: Posts and rails are what all but this share of a column or row shows, and narrower than this, mm.
 REPEATED, POST_MM, RAIL_MM = 0.25, 280.0, 240.0
 #: No rail lies so near the floor, mm: a low layer of cargo does.
 LOWEST_RAIL_MM = 320.0
-#: What is narrower than this is a strap, a ring, a brace or a ladder, mm.
-NARROW_MM = 120.0
+#: What is narrower than this is a strap, a ring, a brace or a ladder, mm, unless it is darker than any of these, mm of
+#: steel: ingots, bars, lead.
+NARROW_MM, DARKEST_NARROW_MM = 120.0, 40.0
 #: A room that borders on air is the funnel of a hopper, whose sheets are met at a slant, mm.
 FUNNEL_MM = 300.0
 #: Extra matter below which a vehicle counts as empty, kg: simulated bare vehicles stay below 0.6.
@@ -76,10 +80,11 @@ class Occupancy:
 
     @property
     def empty(self) -> bool | None:
-        """Whether nothing but the vehicle was seen; None where nothing else was seen, but not every part was judged."""
+        """Whether nothing but the vehicle was seen; None where nothing else was seen, but not every part was judged, or
+        what was taken for walls may be a load."""
         if self.extra_kg >= EMPTY_KG or self.opaque > 0:
             return False
-        return True if self.blind <= MOST_BLIND else None
+        return True if self.blind <= MOST_BLIND and max(self.wall_mm) <= THICKEST_BARE_MM else None
 
 
 def measure_occupancy(exposure: Exposure, pitch_mm: Pitch, beam: Beam, opaque_transmission: float = 0.002) -> Occupancy:
@@ -187,7 +192,8 @@ def _beyond_the_vehicle(
     walls = np.minimum(broad, min(wall + SLIDING_MM * steel, _MOST_WALL))
     vehicle = walls + (columns - broad) + rails[:, None]
     narrow = _odd(NARROW_MM / side[1]), _odd(NARROW_MM / side[0])
-    extra = opened(np.where(inside, attenuation - vehicle, np.float32(0)), narrow)
+    beyond = np.where(inside, attenuation - vehicle, np.float32(0))
+    extra = np.where(beyond > DARKEST_NARROW_MM * steel, beyond, opened(beyond, narrow))
     return float(wall), np.where(inside, np.maximum(extra, 0), np.float32(0))
 
 

@@ -38,9 +38,9 @@ LINE_MM, LINE = 250.0, 1.0
 EDGE_MM = 25.0
 #: The frame of a vehicle ends at most so far below the floor on it, mm.
 FRAME_MM = 650.0
-#: A floor is no darker layer than this, mm: of 20 bare vehicles of five kinds 40 to 65, and 125 with 8 cm of steel or
-#: stone on it. And how high the floor is taken to be where it is.
-DEEPEST_FLOOR_MM, FLOOR_ITSELF_MM = 100.0, 65.0
+#: A floor attenuates more than this, as the sill below it does not, and is no deeper than this, mm: of bare vehicles of
+#: eight kinds 40 to 95, and 125 with 8 cm of goods on it. And how high it is taken to be where it lies under a load.
+FLOOR_LINE, DEEPEST_FLOOR_MM, FLOOR_ITSELF_MM = 2.0, 110.0, 65.0
 #: Share of a line that may be hidden or broken.
 BROKEN = 0.03
 #: What of a room its own corners take up: posts and end walls, roof rails seen at a slant, the edge of the floor, mm.
@@ -175,7 +175,8 @@ def runs(members: NDArray[np.bool_], longest_break: int = 0) -> list[tuple[int, 
 def _floor(body: Float32, roof: int, pitch_mm: float) -> int | None:
     """The upper edge of the first line that runs right through a body, in rows; None if there is none.
 
-    A line too deep for a floor is a load from wall to wall, and the floor lies where it ends.
+    A layer of goods from wall to wall is a line as well: a light one is not as dark as a floor, a dark one is deeper,
+    and the floor is what it ends with.
     """
     step = max(1, body.shape[1] // 1_000)
     profile = attenuation(_quantile_of_rows(body[:, ::step], 1 - BROKEN), FLOOR)
@@ -184,12 +185,17 @@ def _floor(body: Float32, roof: int, pitch_mm: float) -> int | None:
     if lines.size:
         # Layers of cargo can make lines above the floor; below it there is the frame alone.
         top = first + int(lines[lines >= lines[-1] - FRAME_MM / pitch_mm][0])
-        lighter = np.flatnonzero(profile[top:] <= LINE)
-        end = top + int(lighter[0]) if lighter.size else len(profile)
-        return end - round(FLOOR_ITSELF_MM / pitch_mm) if (end - top) * pitch_mm > DEEPEST_FLOOR_MM else top
+        return _under_a_layer(profile, top, pitch_mm)
     # Cargo as dark as the floor hides its line, but not where it ends.
     dark = np.flatnonzero(profile[first:] > LINE)
     return first + int(dark[-1]) if dark.size else None
+
+
+def _under_a_layer(profile: Float32, top: int, pitch_mm: float) -> int:
+    """The upper edge of the floor itself, where a line begins at row `top`."""
+    line = runs(profile[top:] > LINE)[0]
+    start, end = next(iter(runs(profile[top : top + line[1]] > FLOOR_LINE)), line)
+    return top + (end - round(FLOOR_ITSELF_MM / pitch_mm) if (end - start) * pitch_mm > DEEPEST_FLOOR_MM else start)
 
 
 def _quantile_of_rows(values: Float32, share: float) -> Float32:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.cargo.occupancy import MOST_WALL_MM, Occupancy, measure_occupancy
+from detector.cargo.occupancy import MOST_WALL_MM, THICKEST_BARE_MM, Occupancy, measure_occupancy
 from detector.cargo.rooms import find_spaces
 from detector.errors import ScanWithoutContent
 from detector.normalisation.exposure import Exposure
@@ -40,6 +40,34 @@ def test_a_load_is_no_wall_of_a_scanner_of_kilovolts() -> None:
     loaded[BODY[1] + 15 : FLOOR, BODY[0] + 5 : BODY[2] - 5] += 1.2
     found = [measure_occupancy(Exposure(transmission(field)), PITCH, "keV").empty for field in (loaded, van)]
     assert found == [False, True]
+
+
+@pytest.mark.parametrize("margin", [0, 5])
+@pytest.mark.parametrize(("high", "level"), [(8, 4.0), (15, 1.5), (30, 3.0), (30, 9.0), (45, 1.5)])
+def test_a_layer_from_wall_to_wall_is_a_load_and_no_floor(high: int, level: float, margin: int) -> None:
+    """In pixels of 10 mm; lighter and darker than the floor."""
+    field = container()
+    field[FLOOR - high : FLOOR, BODY[0] + 5 + margin : BODY[2] - 5 - margin] += level
+    assert measured(field).empty is False
+
+
+def test_a_floor_with_a_sill_below_it_is_no_deeper_for_it() -> None:
+    field = container()
+    field[BODY[3] : BODY[3] + 14, BODY[0] : BODY[2]] = 1.3
+    assert measured(field).empty is True
+
+
+def test_light_goods_from_end_to_end_are_not_called_walls() -> None:
+    field = container()
+    field[BODY[1] + 8 : FLOOR, BODY[0] + 5 : BODY[2] - 5] += 10 * STEEL
+    found = measured(field)
+    assert found.wall_mm[0] > THICKEST_BARE_MM and found.empty is None
+
+
+def test_a_narrow_thing_darker_than_any_strap_counts() -> None:
+    field = container()
+    field[FLOOR - 30 : FLOOR - 20, 400:410] += 3.0
+    assert measured(field).empty is False
 
 
 @pytest.mark.parametrize("pitch_mm", [5_000.0, 1e9])
