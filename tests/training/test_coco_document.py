@@ -16,6 +16,7 @@ from tests.training.dataset_fixtures.drawing import draw, put
 from training.datasets.annotated_set import SourceSet
 from training.datasets.coco_document import CocoPart, known_labels, read_parts
 from training.datasets.coco_head import announces, category_names, first_image, looks_like_coco
+from training.datasets.findings import Severity
 from training.datasets.indexed_folder import IndexedFolder, plain_path
 
 _PART = CocoPart("annotations/train.json", ("train",), "train")
@@ -97,18 +98,37 @@ def test_a_scan_with_an_item_that_has_no_class_is_clean_of_nothing(tmp_path: Pat
     [
         lambda content: content.update(annotations=None),
         lambda content: content.update(annotations={str(n): one for n, one in enumerate(content["annotations"])}),
-        lambda content: content["annotations"].append("x"),
-        lambda content: content["annotations"][0].update(image_id=None),
-        lambda content: content["annotations"][0].update(image_id=77),
+        lambda content: content["annotations"].extend("xy"),
+        lambda content: [one.update(image_id=None) for one in content["annotations"]],
+        lambda content: [one.update(image_id=77) for one in content["annotations"]],
+        lambda content: content.update(annotations=[content["annotations"][0] | {"image_id": 77}]),
     ],
-    ids=["null", "object", "no object", "no image", "another image"],
+    ids=["null", "object", "no objects", "no image", "another image", "the only one"],
 )
 def test_scans_of_a_file_whose_items_are_lost_are_clean_of_nothing(
     tmp_path: Path, change: Callable[[dict[str, Any]], None]
 ) -> None:
     changed = document()
     change(changed)
-    assert [scan.looked_for for scan in read(tmp_path, changed).scans] == [frozenset(), frozenset()]
+    found = read(tmp_path, changed)
+    assert [scan.looked_for for scan in found.scans] == [frozenset(), frozenset()]
+    assert Severity.ERROR in {finding.severity for finding in found.findings}
+
+
+@pytest.mark.parametrize(("count", "most"), [(4, 1), (100, 1), (250, 2)])
+def test_how_many_annotations_may_belong_to_no_image_before_no_scan_counts_as_clean(
+    tmp_path: Path, count: int, most: int
+) -> None:
+    for astray in (most, most + 1):
+        changed = document()
+        one = changed["annotations"][0]
+        changed["annotations"] = [one | {"id": n, "image_id": 77 if n < astray else 1} for n in range(count)]
+        found = read(tmp_path / str(astray), changed)
+        told = [finding for finding in found.findings if finding.kind == "annotations astray"]
+        assert [scan.looked_for for scan in found.scans] == [frozenset() if told else None] * 2
+        assert bool(told) == (astray > most)
+    expected = f"{most + 1} of {count} belong to no image: none of this file's scans counts as clean; correct them"
+    assert [(finding.severity, finding.message) for finding in told] == [(Severity.ERROR, expected)]
 
 
 def test_ids_written_as_text_are_the_same_numbers(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from detector.errors import SettingsInvalid
-from tests.training.dataset_fixtures import opixray, yolo
+from tests.training.dataset_fixtures import coco, opixray, yolo
 from tests.training.dataset_fixtures.drawing import draw, put, voc
 from training.datasets.adapters import ADAPTERS
 from training.datasets.annotated_set import SourceBox, SourceScan, SourceSet
@@ -18,6 +18,7 @@ from training.datasets.recognition import recognise
 
 LABELS = ("gun", "Knife-A (10 cm)", "ножницы", 'it\'s "quoted"', "- dash", "1", "null", "a, b", "<&>", "true")
 FORMATS = ("pascal-voc", "yolo")
+FOLDERS = ("", "belt 1/", "a/b/", "images/", "images/train2017/", "train/images/", "a/images/b/")
 each_format = pytest.mark.parametrize("name", FORMATS)
 
 
@@ -27,11 +28,13 @@ def random_set(seed: int, root: Path, rich: bool) -> SourceSet:
     labels = tuple(random.permutation(LABELS)[: random.integers(1, len(LABELS))].tolist())
     scans = []
     for number in range(int(random.integers(1, 7))):
-        path = f"{random.choice(['', 'belt 1/', 'a/b/'])}bag {number}{random.choice(['.png', '.jpg', '.TIF'])}"
+        path = f"{random.choice(FOLDERS)}bag {number}{random.choice(['.png', '.jpg', '.TIF'])}"
         width, height = (int(side) for side in random.integers(8, 300, 2))
         draw(root / path, width, height, number)
         boxes = tuple(_random_box(random, labels, width, height, rich) for _ in range(random.integers(0, 4)))
-        split = str(random.choice(["", "train", "val", "test", "hidden_easy"]))
+        # YOLO takes what lies in train/ for that split.
+        unsplit = [] if path.startswith("train/") else [""]
+        split = str(random.choice([*unsplit, "train", "val", "test", "hidden_easy"]))
         scans.append(SourceScan(path, split, boxes, path, width, height))
     return SourceSet("random", root, labels, tuple(scans))
 
@@ -58,7 +61,9 @@ def write_and_read(name: str, source: SourceSet, folder: Path) -> SourceSet:
 def placed(name: str, scan: SourceScan) -> str:
     if name == "pascal-voc":
         return f"JPEGImages/{scan.path}"
-    return f"images/{scan.split}/{scan.path}" if scan.split else f"images/{scan.path}"
+    # Labels lie where the last folder `images` stands: the writer leaves the scan's own ones out.
+    path = f"/{scan.path}".replace("/images/", "/")
+    return f"images/{scan.split}{path}" if scan.split else f"images{path}"
 
 
 def assert_equal(found: SourceSet, source: SourceSet, name: str) -> None:
@@ -127,10 +132,59 @@ def test_yolo_refuses_items_to_ignore_and_voc_carries_them(tmp_path: Path) -> No
         write_and_read("yolo", source, tmp_path / "yolo")
 
 
+def test_yolo_of_the_commonest_coco_layout_can_be_trained_on(tmp_path: Path) -> None:
+    coco.build(tmp_path / "coco")
+    found = write_and_read("yolo", ADAPTERS["coco"].read(tmp_path / "coco"), tmp_path / "yolo")
+    texts = sorted(path.relative_to(tmp_path / "yolo").as_posix() for path in (tmp_path / "yolo").rglob("[abc].txt"))
+    assert texts == [f"labels/{name}.txt" for name in ("train/train2017/a", "train/train2017/b", "val/val2017/c")]
+    assert [len(scan.boxes) for scan in found.scans] == [2, 0, 1] and found.findings == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "others"),
+    [
+        ("train/a.png", ()),
+        ("Valid/a.png", ()),
+        ("images/val/a.png", ()),
+        ("test/x/a.png", ("hard",)),
+        ("hard/a.png", ("hard",)),
+    ],
+)
+def test_yolo_refuses_a_scan_without_a_split_in_a_folder_that_is_one(
+    path: str, others: tuple[str, ...], tmp_path: Path
+) -> None:
+    source = one_scan(tmp_path / "source", path=path, split="")
+    draw(tmp_path / "source" / path, 40, 30)
+    more = (replace(source.scans[0], path="a.png", split=split) for split in others)
+    with pytest.raises(SettingsInvalid, match=f"cannot say that {path} is in no split") as error:
+        write_and_read("yolo", replace(source, scans=(*source.scans, *more)), tmp_path / "yolo")
+    assert "data prepare" in error.value.remedy
+
+
 def test_voc_refuses_labels_that_its_list_cannot_hold(tmp_path: Path) -> None:
     source = replace(one_scan(tmp_path / "source", boxes=()), labels=("a:b",))
     with pytest.raises(SettingsInvalid, match="cannot hold 'a:b'"):
         write_and_read("pascal-voc", source, tmp_path / "voc")
+
+
+@pytest.mark.parametrize("boxes", [(), (SourceBox("background", (1, 2, 3, 4)),)])
+def test_voc_refuses_a_label_that_means_none(boxes: tuple[SourceBox, ...], tmp_path: Path) -> None:
+    source = replace(one_scan(tmp_path / "source", boxes=boxes), labels=("gun", "background"))
+    with pytest.raises(SettingsInvalid, match="cannot hold the label 'background'") as error:
+        write_and_read("pascal-voc", source, tmp_path / "voc")
+    assert error.value.remedy.startswith("rename it")
+
+
+@pytest.mark.parametrize("path", ["a .png", " a.png", "belt/a .png", " belt/a.png"])
+def test_voc_refuses_a_name_that_its_lists_cannot_hold(path: str, tmp_path: Path) -> None:
+    source = one_scan(tmp_path / "source", path=path, group=path)
+    draw(tmp_path / "source" / path, 40, 30)
+    with pytest.raises(SettingsInvalid, match=f"cannot hold '{path.removesuffix('.png')}' as it is"):
+        write_and_read("pascal-voc", source, tmp_path / "voc")
+    # Without a split the scan is in no list.
+    unsplit = replace(source, scans=(replace(source.scans[0], split=""),))
+    found = write_and_read("pascal-voc", unsplit, tmp_path / "unsplit")
+    assert [(scan.path, scan.split, len(scan.boxes)) for scan in found.scans] == [(f"JPEGImages/{path}", "", 1)]
 
 
 def test_voc_refuses_attributes_that_xml_cannot_hold(tmp_path: Path) -> None:

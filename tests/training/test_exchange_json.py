@@ -163,6 +163,21 @@ def test_what_read_would_refuse_is_not_written(tmp_path: Path, name: str, change
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["labelme", "label-studio"])
+@pytest.mark.parametrize("label", ["_background_", "__ignore__"])
+@pytest.mark.parametrize("boxed", [False, True])
+def test_a_label_that_labels_txt_passes_over_is_not_written(tmp_path: Path, name: str, label: str, boxed: bool) -> None:
+    draw(tmp_path / "set/a.png", 8, 8)
+    boxes = (SourceBox(label, (1, 1, 5, 5)),) * boxed
+    whole = SourceSet("x", tmp_path / "set", ("gun", label), (SourceScan("a.png", "", boxes, "a.png", 8, 8),))
+    write = FORMATS[name].write
+    assert write is not None
+    with pytest.raises(SettingsInvalid, match=f"cannot hold the label '{label}'"):
+        write(whole, tmp_path / "out")
+    coco.write(whole, tmp_path / "coco")
+    assert coco.ADAPTER.read(tmp_path / "coco").labels == ("gun", label)
+
+
 def kinds(found: SourceSet) -> dict[str, int]:
     return dict(Counter(finding.kind for finding in found.findings))
 

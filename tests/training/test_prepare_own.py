@@ -15,7 +15,7 @@ import pytest
 
 from detector.errors import SettingsInvalid
 from tests.training.dataset_fixtures import compass_xp, dvxray
-from tests.training.dataset_fixtures.coco_files import coco
+from tests.training.dataset_fixtures.coco_files import coco, put_coco
 from tests.training.dataset_fixtures.drawing import put, voc
 from tests.training.fake_set import ADAPTERS, luggage, make_set, scan_entry
 from training.cargo.reading import profile_text
@@ -189,8 +189,20 @@ def test_a_class_without_a_training_scan_that_teaches_it_is_told_by_prepare(tmp_
     (told,) = fake(make_set(tmp_path / "set", scans), tmp_path / "data").findings
     assert (told.kind, told.subject) == ("class not looked for in train", "knife")
     assert told.message.startswith("boxes: 1, but no training scan was looked through for it: `fit` leaves it out")
+    assert "--taxonomy" in told.message
     only_test = make_set(tmp_path / "other", [scan_entry("b.png", "knife", split="test")])
     assert not fake(only_test, tmp_path / "test").findings, "nothing is learned from it"
+
+
+def test_a_class_of_scans_with_faulty_annotations_is_not_laid_to_the_taxonomy(tmp_path: Path) -> None:
+    document = coco({1: "gun", 2: "knife"}, {"a.png": [(1, 5, 6, 20, 10)] * 3, "b.png": [(1, 5, 6, 20, 10)]})
+    document["annotations"] += [document["annotations"][0] | {"id": number, "image_id": 77} for number in (8, 9)]
+    put_coco(tmp_path / "set", "annotations/instances_train.json", "train", document)
+    found = prepare([show_luggage(tmp_path / "set")], tmp_path / "data", OPTIONS).findings
+    told = {finding.kind: finding for finding in found}
+    assert told["annotations astray"].message.startswith("2 of 6 belong to no image: none of this file's scans")
+    message = told["class not looked for in train"].message
+    assert "correct the errors that `data check` finds" in message and "--taxonomy" not in message
 
 
 def test_scans_that_are_drawn_already_stay_so_when_folders_are_merged(tmp_path: Path) -> None:

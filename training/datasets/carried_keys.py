@@ -61,13 +61,13 @@ def all_labels(folder: SourceFolder, scans: list[SourceScan]) -> tuple[str, ...]
 def refuse_unwritable(source: SourceSet, format_name: str, listed: bool = False) -> None:
     """Raises SettingsInvalid for what `read` would refuse: a label without text, a word that cannot be printed.
 
-    listed: labels go into `labels.txt`, where white space around them would be lost.
+    listed: labels go into `labels.txt`, where white space around them would be lost and some lines are no labels.
     """
     words = {(scan.split, scan.group, scan.subset, scan.scanner) for scan in source.scans}
     for word in (word for scan_words in words for word in scan_words if not is_word(word)):
         raise SettingsInvalid(f"{format_name} cannot hold {word!r:.80}, which cannot be printed", remedy="rename it")
     for label in every_label(source):
-        if not is_label(label) or (listed and label != label.strip()):
+        if not is_label(label) or (listed and (label != label.strip() or label in _NO_LABELS)):
             raise SettingsInvalid(f"{format_name} cannot hold the label {label!r:.80}", remedy="rename it")
 
 

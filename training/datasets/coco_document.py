@@ -6,7 +6,8 @@
 Class names come from `categories` of the same file and from nowhere else. What is refused leaves one finding: an
 annotation of an unknown image or class, a box that is inverted, not finite or of the wrong type. The label of a refused
 box stays in the scan's `present`, since the item is there; without a class it may be anything, and the scan is clean of
-nothing. Annotations that are only captions are passed over.
+nothing. So are all scans of a file too many of whose annotations belong to no image: they may be of any of them.
+Annotations that are only captions are passed over.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ Id = int | str
 Entry = Mapping[str, Any]
 #: Label of each category id.
 Names = Mapping[Id, str]
-#: Share of a file's annotations that may belong to no image: more, and its other scans are not trusted to be clean.
+#: Share of a file's annotations that may belong to no image, as one may: more, and its other scans are not trusted to
+#: be clean.
 MOST_ASTRAY = 0.01
 
 
@@ -117,8 +119,18 @@ def _read(folder: IndexedFolder, part: CocoPart) -> _Contents | None:
         return contents
     astray = _take_annotations(folder, contents, annotations)
     said = document["annotations"]
-    contents.annotated = isinstance(said, list) and astray + len(said) - len(annotations) <= MOST_ASTRAY * len(said)
+    contents.annotated = isinstance(said, list) and _are_placed(folder, part, len(annotations) - astray, len(said))
     return contents
+
+
+def _are_placed(folder: IndexedFolder, part: CocoPart, placed: int, count: int) -> bool:
+    """Whether so many of a file's annotations have a scan that the others are trusted to be complete."""
+    lost = count - placed
+    if lost <= max(1, MOST_ASTRAY * count) and (placed or not lost):
+        return True
+    message = f"{lost} of {count} belong to no image: none of this file's scans counts as clean; correct them"
+    folder.error("annotations astray", part.annotations, message)
+    return False
 
 
 def _entries(folder: IndexedFolder, part: CocoPart, document: Entry, key: str) -> list[Entry]:

@@ -91,8 +91,8 @@ def refuse_partly_annotated(source: SourceSet, format_name: str) -> None:
 
 
 def refuse_unwritable_labels(texts: Iterable[str], format_name: str, forbidden: str = "") -> None:
-    """Raises SettingsInvalid for a label or attribute that would come back as another: empty, with white space at an
-    end, with what cannot be printed or is forbidden."""
+    """Raises SettingsInvalid for a label, attribute or listed name that would come back as another: empty, with white
+    space at an end, with what cannot be printed or is forbidden."""
     for text in texts:
         if not text or text != text.strip() or not text.isprintable() or set(text) & set(forbidden):
             raise SettingsInvalid(f"{format_name} cannot hold {text!r} as it is", remedy="rename it")

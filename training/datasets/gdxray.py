@@ -23,6 +23,7 @@ from scipy.io import loadmat, whosmat
 from scipy.io.matlab import MatReadError
 
 from training.datasets.annotated_set import Adapter, Published, SourceBox, SourceScan, SourceSet
+from training.datasets.exchange_layouts import is_exchanged
 from training.datasets.findings import NothingToRead
 from training.datasets.source_folder import SourceFolder, first_files, subfolders
 
@@ -32,6 +33,8 @@ OTHER_LABEL = "object"
 _SERIES = re.compile(r"B\d{4}$")
 _FRAME = re.compile(r"(B\d{4})_(\d{4,})\.png$", re.I)
 _EXCHANGED = "B0031"
+#: Files of a series with its boxes.
+_TEXT, _MAT = "ground_truth.txt", "BoundingBox.mat"
 #: Bytes of BoundingBox.mat, and of what it unpacks to: 100,000 rows of five doubles.
 _MAT_BYTES, _MAT_UNPACKED = 2**20, 4 * 2**20
 _MAT_HEADER, _MAT_COMPRESSED = 128, 15
@@ -48,10 +51,12 @@ _MAT_FAULTS = (
 
 
 def recognise(root: Path) -> bool:
-    """Whether there are series of baggage with frames of that name."""
+    """Whether there are series of baggage with frames of that name, and its own boxes or no format of exchange."""
     baggage = root / "Baggages" if (root / "Baggages").is_dir() else root
     series = [name for name in subfolders(baggage) if _SERIES.match(name)]
-    return any(_FRAME.match(path.name) for name in series[:10] for path in first_files(baggage, name, ".png"))
+    if not any(_FRAME.match(path.name) for name in series[:10] for path in first_files(baggage, name, ".png")):
+        return False
+    return any((baggage / name / file).is_file() for name in series for file in (_TEXT, _MAT)) or not is_exchanged(root)
 
 
 def read(root: Path) -> SourceSet:
@@ -114,10 +119,10 @@ def _frame(path: str) -> re.Match[str] | None:
 
 def _rows(folder: SourceFolder, series: str) -> list[list[float]] | None:
     """The rows of ground_truth.txt or else of BoundingBox.mat; None where nobody annotated the series."""
-    if folder.has_file(f"{series}/ground_truth.txt"):
-        return _text_rows(folder, f"{series}/ground_truth.txt")
-    if folder.has_file(f"{series}/BoundingBox.mat"):
-        return _mat_rows(folder, f"{series}/BoundingBox.mat")
+    if folder.has_file(f"{series}/{_TEXT}"):
+        return _text_rows(folder, f"{series}/{_TEXT}")
+    if folder.has_file(f"{series}/{_MAT}"):
+        return _mat_rows(folder, f"{series}/{_MAT}")
     return None
 
 

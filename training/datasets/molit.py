@@ -36,18 +36,14 @@ _SPLITS = ("train", "val", "test")
 _NOTHING = "None"
 #: Machine, day, bag, how many items (S, M, P), the items, view.
 _NAME = re.compile(r"(?P<machine>[A-Z]\w*?)_(?P<bag>\d{8}_\d+_[SMP]_.+)_(?P<view>\d+)$")
+_YOLO = "data.yaml"
 #: Where class names may stand, below the set's folder or the one that holds data/.
-_NAMED_IN = ("configs/config.yaml", "config.yaml", "data.yaml", "classes.txt")
+_NAMED_IN = ("configs/config.yaml", "config.yaml", _YOLO, "classes.txt")
 
 
 def recognise(root: Path) -> bool:
-    """Whether its pictures are there, by their names, with folders of labels."""
-    for base in (root, root / "data"):
-        if (base / "labels").is_dir():
-            names = [path.stem for split in _SPLITS for path in first_files(base / "images", split, ".png")]
-            if any(_NAME.match(name) for name in names):
-                return True
-    return False
+    """Whether its pictures are there, by their names, with folders of labels, and no data.yaml numbers classes anew."""
+    return any(map(_has_scans, (root, root / "data"))) and not _is_renumbered(root)
 
 
 def read(root: Path) -> SourceSet:
@@ -62,6 +58,18 @@ def read(root: Path) -> SourceSet:
         )
     labels = tuple(name for _, name in sorted(names.items()))
     return SourceSet("molit", root, labels, tuple(scans), tuple(folder.findings))
+
+
+def _has_scans(base: Path) -> bool:
+    names = (path.stem for split in _SPLITS for path in first_files(base / "images", split, ".png"))
+    return (base / "labels").is_dir() and any(map(_NAME.match, names))
+
+
+def _is_renumbered(root: Path) -> bool:
+    """Whether class 0 is an item, in the file that YOLO's tools take ids from as they stand."""
+    folder = SourceFolder(root)
+    document = read_yaml(folder, _YOLO) if folder.has_file(_YOLO) else None
+    return names_of(document or {}).get(0, _NOTHING) != _NOTHING
 
 
 def _names(folder: SourceFolder) -> dict[int, str]:

@@ -20,6 +20,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
+from detector.errors import SettingsInvalid
 from detector.readers import SCAN_SUFFIXES
 from training.datasets.annotated_set import Adapter, SourceScan, SourceSet
 from training.datasets.exchange import (
@@ -51,6 +52,8 @@ _BESIDE = ("labels", "annotations")
 _FOLDERS_TO_RECOGNISE_BY = 200
 #: Beside the annotation's own folder, where its picture may be.
 _PICTURE_FOLDERS = (_IMAGES, "images", "Images")
+#: Line of CVAT's labelmap.txt that is no label.
+_NO_LABEL = "background"
 
 
 def recognise(root: Path) -> bool:
@@ -102,17 +105,20 @@ def write(source: SourceSet, folder: Path) -> None:
     refuse_partly_annotated(source, "Pascal VOC")
     boxed = {box.label for scan in source.scans for box in scan.boxes}
     refuse_unwritable_labels([*source.labels, *sorted(boxed)], "Pascal VOC", forbidden=":#")
+    if _NO_LABEL in boxed.union(source.labels):
+        what = f"Pascal VOC cannot hold the label {_NO_LABEL!r}: it means no item"
+        raise SettingsInvalid(what, remedy="rename it, or name the other classes by --classes")
     attributes = [item for scan in source.scans for box in scan.boxes for item in box.attributes.items()]
     refuse_unwritable_labels((text for item in attributes for text in item if text), "Pascal VOC")
     refuse_unwritable_splits(source, "Pascal VOC")
+    refuse_unwritable_labels((_stem(scan) for scan in source.scans if scan.split), "Pascal VOC")
     place_scans(source, folder, _target)
     lines = [f"{label}:::" for label in source.labels]
     (folder / _LABELS).write_text("\n".join(["# label:color_rgb:parts:actions", *lines, ""]), encoding="utf-8")
     lists: dict[str, list[str]] = defaultdict(list)
     for scan in source.scans:
-        stem = posixpath.splitext(_target(scan))[0].removeprefix(f"{_IMAGES}/")
-        _write_scan(folder, scan, stem)
-        lists[scan.split].append(stem)
+        _write_scan(folder, scan)
+        lists[scan.split].append(_stem(scan))
     (folder / _LISTS).mkdir(parents=True, exist_ok=True)
     for split in sorted(lists.keys() - {""}):
         (folder / _LISTS / f"{split}.txt").write_text("\n".join([*lists[split], ""]), encoding="utf-8")
@@ -244,16 +250,21 @@ def _note_missing(
 def _labels(folder: SourceFolder) -> list[str]:
     """The names of CVAT's labelmap.txt: label:color_rgb:parts:actions a line."""
     lines = [line for line in folder.lines(_LABELS) if not line.startswith("#")]
-    return list(dict.fromkeys(name for name in (line.split(":")[0].strip() for line in lines) if name != "background"))
+    return list(dict.fromkeys(name for name in (line.split(":")[0].strip() for line in lines) if name != _NO_LABEL))
 
 
 def _target(scan: SourceScan) -> str:
     return f"{_IMAGES}/{scan.path.removeprefix(f'{_IMAGES}/')}"
 
 
-def _write_scan(folder: Path, scan: SourceScan, stem: str) -> None:
+def _stem(scan: SourceScan) -> str:
+    """The scan as lists name it: below the folder of pictures, without suffix."""
+    return posixpath.splitext(_target(scan))[0].removeprefix(f"{_IMAGES}/")
+
+
+def _write_scan(folder: Path, scan: SourceScan) -> None:
     size = (scan.width, scan.height) if scan.width and scan.height else scan_size(SourceFolder(folder), _target(scan))
-    path = folder / _XML / f"{stem}.xml"
+    path = folder / _XML / f"{_stem(scan)}.xml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(format_voc(posixpath.basename(scan.path), size or (0, 0), scan.boxes))
 

@@ -13,6 +13,10 @@ from training.datasets.records import Record
 from training.datasets.splits import TRAIN
 from training.datasets.taxonomy import tables_of_no_set
 
+#: What helps where no training scan was looked through for a class: its labels, or the faults of its annotations.
+_EXPLAIN = "say by --taxonomy which labels are the whole class, or which mark the same part of it"
+_CORRECT = "the scans with its boxes count as clean of nothing: correct the errors that `data check` finds in their set"
+
 
 def of_no_set(taxonomy: Path | None, intakes: Sequence[Intake]) -> Iterator[Finding]:
     """Tables of a person's own taxonomy that are of none of the sets."""
@@ -43,12 +47,23 @@ def never_learned(placed: Sequence[Placed]) -> Iterator[Finding]:
     train = [each.record for each in placed if each.split == TRAIN]
     looked_for = {name for record in train for name in record.coverage.looked_for}
     boxes = Counter(box.class_name for each in placed for box in each.record.boxes)
+    faulty = _of_faulty_scans(train)
     for name in sorted(boxes.keys() - looked_for) if train else ():
+        remedy = _CORRECT if name in faulty else _EXPLAIN
         message = (
-            f"boxes: {boxes[name]:,}, but no training scan was looked through for it: `fit` leaves it out; say by "
-            "--taxonomy which labels are the whole class, or which mark the same part of it"
+            f"boxes: {boxes[name]:,}, but no training scan was looked through for it: `fit` leaves it out; {remedy}"
         )
         yield Finding(Severity.WARNING, "class not looked for in train", name, message)
+
+
+def _of_faulty_scans(train: Sequence[Record]) -> set[str]:
+    """Classes all of whose scans are clean of nothing, not even of a part: no taxonomy can say more of them."""
+    faulty: set[str] = set()
+    others: set[str] = set()
+    for record in train:
+        trusted = record.coverage.looked_for or record.coverage.part
+        (others if trusted else faulty).update(box.class_name for box in record.boxes)
+    return faulty - others
 
 
 def kinds_of(findings: Sequence[Finding]) -> str:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from training.datasets.annotated_set import Adapter, Published, SourceBox, SourceScan, SourceSet
+from training.datasets.exchange_layouts import is_exchanged
 from training.datasets.findings import NothingToRead
 from training.datasets.source_folder import SourceFolder, by_stem, first_files, stem_of, subfolders
 from training.datasets.voc_xml import read_voc
@@ -69,15 +70,14 @@ class _Lists:
 
 
 def recognise(root: Path) -> bool:
-    """Whether scans, boxes or lists are there under its names."""
+    """Whether boxes or lists are there under its names, or scans that no format of exchange annotates."""
     boxes = [path for folder in _ANNOTATIONS for path in first_files(root, folder, ".xml")]
-    scans = (
-        first_files(root, _IMAGES, ".jpg") + first_files(root, f"{_IMAGES}/0", ".jpg") + first_files(root, "0", ".jpg")
-    )
-    if any(_NAME.match(path.stem) for path in boxes + scans):
-        return True
     lists = [path for name in subfolders(root / _LISTS) for path in first_files(root / _LISTS, name, ".csv")]
-    return any(path.stem in ("train", "test") for path in lists)
+    if any(_NAME.match(path.stem) for path in boxes) or any(path.stem in ("train", "test") for path in lists):
+        return True
+    places = (_IMAGES, f"{_IMAGES}/0", "0")
+    scans = (path for place in places for path in first_files(root, place, ".jpg"))
+    return any(_NAME.match(path.stem) for path in scans) and not is_exchanged(root)
 
 
 def read(root: Path) -> SourceSet:

@@ -7,8 +7,9 @@
 Without splits in data.yaml (`yolo_splits.py`) a folder called train, val, valid or test is one. A picture of a split
 without a file of labels has no items, as Ultralytics takes it; one that is in no split where data.yaml names some is
 left out. Labels without a picture are a Finding. The format has fractions of the scan and nothing else: `write` refuses
-items to be ignored and scans that were not looked through for every label, and puts down in NOT_CARRIED.txt what else
-was lost. Corners come back within 1/1000 pixel.
+items to be ignored, scans that were not looked through for every label, and scans without a split in a folder that is
+one, and puts down in NOT_CARRIED.txt what else was lost. Corners come back within 1/1000 pixel. Of a scan's old path
+the folders called `images` are left out: labels lie where the last of them stands.
 """
 
 from __future__ import annotations
@@ -39,9 +40,10 @@ from training.datasets.source_folder import (
     subfolders,
 )
 from training.datasets.yolo_labels import BOX_COLUMNS, format_box, names_of, read_labels, read_yaml
-from training.datasets.yolo_splits import Splits, read_splits, split_pictures
+from training.datasets.yolo_splits import Splits, read_splits, split_of_folder, split_pictures
 
 _NAMES, _CLASSES = "data.yaml", "classes.txt"
+_IMAGES = "images"
 _YAML = (".yaml", ".yml")
 
 
@@ -96,7 +98,7 @@ def read_names(folder: SourceFolder) -> tuple[dict[int, str], Splits]:
 def label_path(picture: str) -> str:
     """Where a picture's labels are: the last folder `images` of its path is `labels`, or else beside it."""
     parts = posixpath.splitext(picture)[0].split("/")
-    last = max((index for index, part in enumerate(parts[:-1]) if part == "images"), default=None)
+    last = max((index for index, part in enumerate(parts[:-1]) if part == _IMAGES), default=None)
     if last is not None:
         parts[last] = "labels"
     return "/".join(parts) + ".txt"
@@ -114,6 +116,7 @@ def write(source: SourceSet, folder: Path) -> None:
     refuse_partly_annotated(source, "YOLO")
     refuse_unwritable_labels(source.labels, "YOLO")
     refuse_unwritable_splits(source, "YOLO")
+    _refuse_splits_of_folders(source)
     ids = {label: index for index, label in enumerate(source.labels)}
     unknown = {box.label for scan in source.scans for box in scan.boxes} - ids.keys()
     if unknown:
@@ -163,9 +166,22 @@ def _read_scan(
     return SourceScan(picture, split, boxes, common_group(picture), width, height, looked_for)
 
 
+def _refuse_splits_of_folders(source: SourceSet) -> None:
+    """Raises SettingsInvalid for a scan without a split that would come back with the one that its folder is."""
+    splits = {scan.split for scan in source.scans} - {""}
+    for target, path in ((_target(scan), scan.path) for scan in source.scans if not scan.split):
+        folder = target.split("/")[1]
+        if split_of_folder(target) or folder in splits:
+            what = f"YOLO cannot say that {path} is in no split: its folder {folder}/ is one"
+            remedy = "export what `roentgate-train data prepare` makes of the set, or rename the folder"
+            raise SettingsInvalid(what, remedy=remedy)
+
+
 def _target(scan: SourceScan) -> str:
-    head = f"images/{scan.split}" if scan.split else "images"
-    return f"{head}/{scan.path.removeprefix(f'{head}/')}"
+    head = f"{_IMAGES}/{scan.split}" if scan.split else _IMAGES
+    *folders, name = scan.path.removeprefix(f"{head}/").split("/")
+    # A further `images` would take the labels out of labels/, as `label_path` says.
+    return "/".join([head, *(folder for folder in folders if folder != _IMAGES), name])
 
 
 def _write_labels(source: SourceSet, folder: Path, ids: Mapping[str, int]) -> None:

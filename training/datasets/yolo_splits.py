@@ -84,14 +84,20 @@ def split_pictures(folder: SourceFolder, splits: Splits) -> dict[str, str]:
                 found[path] = split if split in _SPLITS else before
                 folder.error("two splits", path, f"in {before} and in {split}; taken as {found[path]}")
     rest = _IMAGES if (folder.root / _IMAGES).is_dir() or splits.places else ""
-    others = {path: "" if splits.places else _split_of_folder(path) for path in folder.pictures(rest)}
+    others = {path: "" if splits.places else split_of_folder(path) for path in folder.pictures(rest)}
     unclear = {path for path in others.keys() - found.keys() if _is_unclear(path, others[path], splits, lost)}
     if not splits.whole:
         # The folder of train may be around that of a split that was not found.
-        unclear |= {path for path, split in found.items() if split == TRAIN and _split_of_folder(path) in (VAL, TEST)}
+        unclear |= {path for path, split in found.items() if split == TRAIN and split_of_folder(path) in (VAL, TEST)}
     message = "data.yaml names a split that was not found and that they may be in; left out"
     folder.warning_together("split not known", sorted(unclear), message)
     return {path: split for path, split in (others | found).items() if path not in unclear}
+
+
+def split_of_folder(path: str) -> str:
+    """The split that the first folder of a picture's path, or the first one below images/, is; "" where it is none."""
+    first, _, below = path.removeprefix(f"{_IMAGES}/").partition("/")
+    return _SPLIT_FOLDERS.get(first.lower(), "") if below else ""
 
 
 def _is_unclear(path: str, split: str, splits: Splits, lost: set[str]) -> bool:
@@ -153,8 +159,3 @@ def _candidates(base: str, written: str) -> Iterator[str]:
         # Of ../train/images and ../valid/images no more than images would be left: both one place.
         last -= 1
     yield from ("/".join(parts[at:]) for at in range(1, last + 1))
-
-
-def _split_of_folder(path: str) -> str:
-    first, _, below = path.removeprefix(f"{_IMAGES}/").partition("/")
-    return _SPLIT_FOLDERS.get(first.lower(), "") if below else ""
