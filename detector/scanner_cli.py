@@ -33,7 +33,7 @@ def scanner_probe(
 ) -> None:
     """Guesses a scanner's profile from its scans: TOML on standard output, to save and correct."""
     limits = Limits()
-    sources = named_apart(ScanSource(path.name, path) for path in files)
+    sources = named_apart(ScanSource(path.name or str(path), path) for path in files)
     scans = [read_scan(read_file(source.path, source.name, limits), source.name, limits) for source in sources]
     guess = probe(scans, visible(storable_text(name)))
     typer.echo(guess.toml, nl=False)

@@ -76,7 +76,7 @@ def _ask(files: list[Path], scanner: Path, output: Path | None, asked: tuple[str
     pitch = _pitch(profile)
     name, question = asked
     judged = True
-    for source in named_apart(ScanSource(path.name, path) for path in files):
+    for source in named_apart(ScanSource(path.name or str(path), path) for path in files):
         try:
             answers = _answers(source, profile, pitch, question)
         # Whatever it was, this scan has not been looked at; those after it still are.

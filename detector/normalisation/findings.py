@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from detector.normalisation.grain import LEAST_GRAIN
 from detector.normalisation.plateau import PALEST
 from detector.normalisation.saturation import MOST_SATURATED
 
@@ -49,6 +50,8 @@ class Findings:
     guessed_air: float | None = None
     border_in_air: float = 1.0
     still: float = 0.0
+    #: How much of the noise in air is each pixel's own.
+    grain: float = 1.0
     beyond: float = 0.0
     above: float = 0.0
     below: float = 0.0
@@ -79,6 +82,11 @@ class Findings:
         if self.still > MOST_STILL:
             found.append(
                 f"{self.still:.1%} of the scan holds one level where noise should change it: not measured there"
+            )
+        if self.grain < LEAST_GRAIN:
+            found.append(
+                "blurred or enlarged: in air neighbouring pixels have the same noise, as no detector's have: "
+                "export the scan as it was measured"
             )
         if self.beyond > MOST_BEYOND:
             found.append(

@@ -52,7 +52,7 @@ def test_commands_of_retraining() -> None:
     assert commands(training_app) == {
         "": [
             "ablate", "blend", "calibrate", "cargo-benchmark", "compare", "evaluate", "export", "fit", "freight-set",
-            "mine", "project", "publish", "quantise", "transfer",
+            "mine", "project", "publish", "quantise", "reexport", "transfer",
         ],
         "data": ["check", "colours", "export", "merge", "prepare", "preview", "stats"],
     }  # fmt: skip

@@ -130,6 +130,21 @@ def test_one_scan_that_fails_in_the_network_does_not_drag_others_along(
     assert decisions == [Decision.CLEAR, Decision.REFER, Decision.ALARM]
 
 
+@pytest.mark.parametrize(("flips", "most"), [("none", 4), ("horizontal", 2), ("both", 1)])
+def test_mirror_images_count_in_a_batch(flips: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = Detector(probe_onnx(tmp_path / "probe.onnx", make_spec(flips=flips)), batch=4)
+    infer, handed = detector.network.infer, []
+
+    def noting(squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        handed.append(len(squares))
+        return infer(squares)
+
+    monkeypatch.setattr(detector.network, "infer", noting)
+    size = detector.spec.input_size
+    assert len(detector._infer([np.zeros((size, size, 3), np.uint8)] * 5)) == 5
+    assert max(handed) == most and sum(handed) == 5
+
+
 def test_a_tile_that_was_not_inferred_is_noticed(detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detector, "_infer", lambda squares: [])
     inspection = detector.inspect(Scan((picture(),), "bag.png", "0" * 64))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from detector.normalisation.exposure import (
     opaque_square_mm,
 )
 from detector.normalisation.findings import MOST_ABOVE, MOST_BELOW, MOST_BEYOND
+from detector.normalisation.grain import LEAST_GRAIN, grain
 from detector.normalisation.standardise import standardised
 from detector.normalisation.still import still_share
 from detector.normalise import black_square_mm
@@ -96,6 +98,38 @@ def test_a_scan_that_ends_within_the_vehicle_is_doubted(cut: slice) -> None:
     assert any("goes on beyond" in line for line in doubts(turned, air_value=AIR, belt="y"))
 
 
+def resampled(page: Page, factor: int, how: int) -> Page:
+    small = cv2.resize(page, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, page.shape[::-1], interpolation=how), np.uint16)
+
+
+@pytest.mark.parametrize("read", [0, 60])
+def test_a_scan_that_was_blurred_or_enlarged_is_doubted_and_one_that_a_median_went_over_is_not(read: float) -> None:
+    page = counted(cargo(), read=read)
+
+    def smooth(changed: Page) -> bool:
+        return any("blurred or enlarged" in line for line in doubts(changed, air_value=AIR))
+
+    assert not smooth(page) and not smooth(cv2.medianBlur(page, 3))
+    assert all(smooth(cv2.GaussianBlur(page, (0, 0), deviation)) for deviation in (1, 2, 4, 8))
+    kinds = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC)
+    assert all(smooth(resampled(page, factor, how)) for factor in (2, 4, 8) for how in kinds)
+
+
+def test_the_gains_of_elements_and_pulses_are_no_noise_of_neighbours() -> None:
+    generator = np.random.default_rng(1)
+    page = counted(cargo())
+    gains = generator.normal(1, 0.01, (len(page), 1)) * generator.normal(1, 0.01, (1, page.shape[1]))
+    striped = np.rint(page * gains).astype(np.uint16)
+    assert grain(striped.astype(np.float32) / AIR, 1.5 / AIR) == pytest.approx(1, abs=0.1)
+
+
+def test_without_noise_or_air_nothing_is_said_of_it() -> None:
+    assert grain(np.exp(-cargo()).astype(np.float32), 1.5 / AIR) is None
+    assert grain(np.full((400, 400), 0.3, np.float32), 0.0) is None
+    assert grain(np.ones((2, 2), np.float32), 0.0) is None
+
+
 @pytest.mark.parametrize(("cut", "edge"), [(slice(200, None), "upper"), (slice(None, 200), "lower")])
 def test_a_scan_without_its_upper_or_lower_half_is_doubted(cut: slice, edge: str) -> None:
     page = counted(cargo())[cut]
@@ -167,6 +201,8 @@ def test_simulated_freight_is_whole_and_measured_throughout_and_its_half_is_not(
     assert beyond_the_ends(transmission) < MOST_BEYOND / 2
     assert still_share(freight.high, transmission, 0.002, np.zeros(height, bool), np.zeros(width, bool)) == 0
     assert beyond_the_ends(transmission[:, : width // 2]) > MOST_BEYOND
+    own = grain(transmission, 1.5 / AIR_LEVEL)
+    assert own is not None and own > 4 * LEAST_GRAIN
     above, below = beyond_the_edges(transmission)
     assert above == 0 and below < MOST_BELOW
     assert beyond_the_edges(transmission[height * 2 // 5 :])[0] > MOST_ABOVE

@@ -55,9 +55,12 @@ def test_a_doubted_scan_is_left_out_by_name(tmp_path: Path, capsys: pytest.Captu
     weights = probe_onnx(
         tmp_path / "probe.onnx", make_spec(tile_pixels=64, pixel_pitch_mm=PITCH_MM, renderings=("grey",))
     )
-    found = list(Backgrounds(folder, parse_profile(PROFILE, "test"), str(weights)).records(()))
+    backgrounds = Backgrounds(folder, parse_profile(PROFILE, "test"), str(weights))
+    found = list(backgrounds.records(()))
     assert {record["background"] for record in found} == {"sound.npy"}
     assert len(found) == 2
+    assert list(backgrounds.left_out) == ["overexposed.npy"]
+    assert backgrounds.left_out["overexposed.npy"].startswith("ScanWithoutContent: saturated: ")
     told = " ".join(capsys.readouterr().err.split())
     assert "left out: overexposed.npy: ScanWithoutContent: saturated: " in told
     assert "sound.npy" not in told

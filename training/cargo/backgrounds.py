@@ -51,11 +51,13 @@ _PART = 5
 class Backgrounds:
     """Clean scans of a folder, two records each: as it is, and with a threat of the test family, classes by turns.
 
-    profile: how the files are read; None takes the one beside each.
+    profile: how the files are read; None takes the one beside each. left_out: scan -> why it could be none, of those
+    that `records` came to: figures of a part of a folder must say so.
     """
 
     def __init__(self, folder: Path, profile: ScannerProfile | None, weights: str) -> None:
         self.sources = discover([folder], (), folder / "no output").sources
+        self.left_out: dict[str, str] = {}
         self._profile, self._weights = profile, weights
         self._inspectors: dict[str, Inspector] = {}
 
@@ -72,6 +74,7 @@ class Backgrounds:
             # ValueError: a threat found no place, the scan is too small or holds too little.
             except (RoentgateError, ValueError) as error:
                 reason = error.reason() if isinstance(error, RoentgateError) else str(error)
+                self.left_out[source.name] = reason
                 stderr.print(f"left out: {source.name}: {reason}", markup=False)
 
     def picture(self, record: Record) -> UInt8:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from detector.errors import SettingsInvalid
@@ -66,7 +67,7 @@ def benchmark_on_backgrounds(
     if not records:
         raise SettingsInvalid(f"no scan in {folder} can be a background", remedy="see what was said of each")
     of = (f"{len(records)} scans", f"threats laid into {folder.name}")
-    return _written(weights, records, of, output, backgrounds.picture)
+    return _written(weights, records, of, output, backgrounds.picture, backgrounds.left_out)
 
 
 def _simulated_picture(renderings: tuple[Rendering, ...], record: Record) -> UInt8:
@@ -75,11 +76,18 @@ def _simulated_picture(renderings: tuple[Rendering, ...], record: Record) -> UIn
 
 
 def _written(
-    weights: str, records: list[Record], of: tuple[str, str], output: Path, picture_of: Callable[[Record], UInt8]
+    weights: str,
+    records: list[Record],
+    of: tuple[str, str],
+    output: Path,
+    picture_of: Callable[[Record], UInt8],
+    left_out: Mapping[str, str] = MappingProxyType({}),
 ) -> BenchmarkFigures:
     loaded = load_weights(weights)
     figures = benchmark_figures(records, loaded.spec.thresholds)
     setup = _setup(loaded, of, measure_costs(weights))
+    if left_out:
+        setup["left_out"] = dict(left_out)
     metrics = {"setup": setup, **document(figures)}
     write_bytes_whole(output / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
     false_alarms = write_false_alarms(records, loaded.spec.thresholds, picture_of, output / "pictures")

@@ -60,8 +60,8 @@ def page(figures: BenchmarkFigures, setup: dict[str, Any], false_alarms: Sequenc
         )
         for title, shows in TABLES.items()
     ]
-    costs = setup["costs"]
-    facts = [("", (str(key), str(value))) for key, value in {**setup, "costs": ""}.items() if value != ""]
+    costs, left_out = setup["costs"], setup.get("left_out", {})
+    facts = [("", (str(key), str(value))) for key, value in setup.items() if key not in ("costs", "left_out")]
     facts += [
         ("", (f"seconds per megapixel of simulated scans, {name} energies", f"{value:.2f}"))
         for name, value in costs["seconds_per_mpx"].items()
@@ -81,6 +81,13 @@ def page(figures: BenchmarkFigures, setup: dict[str, Any], false_alarms: Sequenc
             "With the weights' own alarm scores.",
             table(("", "CLEAR", "ALARM", "REFER"), decisions),
         ),
+        section(
+            f"Left out of the folder: {len(left_out)}",
+            "No figure holds these scans.",
+            table(("scan", "why"), [("", scan) for scan in left_out.items()]),
+        )
+        if left_out
+        else "",
         section("Set-up", "", table(("", ""), facts)),
     ]
     title = f"Cargo benchmark of {setup['weights']}"

@@ -21,7 +21,8 @@ from training.evaluation.intervals import PrecisionIntervals, bootstrap_precisio
 from training.evaluation.matching import match_all
 
 _UNBOUNDED = 1e10
-#: COCO's own (Lin et al. 2014), in pixels of the scan as stored.
+#: COCO's own (Lin et al. 2014), in pixels of the scan as stored, but always of the box: a mask is smaller than its box,
+#: so figures by size of sets with masks (PIDray) are not those of papers.
 _PIXEL_BANDS = {
     "small: under 32 x 32 px": (0.0, 32.0**2),
     "medium: to 96 x 96 px": (32.0**2, 96.0**2),
