@@ -187,6 +187,14 @@ def test_voc_refuses_a_name_that_its_lists_cannot_hold(path: str, tmp_path: Path
     assert [(scan.path, scan.split, len(scan.boxes)) for scan in found.scans] == [(f"JPEGImages/{path}", "", 1)]
 
 
+@pytest.mark.parametrize(("name", "split"), [("pascal-voc", "trainval"), ("yolo", "names"), ("yolo", "valid")])
+def test_a_split_that_means_something_else_in_the_format_is_refused(name: str, split: str, tmp_path: Path) -> None:
+    source = one_scan(tmp_path / "source")
+    source = replace(source, scans=(replace(source.scans[0], split=split),))
+    with pytest.raises(SettingsInvalid, match=f"cannot hold the split '{split}'"):
+        write_and_read(name, source, tmp_path / "written")
+
+
 def test_voc_refuses_attributes_that_xml_cannot_hold(tmp_path: Path) -> None:
     box = SourceBox("gun", (1, 2, 3, 4), attributes={"note": "a\0b"})
     with pytest.raises(SettingsInvalid, match="cannot hold"):

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
 
@@ -98,10 +98,10 @@ def refuse_unwritable_labels(texts: Iterable[str], format_name: str, forbidden: 
             raise SettingsInvalid(f"{format_name} cannot hold {text!r} as it is", remedy="rename it")
 
 
-def refuse_unwritable_splits(source: SourceSet, format_name: str) -> None:
-    """Raises SettingsInvalid for a split whose name is no plain file name."""
+def refuse_unwritable_splits(source: SourceSet, format_name: str, taken: Collection[str]) -> None:
+    """Raises SettingsInvalid for a split whose name is no plain file name, or means something else in the format."""
     for split in {scan.split for scan in source.scans} - {""}:
-        if not re.fullmatch(r"\w[\w.-]*", split):
+        if split in taken or not re.fullmatch(r"\w[\w.-]*", split):
             raise SettingsInvalid(f"{format_name} cannot hold the split {split!r}", remedy="rename it")
 
 

@@ -44,6 +44,8 @@ from training.datasets.source_folder import (
 from training.datasets.voc_xml import VocAnnotation, format_voc, read_voc
 
 _XML, _IMAGES, _LISTS, _LABELS = "Annotations", "JPEGImages", "ImageSets/Main", "labelmap.txt"
+#: A list of train and val together.
+_BOTH = "trainval"
 #: Folders that are splits where no list says otherwise, as Roboflow names them.
 _SPLIT_FOLDERS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
 #: Other names of a split's own folder of annotations.
@@ -110,7 +112,7 @@ def write(source: SourceSet, folder: Path) -> None:
         raise SettingsInvalid(what, remedy="rename it, or name the other classes by --classes")
     attributes = [item for scan in source.scans for box in scan.boxes for item in box.attributes.items()]
     refuse_unwritable_labels((text for item in attributes for text in item if text), "Pascal VOC")
-    refuse_unwritable_splits(source, "Pascal VOC")
+    refuse_unwritable_splits(source, "Pascal VOC", (_BOTH,))
     refuse_unwritable_labels((_stem(scan) for scan in source.scans if scan.split), "Pascal VOC")
     place_scans(source, folder, _target)
     lines = [f"{label}:::" for label in source.labels]
@@ -176,7 +178,7 @@ def _splits(folder: SourceFolder) -> dict[str, str]:
     """Stem as listed -> split. A list of several splits (trainval) says nothing that their own do not."""
     lists = {stem_of(path): folder.lines(path) for path in folder.files(_LISTS, (".txt",))}
     lists = {split: lines for split, lines in lists.items() if not _is_of_one_class(folder, split, lines)}
-    own = {split: lines for split, lines in lists.items() if split != "trainval"}
+    own = {split: lines for split, lines in lists.items() if split != _BOTH}
     splits: dict[str, str] = {}
     for split, lines in (own or lists).items():
         for line in lines:

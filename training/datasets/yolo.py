@@ -40,7 +40,7 @@ from training.datasets.source_folder import (
     subfolders,
 )
 from training.datasets.yolo_labels import BOX_COLUMNS, format_box, names_of, read_labels, read_yaml
-from training.datasets.yolo_splits import Splits, read_splits, split_of_folder, split_pictures
+from training.datasets.yolo_splits import NO_SPLITS, Splits, read_splits, split_of_folder, split_pictures
 
 _NAMES, _CLASSES = "data.yaml", "classes.txt"
 _IMAGES = "images"
@@ -115,7 +115,7 @@ def write(source: SourceSet, folder: Path) -> None:
         raise SettingsInvalid("YOLO has no mark for items to ignore: they would count as items", remedy=remedy)
     refuse_partly_annotated(source, "YOLO")
     refuse_unwritable_labels(source.labels, "YOLO")
-    refuse_unwritable_splits(source, "YOLO")
+    refuse_unwritable_splits(source, "YOLO", NO_SPLITS)
     _refuse_splits_of_folders(source)
     ids = {label: index for index, label in enumerate(source.labels)}
     unknown = {box.label for scan in source.scans for box in scan.boxes} - ids.keys()

@@ -22,7 +22,7 @@ _SPLITS = (TRAIN, VAL, TEST)
 #: Folders that are splits where no data.yaml names any.
 _SPLIT_FOLDERS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
 #: Keys of data.yaml that hold something else; `valid` is read as val.
-_NO_SPLITS = ("path", "names", "nc", "valid", "download", "roboflow", "kpt_shape", "flip_idx", "channels", "colors")
+NO_SPLITS = ("path", "names", "nc", "valid", "download", "roboflow", "kpt_shape", "flip_idx", "channels", "colors")
 _IMAGES = "images"
 
 
@@ -40,7 +40,7 @@ def read_splits(folder: SourceFolder, name: str, document: Mapping[str, object])
     """name: of the file that says so, for findings."""
     said = document.get("path")
     base = said if isinstance(said, str) else ""
-    keys = [*_SPLITS, *(key for key in document if key not in (*_SPLITS, *_NO_SPLITS))]
+    keys = [*_SPLITS, *(key for key in document if key not in (*_SPLITS, *NO_SPLITS))]
     places: dict[str, tuple[str, str]] = {}
     confused: set[str] = set()
     whole = True

@@ -27,8 +27,9 @@ LEAST_BOXES = 10
 class ClassPrecision:
     """One class, or a mean over classes; None where nothing of that size or class is in the ground truth.
 
-    n: boxes. AP: mean over IoU .50:.95. AP50, AP75: at that IoU. AP_small, AP_medium, AP_large: items whose box is below
-    32 x 32 pixels, below 96 x 96, and above; COCO takes the area of the mask where a set has some. AR: the largest recall with 100 detections a scan, mean over IoU .50:.95.
+    n: boxes. AP: mean over IoU .50:.95. AP50, AP75: at that IoU. AP_small, AP_medium, AP_large: items whose box is
+    below 32 x 32 pixels, below 96 x 96, and above; COCO takes the area of the mask where a set has some. AR: the
+    largest recall with 100 detections a scan, mean over IoU .50:.95.
     """
 
     n: int
