@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from detector.normalisation.grain import LEAST_GRAIN
+from detector.normalisation.grain import LEAST_GRAIN, MOST_NOISE_BEHIND
 from detector.normalisation.plateau import PALEST
 from detector.normalisation.saturation import MOST_SATURATED
 
@@ -52,6 +52,8 @@ class Findings:
     still: float = 0.0
     #: How much of the noise in air is each pixel's own.
     grain: float = 1.0
+    #: Noise behind a load over that in air.
+    noise_behind: float = 0.0
     beyond: float = 0.0
     above: float = 0.0
     below: float = 0.0
@@ -87,6 +89,11 @@ class Findings:
             found.append(
                 "blurred or enlarged: in air neighbouring pixels have the same noise, as no detector's have: "
                 "export the scan as it was measured"
+            )
+        if self.noise_behind > MOST_NOISE_BEHIND:
+            found.append(
+                f"behind the load is {self.noise_behind:.1f} of the noise of air, where photons leave half: levels may "
+                "be a logarithm or a gamma of the beam, or the beam too weak: export levels in proportion to the beam"
             )
         if self.beyond > MOST_BEYOND:
             found.append(

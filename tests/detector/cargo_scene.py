@@ -29,9 +29,9 @@ def container(wall_mm: float = 3.6) -> Float32:
 
 
 def transmission(attenuation: Float32, noise: float = 0.002) -> Float32:
-    """What a detector makes of it."""
-    through = np.exp(-attenuation) + np.random.default_rng(3).normal(0, noise, attenuation.shape)
-    return through.astype(np.float32)
+    """What a detector makes of it: photons, whose noise is `noise` in air."""
+    through = np.exp(-attenuation)
+    return (through + np.random.default_rng(3).normal(0, noise, through.shape) * through**0.5).astype(np.float32)
 
 
 def stored(attenuation: Float32) -> NDArray[np.uint16]:

@@ -16,7 +16,7 @@ from detector.normalisation.exposure import (
     opaque_square_mm,
 )
 from detector.normalisation.findings import MOST_ABOVE, MOST_BELOW, MOST_BEYOND
-from detector.normalisation.grain import LEAST_GRAIN, grain
+from detector.normalisation.grain import LEAST_GRAIN, MOST_NOISE_BEHIND, grain, noise_behind
 from detector.normalisation.standardise import standardised
 from detector.normalisation.still import still_share
 from detector.normalise import black_square_mm
@@ -116,6 +116,20 @@ def test_a_scan_that_was_blurred_or_enlarged_is_doubted_and_one_that_a_median_we
     assert all(smooth(resampled(page, factor, how)) for factor in (2, 4, 8) for how in kinds)
 
 
+@pytest.mark.parametrize("read", [0, 60])
+@pytest.mark.parametrize("load", [0.3, 1.0, 2.5])
+def test_levels_that_are_no_share_of_the_beam_are_doubted(load: float, read: float) -> None:
+    page = counted(cargo(load=load), read=read)
+    share = np.clip(page / AIR, 1 / AIR, None)
+
+    def bent(levels: NDArray[np.float64]) -> bool:
+        page = np.rint(AIR * np.clip(levels, 0, 1.3)).astype(np.uint16)
+        return any("a logarithm or a gamma" in line for line in doubts(page, air_value=AIR))
+
+    assert not bent(share)
+    assert bent(share**0.5) and bent(1 + np.log(share) / 8)
+
+
 def test_the_gains_of_elements_and_pulses_are_no_noise_of_neighbours() -> None:
     generator = np.random.default_rng(1)
     page = counted(cargo())
@@ -128,6 +142,9 @@ def test_without_noise_or_air_nothing_is_said_of_it() -> None:
     assert grain(np.exp(-cargo()).astype(np.float32), 1.5 / AIR) is None
     assert grain(np.full((400, 400), 0.3, np.float32), 0.0) is None
     assert grain(np.ones((2, 2), np.float32), 0.0) is None
+    assert noise_behind(np.exp(-cargo()).astype(np.float32), 1.5 / AIR) is None
+    assert noise_behind(np.full((400, 400), 0.3, np.float32), 0.0) is None
+    assert noise_behind(np.ones((2, 2), np.float32), 0.0) is None
 
 
 @pytest.mark.parametrize(("cut", "edge"), [(slice(200, None), "upper"), (slice(None, 200), "lower")])
@@ -203,6 +220,8 @@ def test_simulated_freight_is_whole_and_measured_throughout_and_its_half_is_not(
     assert beyond_the_ends(transmission[:, : width // 2]) > MOST_BEYOND
     own = grain(transmission, 1.5 / AIR_LEVEL)
     assert own is not None and own > 4 * LEAST_GRAIN
+    behind = noise_behind(transmission, 1.5 / AIR_LEVEL)
+    assert behind is not None and behind < 0.6 * MOST_NOISE_BEHIND
     above, below = beyond_the_edges(transmission)
     assert above == 0 and below < MOST_BELOW
     assert beyond_the_edges(transmission[height * 2 // 5 :])[0] > MOST_ABOVE
