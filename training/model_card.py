@@ -10,7 +10,8 @@ from typing import Any
 from detector.weights import ManifestEntry
 from detector.weights_spec import Flips, WeightsSpec
 
-_AVERAGED: dict[Flips, str] = {
+#: What is said of the mirror images that a graph averages over.
+AVERAGED: dict[Flips, str] = {
     "none": "",
     "horizontal": ", averaged over the scan and its mirror image",
     "both": ", averaged over the scan and its three mirror images",
@@ -45,7 +46,7 @@ def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, 
     frequent = metrics["classes_with_10_boxes"]
     parts = [
         f"## {name}",
-        f"{spec.family}, {spec.input_size} x {spec.input_size} px{_AVERAGED[spec.flips]}, {entry.size / 1e6:.1f} MB, "
+        f"{spec.family}, {spec.input_size} x {spec.input_size} px{AVERAGED[spec.flips]}, {entry.size / 1e6:.1f} MB, "
         f"sha256 `{entry.sha256}`.",
         f"**Terms.** {spec.terms}",
         f"**Started from.** {spec.pretrained}",

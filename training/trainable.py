@@ -32,11 +32,12 @@ from training.simulation import simulate_luggage
 
 @dataclass(frozen=True)
 class Trained:
-    """A network in evaluation mode, the model that it is, and its classes in order."""
+    """A network in evaluation mode, the model that it is, and its classes in order. file: of shipped weights."""
 
     network: DetectionNetwork
     model: str
     class_names: tuple[str, ...]
+    file: Path | None = None
 
     @classmethod
     def of(cls, origin: Path, checkpoint: str) -> Trained:
@@ -54,7 +55,7 @@ class Trained:
         class_names = tuple(json.loads(about["class_names"]))
         network = build(about["model"], class_names)
         network.load_state_dict(load_file(path))
-        return cls(network.eval(), about["model"], class_names)
+        return cls(network.eval(), about["model"], class_names, Path(path))
 
 
 def write_trainable(origin: Path, checkpoint: str, exported: Weights, path: Path) -> PinnedFile:
@@ -64,7 +65,9 @@ def write_trainable(origin: Path, checkpoint: str, exported: Weights, path: Path
     squares = (letterbox(simulate_luggage(seed, ("gun", "knife")).rgb, size)[0] for seed in range(LEAST_SCANS))
     require_parity(averaged(network, exported.spec.flips), Network(exported, Provider.CPU), squares)
     about = {"model": trained.model, "class_names": json.dumps(trained.class_names)}
-    data = save({name: value.contiguous() for name, value in network.state_dict().items()}, about)
+    state = {name: value.contiguous() for name, value in network.state_dict().items()}
+    # The library puts what is said about a file in any order, and the same network should stay the same bytes.
+    data = trained.file.read_bytes() if trained.file else save(state, about)
     write_bytes_whole(path, data)
     return PinnedFile(file=path.name, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
 

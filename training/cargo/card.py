@@ -9,6 +9,7 @@ from detector.weights_spec import WeightsSpec
 from training.cargo.benchmark_figures import ALL, HEADLINE
 from training.cargo.benchmark_report import ANCHOR
 from training.evaluation.intervals import clopper_pearson
+from training.model_card import AVERAGED
 
 #: What the set-up says of scans that are simulated throughout.
 SIMULATED = "simulated"
@@ -36,7 +37,8 @@ def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, 
         f"**{_first_line(spec, setup)}**",
         f"With its own alarm scores it alarms on {_alarms(metrics, 'threat')} scans with a threat, and on "
         f"{_alarms(metrics, 'clean')} clean ones, {_of(setup)}.",
-        f"{spec.family}, {spec.input_size} x {spec.input_size} px, {entry.size / 1e6:.1f} MB, sha256 `{entry.sha256}`.",
+        f"{spec.family}, {spec.input_size} x {spec.input_size} px{AVERAGED[spec.flips]}, {entry.size / 1e6:.1f} MB, "
+        f"sha256 `{entry.sha256}`.",
         f"**Terms.** {spec.terms}",
         f"**Started from.** {spec.pretrained}",
         "**Trained on.** " + "; ".join(entry.data) + ".",
@@ -82,7 +84,7 @@ def _alarms(metrics: dict[str, Any], kind: str) -> str:
     """Counts, and the share's exact interval: a person decides by this line whether to read on."""
     alarms, total = metrics["decisions"][kind]["ALARM"], metrics[f"{kind}_scans"]
     low, high = clopper_pearson(alarms, total)
-    return f"{alarms} of {total} [{low:.0%}, {high:.0%}]"
+    return f"{alarms} of {total} [{low:.1%}, {high:.1%}]"
 
 
 def _of(setup: dict[str, Any]) -> str:
