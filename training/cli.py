@@ -92,7 +92,9 @@ def reexport(
     weights: Annotated[str, typer.Argument(help="Name of shipped weights.")],
     output: Annotated[Path, typer.Option(help="ONNX file to write.")],
     input_size: Annotated[int, typer.Option(min=0, help="Side of the network's square; 0 keeps it.")] = 0,
-    flips: Annotated[Literal["none", "horizontal", "both"], typer.Option(help="As for `export`.")] = "none",
+    flips: Annotated[
+        Literal["none", "horizontal", "both"] | None, typer.Option(help="As for `export`; left out, the weights' own.")
+    ] = None,
 ) -> None:
     """Shipped weights at another input size, or averaged over mirror images; `calibrate` then chooses alarm scores."""
     from training.reexport import reexport as write

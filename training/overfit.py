@@ -44,7 +44,10 @@ def overfit_check(train: CocoIndex, recipe: Recipe, run: Path, count: int) -> Ov
     """
     few = _of_classes_looked_for(train, [scan for scan in train.scans if len(scan.class_ids)][:count])
     if not few.scans:
-        raise SettingsInvalid("no scan of the training split holds an item", remedy="give data with boxes")
+        raise SettingsInvalid(
+            f"none of the first {count} training scans with items holds one of a class that it was looked through for",
+            remedy="give data with boxes, or more scans",
+        )
     plain = AugmentationSettings(flip=0, quarter_turn=0, zoom=(1, 1), shift=0, thickness=1, degrade=0, projection=0)
     steps = min(recipe.steps, STEPS)
     short = recipe.model_copy(
@@ -82,6 +85,8 @@ def _of_classes_looked_for(train: CocoIndex, scans: list[AnnotatedScan]) -> Coco
     few = []
     for scan in scans:
         of_these = new_ids[scan.class_ids] >= 0
+        if not of_these.any():
+            continue
         few.append(
             replace(
                 scan,

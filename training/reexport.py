@@ -11,30 +11,31 @@ from pathlib import Path
 from detector.errors import SettingsInvalid
 from detector.network import Network, Provider
 from detector.normalise import letterbox
-from detector.weights import load_weights, read_manifest
+from detector.weights import load_weights
 from detector.weights_spec import Flips, WeightsSpec
 from training.export import export_network, no_alarm_scores
 from training.models.flip_average import averaged
 from training.parity import LEAST_SCANS, Parity, require_parity
 from training.simulation import simulate_luggage
-from training.trainable import Trained
+from training.trainable import Trained, is_shipped
 
 
-def reexport(name: str, output: Path, input_size: int, flips: Flips) -> tuple[WeightsSpec, Parity]:
-    """Writes `output`, or raises and leaves no file there. input_size: 0 keeps that of the shipped file.
+def reexport(name: str, output: Path, input_size: int, flips: Flips | None) -> tuple[WeightsSpec, Parity]:
+    """Writes `output`, or raises and leaves no file there. input_size: 0, flips: None keep those of the shipped
+    file.
 
     Alarm scores and calibration are of other scores, so the new file has none, and no station clears a scan by it until
     they are chosen. Raises SettingsInvalid for a name that is not shipped or a size that does not suit the network,
     ParityFailed when ONNX and torch differ on simulated scans.
     """
-    manifest = read_manifest()
-    if manifest.resolved(name) not in manifest.weights:
+    if not is_shipped(name):
         raise SettingsInvalid(
             f"{name} is not the name of shipped weights",
-            remedy=f"give one of: {', '.join(sorted(manifest.weights))}; a run folder is for `export`",
+            remedy="`roentgate weights list` has them; a run folder is for `export`",
         )
     shipped = load_weights(name).spec
-    network = averaged(Trained.of(Path(name), "").network, flips)
+    flips = flips or shipped.flips
+    network = averaged(Trained.shipped(name).network, flips)
     size = input_size or shipped.input_size
     if size % network.stride:
         raise SettingsInvalid(f"--input-size {size} is no multiple of {network.stride}", remedy="give one that is")

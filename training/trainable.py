@@ -26,7 +26,7 @@ from training.file_digests import file_digest
 from training.models.flip_average import averaged
 from training.models.interface import DetectionNetwork
 from training.models.table import build
-from training.parity import LEAST_SCANS, require_parity
+from training.parity import LEAST_SCANS, ParityFailed, require_parity
 from training.simulation import simulate_luggage
 
 
@@ -45,11 +45,23 @@ class Trained:
 
         Raises SettingsInvalid for what is neither, WeightsRejected for a file that is not as it was published.
         """
-        name = str(origin)
-        if origin.exists() or read_manifest().resolved(name) not in read_manifest().weights:
+        if (origin / "run.json").is_file() or not is_shipped(str(origin)):
             run = read_run(origin)
             return cls(load_checkpoint(origin, checkpoint), run.recipe.model, run.class_names)
-        path = start_file(name)
+        return cls.shipped(str(origin))
+
+    @classmethod
+    def shipped(cls, name: str) -> Trained:
+        """Raises SettingsInvalid for weights that were published without a file to train on from."""
+        manifest = read_manifest()
+        entry = manifest.weights[manifest.resolved(name)]
+        if entry.trainable is None:
+            known = sorted(known for known, one in manifest.weights.items() if one.trainable)
+            raise SettingsInvalid(
+                f"{name} was published without weights to train on from", remedy=f"give one of: {', '.join(known)}"
+            )
+        read_pinned(entry.trainable)
+        path = str(weights_folder() / entry.trainable.file)
         with safe_open(path, framework="pt") as stored:
             about = stored.metadata()
         class_names = tuple(json.loads(about["class_names"]))
@@ -58,9 +70,17 @@ class Trained:
         return cls(network.eval(), about["model"], class_names, Path(path))
 
 
+def is_shipped(name: str) -> bool:
+    """Whether the manifest has weights of that name."""
+    manifest = read_manifest()
+    return manifest.resolved(name) in manifest.weights
+
+
 def write_trainable(origin: Path, checkpoint: str, exported: Weights, path: Path) -> PinnedFile:
     """Writes the network that `Trained.of` finds. Raises ParityFailed if `exported` was not made of it."""
     trained = Trained.of(origin, checkpoint)
+    if trained.class_names != exported.spec.class_names:
+        raise ParityFailed(f"{origin} knows other classes than {exported.name}")
     network, size = trained.network, exported.spec.input_size
     squares = (letterbox(simulate_luggage(seed, ("gun", "knife")).rgb, size)[0] for seed in range(LEAST_SCANS))
     require_parity(averaged(network, exported.spec.flips), Network(exported, Provider.CPU), squares)

@@ -36,8 +36,9 @@ _CELL_MM = 25.0
 _NO_AIR, _END, _LONGEST_END, _SAMPLED = 0.9, 200, 20, 400
 #: Share of the moments that is all of them but for the noise; and the share of the height that ground may fill.
 _THROUGHOUT, _EDGE = 0.95, 0.2
-#: The part of a scan's height, one in so many, that is its edge, but no more than so many elements.
-_EDGE_ELEMENTS, _MOST_ELEMENTS = 100, 8
+#: The part of a scan's height, one in so many, that is its edge, but no more than so many elements; and by which ground
+#: may rise and fall.
+_EDGE_ELEMENTS, _MOST_ELEMENTS, _UNEVEN = 100, 8, 50
 
 
 @dataclass(frozen=True)
@@ -65,22 +66,39 @@ def opaque_share(exposure: Exposure, limit: float, air: float = 1.0) -> float:
     others that are empty. limit: of `opaque_limit`. air: transmission of air in this view.
     """
     width = exposure.high.shape[1]
-    opaque, cargo = np.zeros(width, np.int64), np.zeros(width, np.int64)
+    # Ground, and the scanner itself, would fill the air between vehicles; so would the noise of single pixels.
+    ground = _ground(exposure.high)
+    opaque, cargo = np.zeros((2, width), np.int64), np.zeros((2, width), np.int64)
+    filled = np.zeros(width, np.int64)
     for start in range(0, len(exposure.high), BAND):
         # The high energy penetrates more, so what it does not see through the low does not either.
         band = exposure.high[start : start + BAND]
         above = min(start, _BESIDE)
-        dark = (averaged(exposure.high, start, _BESIDE) < limit).astype(np.uint8)
+        means = averaged(exposure.high, start, _BESIDE)
+        dark = (means < limit).astype(np.uint8)
         # An average that is dark holds no bright pixel: all that it was taken over is dark.
         whole = cv2.dilate(dark, np.ones((PART, PART), np.uint8))[above : above + len(band)]
-        opaque += whole.sum(axis=0, dtype=np.int64)
-        cargo += (band < AIR_FROM * air).sum(axis=0)
+        own = ~ground[start : start + len(band)]
+        matter = band < AIR_FROM * air
+        for counts, values in ((opaque, whole), (cargo, matter)):
+            counts += values.sum(axis=0, dtype=np.int64), values[own].sum(axis=0, dtype=np.int64)
+        filled += (means[above : above + len(band)][own] < AIR_FROM * air).sum(axis=0)
     height = len(exposure.high)
-    shares = [_share(opaque, cargo)]
+    shares = [_share(opaque[0], cargo[0])]
     # Where one moment holds next to nothing but air, one vehicle ends.
-    parts = np.split(np.arange(width), np.flatnonzero(np.diff(cargo > _GAP * height)) + 1)
-    shares += [_share(opaque[part], cargo[part]) for part in parts if cargo[part].sum() > _VEHICLE * height**2]
+    parts = np.split(np.arange(width), np.flatnonzero(np.diff(filled > _GAP * height)) + 1)
+    shares += [_share(opaque[1, part], cargo[1, part]) for part in parts if filled[part].sum() > _VEHICLE * height**2]
     return max(shares)
+
+
+def _ground(transmission: Float32) -> NDArray[np.bool_]:
+    """(H,) whether an element at the upper or lower edge looks at the ground or at the scanner itself."""
+    fixed = _dark_throughout(transmission) & np.logical_and(*_dark_at_the_ends(transmission))
+    edge = int(len(fixed) * _EDGE)
+    found = np.zeros(len(fixed), np.bool_)
+    found[:edge] = np.logical_and.accumulate(fixed[:edge])
+    found[len(fixed) - edge :] |= np.logical_and.accumulate(fixed[::-1][:edge])[::-1]
+    return found
 
 
 def _share(opaque: NDArray[np.int64], cargo: NDArray[np.int64]) -> float:
@@ -190,19 +208,19 @@ def beyond_the_ends(transmission: Float32) -> float:
 
 
 def beyond_the_edges(transmission: Float32) -> tuple[float, float]:
-    """Share, 0..1, of the moments (columns) at whose upper edge, and at whose lower, there is no air: what was scanned
-    goes on above or below the elements (rows) there are.
+    """Share, 0..1, of the moments (columns) at whose upper edge, and at whose lower, there is no air.
 
-    Wheels stand on the lower edge. Elements at an edge that see no air in any moment, the first and the last among
-    them, look at the ground or at the scanner itself, and the edge is what lies beside them.
+    Wheels stand on one of them; what is dark along most of an edge, or at both, goes on beyond it. Elements at an edge
+    that see no air in any moment, the first and the last among them, look at the ground or at the scanner itself, and
+    the edge is what lies beside them.
     """
-    shares = []
-    for upright in (transmission, transmission[::-1]):
-        reach = int(len(upright) * _EDGE)
-        fixed = _dark_throughout(upright) & np.logical_and(*_dark_at_the_ends(upright))
-        first = int(np.logical_and.accumulate(fixed[:reach]).sum())
+    shares, ground = [], _ground(transmission)
+    for upright, fixed in ((transmission, ground), (transmission[::-1], ground[::-1])):
+        first = int(np.logical_and.accumulate(fixed).sum())
         elements = min(_MOST_ELEMENTS, max(1, len(upright) // _EDGE_ELEMENTS))
-        shares.append(float((np.median(upright[first : first + elements], axis=0) < _NO_AIR).mean()))
+        # Ground is not dead level, and wheels are low: beside it, and a little further on.
+        edges = (upright[start : start + elements] for start in {first, first + bool(first) * len(upright) // _UNEVEN})
+        shares.append(min(float((np.median(edge, axis=0) < _NO_AIR).mean()) for edge in edges))
     return shares[0], shares[1]
 
 

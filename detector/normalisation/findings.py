@@ -16,9 +16,10 @@ MOST_STILL = 0.001
 #: Share of the detector's elements that may see no air in the scan's first or last moments: of 24 whole simulated scans
 #: 1.1 % at most do, of the same cut in the middle, where a drawbar may be, 10 % at least and 80 % in the median.
 MOST_BEYOND = 0.05
-#: Share of the moments that may see no air at the scan's upper edge, and at its lower, where wheels stand: of 40 whole
-#: simulated scans none and 55 % at most do, of the same without the upper or the lower two fifths 71 and 70 % at least.
-MOST_ABOVE, MOST_BELOW = 0.05, 0.65
+#: Share of the moments that may see no air along one edge, upper or lower, and along the other, where wheels stand: of
+#: 40 whole simulated scans none and 55 % at most do, of the same without the upper or the lower two fifths the other
+#: edge has 70 % at least. A scan may lie upside down.
+MOST_FREE, MOST_WHEELS = 0.05, 0.69
 #: The level of air, of what the profile took for it, outside of which the profile's air is not this scan's.
 AIR_LEVELS = (0.95, 1.05)
 #: Share of a view at one dark level that is not 0, above which that level is suspected to be the one of no beam.
@@ -92,18 +93,18 @@ class Findings:
             )
         if self.noise_behind > MOST_NOISE_BEHIND:
             found.append(
-                f"behind the load is {self.noise_behind:.1f} of the noise of air, where photons leave half: levels may "
-                "be a logarithm or a gamma of the beam, or the beam too weak: export levels in proportion to the beam"
+                f"the noise behind the load is {self.noise_behind:.1f} times that of air, where photons leave less: "
+                "levels may be a logarithm of the beam: export them in proportion to it"
             )
         if self.beyond > MOST_BEYOND:
             found.append(
                 f"at its end {self.beyond:.0%} of the scan's height is no air: what was scanned goes on beyond"
             )
-        for edge, share, most in (("upper", self.above, MOST_ABOVE), ("lower", self.below, MOST_BELOW)):
-            if share > most:
-                found.append(
-                    f"along its {edge} edge {share:.0%} of the scan's length is no air: what was scanned goes on beyond"
-                )
+        edge, share = ("upper", self.above) if self.above > self.below else ("lower", self.below)
+        if share > MOST_WHEELS or min(self.above, self.below) > MOST_FREE:
+            found.append(
+                f"along its {edge} edge {share:.0%} of the scan's length is no air: what was scanned goes on beyond"
+            )
         return tuple(found)
 
     def notes(self) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Whether the noise is a detector's: each pixel's own, and less of it where less of the beam comes through.
 
 A scan that was blurred, or shrunk and enlarged again, has lost its small things, and its noise is the first thing that
-shows it: what is left of it is alike in neighbours. And levels that are no measure of the beam, but its logarithm or a
-gamma for people, make steel look like cardboard; their noise behind a load is that of air, or more.
+shows it: what is left of it is alike in neighbours. And levels that are the logarithm of the beam make steel look like
+cardboard; their noise behind a load is more than that of air.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from detector.normalisation.air import Float32
 
 #: How alike neighbours may be: a simulated scan has 0.99 and more, 0.18 after a median of 3 x 3 pixels, as scanners may
 #: take it; blurred by 1 pixel it has 0.05, enlarged to twice its size 0.05 to 0.08, four times and more 0.01.
-LEAST_GRAIN = 0.1
+LEAST_GRAIN = 0.12
 #: Bands of so many rows are looked at, and fewer pixels of air say nothing.
 _BANDS, _ROWS, _LEAST_PIXELS = 40, 40, 2_000
 #: Pixels from which on noise knows nothing of itself, in a scan that was blurred by a few.
@@ -23,10 +23,9 @@ _FAR = 6
 #: Transmission of air to where noise may take it, at least; and how far from anything else, in pixels.
 _AIR, _APART = 0.97, _FAR + 1
 #: Noise behind loads that let between these shares of the beam through, over that in air, from which on levels are
-#: suspected: photons alone give its root, .5, of which the calmest tenth of the blocks of 8 simulated scans has .22 to
-#: .36; with a gamma of .7 it is .51 to .61, with .5 .97 and more, of a logarithm 11 and more. An amplifier as noisy as
-#: the photons of air gives .8.
-LOAD, MOST_NOISE_BEHIND = (0.15, 0.4), 0.8
+#: suspected to be a logarithm: the calmest tenth of the blocks of 8 simulated scans has .2 to .4 of it, as the root of
+#: what comes through, an amplifier much noisier than the photons 1; of the logarithm of the same scans 2.5 and more.
+LOAD, MOST_NOISE_BEHIND = (0.15, 0.7), 1.5
 #: Side of such blocks in pixels, the share of them that is calm, for edges make noise as well; and how many it takes.
 _BLOCK, _CALM, _LEAST_BLOCKS = 16, 0.1, 30
 #: Of Gaussian noise: the mean absolute difference of four pixels over the deviation of one.

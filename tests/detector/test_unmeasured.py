@@ -15,7 +15,7 @@ from detector.normalisation.exposure import (
     opaque_share,
     opaque_square_mm,
 )
-from detector.normalisation.findings import MOST_ABOVE, MOST_BELOW, MOST_BEYOND
+from detector.normalisation.findings import MOST_BEYOND, MOST_WHEELS
 from detector.normalisation.grain import LEAST_GRAIN, MOST_NOISE_BEHIND, grain, noise_behind
 from detector.normalisation.standardise import standardised
 from detector.normalisation.still import still_share
@@ -117,17 +117,17 @@ def test_a_scan_that_was_blurred_or_enlarged_is_doubted_and_one_that_a_median_we
 
 
 @pytest.mark.parametrize("read", [0, 60])
-@pytest.mark.parametrize("load", [0.3, 1.0, 2.5])
-def test_levels_that_are_no_share_of_the_beam_are_doubted(load: float, read: float) -> None:
+@pytest.mark.parametrize("load", [3.0, 5.0])
+def test_a_logarithm_of_the_beam_is_doubted(load: float, read: float) -> None:
     page = counted(cargo(load=load), read=read)
     share = np.clip(page / AIR, 1 / AIR, None)
 
     def bent(levels: NDArray[np.float64]) -> bool:
         page = np.rint(AIR * np.clip(levels, 0, 1.3)).astype(np.uint16)
-        return any("a logarithm or a gamma" in line for line in doubts(page, air_value=AIR))
+        return any("a logarithm of the beam" in line for line in doubts(page, air_value=AIR))
 
     assert not bent(share)
-    assert bent(share**0.5) and bent(1 + np.log(share) / 8)
+    assert bent(1 + np.log(share) / 10)
 
 
 def test_the_gains_of_elements_and_pulses_are_no_noise_of_neighbours() -> None:
@@ -221,11 +221,16 @@ def test_simulated_freight_is_whole_and_measured_throughout_and_its_half_is_not(
     own = grain(transmission, 1.5 / AIR_LEVEL)
     assert own is not None and own > 4 * LEAST_GRAIN
     behind = noise_behind(transmission, 1.5 / AIR_LEVEL)
-    assert behind is not None and behind < 0.6 * MOST_NOISE_BEHIND
+    assert behind is not None and behind < 0.4 * MOST_NOISE_BEHIND
     above, below = beyond_the_edges(transmission)
-    assert above == 0 and below < MOST_BELOW
-    assert beyond_the_edges(transmission[height * 2 // 5 :])[0] > MOST_ABOVE
-    assert beyond_the_edges(transmission[: height * 3 // 5])[1] > MOST_BELOW
+    assert above == 0 and below < MOST_WHEELS
+    assert beyond_the_edges(transmission[::-1]) == (below, above)
+    assert beyond_the_edges(transmission[height * 2 // 5 :])[0] > MOST_WHEELS
+    assert beyond_the_edges(transmission[: height * 3 // 5])[1] > MOST_WHEELS
+    uneven = transmission.copy()
+    for column in range(width):
+        uneven[height - 20 - round(4 + 4 * np.sin(column / 300)) :, column] *= 0.4
+    assert max(beyond_the_edges(uneven)) < MOST_WHEELS and min(beyond_the_edges(uneven)) == 0
 
 
 def test_an_opaque_vehicle_does_not_pass_among_others() -> None:
@@ -236,6 +241,12 @@ def test_an_opaque_vehicle_does_not_pass_among_others() -> None:
     alone = opaque_share(Exposure(dense), 0.002)
     assert alone == pytest.approx(200 * 300 / (330 * 900), abs=0.01)
     assert opaque_share(Exposure(np.hstack([vehicle, dense, vehicle])), 0.002) == pytest.approx(alone, abs=0.01)
+    row = np.hstack([vehicle, dense, vehicle])
+    row[-12:] = 0.4
+    assert opaque_share(Exposure(row), 0.002) == pytest.approx(alone, abs=0.01)
+    noisy = np.hstack([vehicle, dense, vehicle])
+    noisy += np.random.default_rng(1).normal(0, 0.03, noisy.shape).astype(np.float32) * noisy**0.5
+    assert opaque_share(Exposure(noisy), 0.002) > 0.9 * alone
     # A bolt on the belt is no vehicle.
     bolt = vehicle.copy()
     bolt[150:250, 10:30] = 0.0

@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+from detector.errors import SettingsInvalid
 from tests.training.dataset_fixtures import gdxray, molit, sixray
 from tests.training.dataset_fixtures.coco_files import coco, put_coco
 from tests.training.dataset_fixtures.drawing import draw, put, voc
@@ -20,6 +21,7 @@ from training.datasets import yolo
 from training.datasets.adapters import ADAPTERS
 from training.datasets.annotated_set import SourceSet
 from training.datasets.export_set import FORMATS
+from training.datasets.molit import LABELS
 from training.datasets.recognition import recognise
 
 #: Formats that refuse scans which were not looked through for every label, and items to be ignored.
@@ -66,6 +68,20 @@ def test_yolo_written_of_molits_own_folder_keeps_its_classes(tmp_path: Path) -> 
     assert found.name == "yolo" and summary(found.read()) == summary(source)
     put(tmp_path / "set/data/data.yaml", "names: ['None', Gun]")
     assert recognise(tmp_path / "set/data").name == "molit"
+
+
+@pytest.mark.parametrize("named_in", ["data.yaml", "dataset.yaml", "classes.txt"])
+def test_scans_of_molit_are_its_own_while_no_label_says_class_0(named_in: str, tmp_path: Path) -> None:
+    molit.build(tmp_path / "set")
+    names = "\n".join(LABELS) if named_in.endswith(".txt") else f"names: {list(LABELS)}"
+    put(tmp_path / "set/data" / named_in, names)
+    # The authors' ids begin with 1 though the list has no None.
+    assert recognise(tmp_path / "set").name == recognise(tmp_path / "set/data").name == "molit"
+    label = next((tmp_path / "set/data/labels").rglob("*.txt"))
+    label.write_text(f"0 0.5 0.5 0.2 0.2\n{label.read_text()}")
+    assert recognise(tmp_path / "set/data").name == "yolo"
+    with pytest.raises(SettingsInvalid):
+        recognise(tmp_path / "set")
 
 
 def put_coco_file(root: Path, name: str) -> None:

@@ -16,7 +16,7 @@ from training.trainable import write_trainable
 @pytest.fixture(scope="module")
 def smaller(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("reexported") / "smaller.onnx"
-    spec, parity = reexport("cargo-n", path, 320, "horizontal")
+    spec, parity = reexport("cargo-n", path, 320, None)
     assert parity.candidates > 0 and spec == load_weights(path).spec
     return path
 
@@ -46,6 +46,8 @@ def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
     output = tmp_path / "none.onnx"
     with pytest.raises(SettingsInvalid, match="runs/mine is not the name of shipped weights"):
         reexport("runs/mine", output, 0, "none")
+    with pytest.raises(SettingsInvalid, match="luggage-s was published without"):
+        reexport("luggage-s", output, 0, None)
     with pytest.raises(SettingsInvalid, match="330 is no multiple of 32"):
         reexport("cargo-n", output, 330, "none")
     assert not list(tmp_path.iterdir())

@@ -36,13 +36,13 @@ _SPLITS = ("train", "val", "test")
 _NOTHING = "None"
 #: Machine, day, bag, how many items (S, M, P), the items, view.
 _NAME = re.compile(r"(?P<machine>[A-Z]\w*?)_(?P<bag>\d{8}_\d+_[SMP]_.+)_(?P<view>\d+)$")
-_YOLO = "data.yaml"
+_YOLO, _CLASSES = "data.yaml", "classes.txt"
 #: Where class names may stand, below the set's folder or the one that holds data/.
-_NAMED_IN = ("configs/config.yaml", "config.yaml", _YOLO, "classes.txt")
+_NAMED_IN = ("configs/config.yaml", "config.yaml", _YOLO, _CLASSES)
 
 
 def recognise(root: Path) -> bool:
-    """Whether its pictures are there, by their names, with folders of labels, and no data.yaml numbers classes anew."""
+    """Whether its pictures are there, by their names, and folders of labels, of which none was numbered anew."""
     return any(map(_has_scans, (root, root / "data"))) and not _is_renumbered(root)
 
 
@@ -66,17 +66,30 @@ def _has_scans(base: Path) -> bool:
 
 
 def _is_renumbered(root: Path) -> bool:
-    """Whether class 0 is an item, in the file that YOLO's tools take ids from as they stand."""
+    """Whether class 0 is an item: for the names that lie beside the scans, and in a label, as YOLO's tools write it.
+
+    Such names alone may also list the set's own classes without None, whose ids begin with 1 all the same.
+    """
     folder = SourceFolder(root)
-    document = read_yaml(folder, _YOLO) if folder.has_file(_YOLO) else None
-    return names_of(document or {}).get(0, _NOTHING) != _NOTHING
+    for base in (base for base in (root, root / "data") if (base / "labels").is_dir()):
+        within = "data/" if base != root else ""
+        beside = [f"{within}{path.name}" for path in sorted(base.glob("*.y*ml"))] + [f"{within}{_CLASSES}"]
+        if any(_names_in(folder, path).get(0, _NOTHING) != _NOTHING for path in beside if folder.has_file(path)):
+            labels = (path for split in _SPLITS for path in folder.files(f"{within}labels/{split}", (".txt",)))
+            return any(line.split()[:1] == ["0"] for path in labels for line in folder.lines(path))
+    return False
+
+
+def _names_in(folder: SourceFolder, path: str) -> dict[int, str]:
+    if path.endswith(".txt"):
+        return dict(enumerate(folder.lines(path)))
+    return names_of(read_yaml(folder, path) or {})
 
 
 def _names(folder: SourceFolder) -> dict[int, str]:
     """Class id -> name, from the set's own file or else as the authors published them."""
     for path in (path for path in _NAMED_IN if folder.has_file(path)):
-        lines = dict(enumerate(folder.lines(path))) if path.endswith(".txt") else {}
-        names = lines or names_of(read_yaml(folder, path) or {})
+        names = _names_in(folder, path)
         if names.get(0) == LABELS[0]:
             # A list without None: the ids in the labels begin with 1 all the same.
             names = {index + 1: name for index, name in names.items()}
