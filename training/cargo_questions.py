@@ -38,9 +38,10 @@ from training.simulation.solids import Outline
 
 #: Masses of the heaps that are looked for, kg.
 HEAPS_KG = (2.5, 5.0, 10.0, 20.0, 40.0, 80.0)
-#: g/cm3 as stowed, of what is smuggled: bedding to sugar; of what is levelled right along the floor, grain to plates;
-#: and how high that lies, cm.
-DENSITIES, LAYER_DENSITIES, LAYER_CM = (0.1, 0.8), (0.15, 3.0), (8.0, 50.0)
+#: g/cm3 as stowed, of what is smuggled: bedding to sugar; and of what is levelled right along the floor, grain to plates.
+DENSITIES, LAYER_DENSITIES = (0.1, 0.8), (0.15, 3.0)
+#: How high that lies, cm, from and to.
+LAYERS_CM = ((5.0, 8.0), (8.0, 12.0), (12.0, 50.0))
 PITCH_MM = 5.0
 
 #: Puts something into one room.
@@ -76,15 +77,20 @@ def heap(kilograms: float) -> Fill:
     return fill
 
 
-def layer(board: Board, room: Room, family: Family, generator: np.random.Generator) -> None:
-    """Goods levelled on the floor from one end of the room to the other, or to a hand's width from both."""
-    density = float(np.exp(generator.uniform(*np.log(LAYER_DENSITIES))))
-    high, margin = float(generator.uniform(*LAYER_CM)), float(generator.uniform(0, 15))
-    left, right = room.area.left + margin, room.area.right - margin
-    goods = board.blank()
-    goods.slab("food", rectangle(left, room.area.bottom - high, right, room.area.bottom), 10)
-    # As deep as a container is within, 235 cm.
-    _add(board, goods, density * (right - left) * high * 235 / 1000, "food")
+def layer(lowest: float, highest: float) -> Fill:
+    """Goods levelled on the floor, so many cm high, from one end of the room to the other or to a hand's width from
+    both."""
+
+    def fill(board: Board, room: Room, family: Family, generator: np.random.Generator) -> None:
+        density = float(np.exp(generator.uniform(*np.log(LAYER_DENSITIES))))
+        high, margin = float(generator.uniform(lowest, highest)), float(generator.uniform(0, 15))
+        left, right = room.area.left + margin, room.area.right - margin
+        goods = board.blank()
+        goods.slab("food", rectangle(left, room.area.bottom - high, right, room.area.bottom), 10)
+        # As deep as a container is within, 235 cm.
+        _add(board, goods, density * (right - left) * high * 235 / 1000, "food")
+
+    return fill
 
 
 def person(board: Board, room: Room, family: Family, generator: np.random.Generator) -> None:
@@ -117,7 +123,7 @@ CASES: MappingProxyType[str, Fill] = MappingProxyType(
         "left behind": left_behind,
         **{f"heap of {kilograms:g} kg": heap(kilograms) for kilograms in HEAPS_KG},
         "person": person,
-        "layer along the floor": layer,
+        **{f"layer of {low:g} to {high:g} cm along the floor": layer(low, high) for low, high in LAYERS_CM},
     }
 )
 

@@ -63,7 +63,8 @@ class Occupancy:
     occupancy: share of the rooms' area, 0..1, with more extra matter than WALL_MM of steel. extra_kg: its mass; right
     for any material at MeV energies, as steel at keV. largest_mm: the most of it in one place, as steel. wall_mm: what
     was taken for walls, as steel, of each room. opaque: share of the rooms' area that nothing is seen behind. blind:
-    share of the rooms' area where cargo may lie and cannot be told from the vehicle: the funnels of a hopper.
+    share of the rooms' area where cargo may lie and cannot be told from the vehicle: the funnels of a hopper. layered:
+    whether a floor is deeper than any: a low layer of goods may lie on it.
     rooms: in pixels. map_mm: (h, w) extra matter as mm of steel, 0 outside the rooms; cell: pixels across and down of
     one of its cells.
     """
@@ -74,6 +75,7 @@ class Occupancy:
     wall_mm: tuple[float, ...]
     opaque: float
     blind: float
+    layered: bool
     rooms: tuple[Box, ...]
     map_mm: Float32
     cell: tuple[int, int]
@@ -84,7 +86,8 @@ class Occupancy:
         what was taken for walls may be a load."""
         if self.extra_kg >= EMPTY_KG or self.opaque > 0:
             return False
-        return True if self.blind <= MOST_BLIND and max(self.wall_mm) <= THICKEST_BARE_MM else None
+        judged = self.blind <= MOST_BLIND and max(self.wall_mm) <= THICKEST_BARE_MM and not self.layered
+        return True if judged else None
 
 
 def measure_occupancy(exposure: Exposure, pitch_mm: Pitch, beam: Beam, opaque_transmission: float = 0.002) -> Occupancy:
@@ -120,6 +123,7 @@ def measure_occupancy(exposure: Exposure, pitch_mm: Pitch, beam: Beam, opaque_tr
         wall_mm=tuple(walls),
         opaque=opaque,
         blind=max(0.0, 1 - float(seen.sum()) / area),
+        layered=spaces.layered,
         rooms=rooms,
         map_mm=map_mm,
         cell=cells.size,

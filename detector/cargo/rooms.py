@@ -40,7 +40,7 @@ EDGE_MM = 25.0
 FRAME_MM = 650.0
 #: A floor attenuates more than this, as the sill below it does not, and is no deeper than this, mm: of bare vehicles of
 #: eight kinds 40 to 95, and 125 with 8 cm of goods on it. And how high it is taken to be where it lies under a load.
-FLOOR_LINE, DEEPEST_FLOOR_MM, FLOOR_ITSELF_MM = 2.0, 110.0, 65.0
+FLOOR_LINE, DEEPEST_FLOOR_MM, FLOOR_ITSELF_MM = 2.0, 100.0, 65.0
 #: Share of a line that may be hidden or broken.
 BROKEN = 0.03
 #: What of a room its own corners take up: posts and end walls, roof rails seen at a slant, the edge of the floor, mm.
@@ -52,11 +52,13 @@ class Spaces:
     """What the end walls of a view's vehicles part, left to right, in pixels.
 
     rooms: within their walls. unjudged: closed spaces under the same roof and over the same floor that are too short
-    for a room, as behind a false wall: nothing tells their walls from a load.
+    for a room, as behind a false wall: nothing tells their walls from a load. layered: whether the floor of a room is
+    deeper than any floor, as with a layer of goods on it, however low.
     """
 
     rooms: tuple[Box, ...]
     unjudged: tuple[Box, ...]
+    layered: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,18 +93,20 @@ def find_spaces(view: Float32, pitch_mm: Pitch) -> Spaces:
     cells = Cells.of(view, pitch_mm)
     if not cells.transmission.size:
         return Spaces((), ())
-    rooms, unjudged = [], []
+    rooms, unjudged, layered = [], [], False
     for left, right, roof in _roofs(cells, pitch_mm):
-        floor = _floor(view[:, left:right], roof, pitch_mm[1])
-        if floor is None:
+        found = _floor(view[:, left:right], roof, pitch_mm[1])
+        if found is None:
             continue
+        floor, layer = found
         body = view[roof:floor, left:right]
         spaces = _between_end_walls(body, pitch_mm[0])
         long = [(start, end) for start, end in spaces if (end - start) * pitch_mm[0] >= SHORTEST_MM]
         rooms += [_inner((left + start, roof, left + end, floor), pitch_mm) for start, end in long]
+        layered |= layer and bool(long)
         short = _joined(body, long, sorted(set(spaces) - set(long)), pitch_mm[0])
         unjudged += [(left + start, roof, left + end, floor) for start, end in short]
-    return Spaces(tuple(sorted(rooms)), tuple(sorted(unjudged)))
+    return Spaces(tuple(sorted(rooms)), tuple(sorted(unjudged)), layered)
 
 
 def _joined(
@@ -172,8 +176,9 @@ def runs(members: NDArray[np.bool_], longest_break: int = 0) -> list[tuple[int, 
     return found
 
 
-def _floor(body: Float32, roof: int, pitch_mm: float) -> int | None:
-    """The upper edge of the first line that runs right through a body, in rows; None if there is none.
+def _floor(body: Float32, roof: int, pitch_mm: float) -> tuple[int, bool] | None:
+    """The upper edge of the first line that runs right through a body, in rows, and whether it is deeper than a floor;
+    None if there is none.
 
     A layer of goods from wall to wall is a line as well: a light one is not as dark as a floor, a dark one is deeper,
     and the floor is what it ends with.
@@ -188,14 +193,15 @@ def _floor(body: Float32, roof: int, pitch_mm: float) -> int | None:
         return _under_a_layer(profile, top, pitch_mm)
     # Cargo as dark as the floor hides its line, but not where it ends.
     dark = np.flatnonzero(profile[first:] > LINE)
-    return first + int(dark[-1]) if dark.size else None
+    return (first + int(dark[-1]), False) if dark.size else None
 
 
-def _under_a_layer(profile: Float32, top: int, pitch_mm: float) -> int:
-    """The upper edge of the floor itself, where a line begins at row `top`."""
+def _under_a_layer(profile: Float32, top: int, pitch_mm: float) -> tuple[int, bool]:
+    """The upper edge of the floor itself, where a line begins at row `top`, and whether that is deeper than a floor."""
     line = runs(profile[top:] > LINE)[0]
     start, end = next(iter(runs(profile[top : top + line[1]] > FLOOR_LINE)), line)
-    return top + (end - round(FLOOR_ITSELF_MM / pitch_mm) if (end - start) * pitch_mm > DEEPEST_FLOOR_MM else start)
+    deep = (end - start) * pitch_mm > DEEPEST_FLOOR_MM
+    return top + (end - round(FLOOR_ITSELF_MM / pitch_mm) if deep else start), deep
 
 
 def _quantile_of_rows(values: Float32, share: float) -> Float32:

@@ -51,6 +51,13 @@ def test_a_layer_from_wall_to_wall_is_a_load_and_no_floor(high: int, level: floa
     assert measured(field).empty is False
 
 
+def test_a_layer_too_low_to_be_weighed_is_no_empty_floor() -> None:
+    field = container()
+    field[FLOOR - 6 : FLOOR, BODY[0] + 5 : BODY[2] - 5] += 4.0
+    found = measured(field)
+    assert found.layered and found.empty is None
+
+
 def test_a_floor_with_a_sill_below_it_is_no_deeper_for_it() -> None:
     field = container()
     field[BODY[3] : BODY[3] + 14, BODY[0] : BODY[2]] = 1.3
