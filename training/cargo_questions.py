@@ -38,7 +38,7 @@ from training.simulation.solids import Outline
 
 #: Masses of the heaps that are looked for, kg.
 HEAPS_KG = (2.5, 5.0, 10.0, 20.0, 40.0, 80.0)
-#: g/cm3 as stowed, of what is smuggled: bedding to sugar; and of what is levelled right along the floor, grain to plates.
+#: g/cm3 as stowed, of what is smuggled: bedding to sugar; and of what is levelled on the floor: grain to plates.
 DENSITIES, LAYER_DENSITIES = (0.1, 0.8), (0.15, 3.0)
 #: How high that lies, cm, from and to.
 LAYERS_CM = ((5.0, 8.0), (8.0, 12.0), (12.0, 50.0))
