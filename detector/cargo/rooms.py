@@ -199,9 +199,10 @@ def _floor(body: Float32, roof: int, pitch_mm: float) -> tuple[int, bool] | None
 def _under_a_layer(profile: Float32, top: int, pitch_mm: float) -> tuple[int, bool]:
     """The upper edge of the floor itself, where a line begins at row `top`, and whether that is deeper than a floor."""
     line = runs(profile[top:] > LINE)[0]
-    start, end = next(iter(runs(profile[top : top + line[1]] > FLOOR_LINE)), line)
-    deep = (end - start) * pitch_mm > DEEPEST_FLOOR_MM
-    return top + (end - round(FLOOR_ITSELF_MM / pitch_mm) if deep else start), deep
+    # A layer need not be as dark as the floor in all of its rows; the sill below is not.
+    end = [line, *runs(profile[top : top + line[1]] > FLOOR_LINE)][-1][1]
+    deep = end * pitch_mm > DEEPEST_FLOOR_MM
+    return (top + end - round(FLOOR_ITSELF_MM / pitch_mm) if deep else top), deep
 
 
 def _quantile_of_rows(values: Float32, share: float) -> Float32:

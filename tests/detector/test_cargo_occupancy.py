@@ -51,6 +51,13 @@ def test_a_layer_from_wall_to_wall_is_a_load_and_no_floor(high: int, level: floa
     assert measured(field).empty is False
 
 
+def test_a_layer_that_is_dark_in_its_uppermost_rows_alone_is_no_floor_either() -> None:
+    field = container()
+    field[FLOOR - 30 : FLOOR, BODY[0] + 10 : BODY[2] - 10] += 1.5
+    field[FLOOR - 30 : FLOOR - 24, BODY[0] + 10 : BODY[2] - 10] += 3.0
+    assert measured(field).empty is False
+
+
 def test_a_layer_too_low_to_be_weighed_is_no_empty_floor() -> None:
     field = container()
     field[FLOOR - 6 : FLOOR, BODY[0] + 5 : BODY[2] - 5] += 4.0
