@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from detector.errors import RoentgateError
 from detector.network import Network
+from detector.normalise import letterbox
 from training.export import ExportedGraph
 from training.models.interface import MAX_CANDIDATES, DetectionNetwork
+from training.simulation import simulate_luggage
 
 Float32 = NDArray[np.float32]
 
@@ -78,6 +80,12 @@ def require_parity(network: DetectionNetwork, exported: Network, squares: Iterab
             remedy="train for longer: such a network finds nothing (val/AP50 in metrics.jsonl of the run)",
         )
     return Parity(scans, candidates, box_difference, score_difference)
+
+
+def simulated_squares(size: int) -> Iterator[NDArray[np.uint8]]:
+    """(size, size, 3) of as many simulated bags as the gate asks for, where there are no scans at hand."""
+    for seed in range(LEAST_SCANS):
+        yield letterbox(simulate_luggage(seed, ("gun", "knife")).rgb, size)[0]
 
 
 def _pairs(

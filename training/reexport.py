@@ -10,13 +10,11 @@ from pathlib import Path
 
 from detector.errors import SettingsInvalid
 from detector.network import Network, Provider
-from detector.normalise import letterbox
 from detector.weights import load_weights
 from detector.weights_spec import Flips, WeightsSpec
 from training.export import export_network, no_alarm_scores
 from training.models.flip_average import averaged
-from training.parity import LEAST_SCANS, Parity, require_parity
-from training.simulation import simulate_luggage
+from training.parity import Parity, require_parity, simulated_squares
 from training.trainable import Trained, is_shipped
 
 
@@ -56,7 +54,6 @@ def reexport(name: str, output: Path, input_size: int, flips: Flips | None) -> t
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
         draft = Path(folder) / "draft.onnx"
         export_network(network, spec, draft)
-        squares = (letterbox(simulate_luggage(seed, ("gun", "knife")).rgb, size)[0] for seed in range(LEAST_SCANS))
-        parity = require_parity(network, Network(load_weights(draft), Provider.CPU), squares)
+        parity = require_parity(network, Network(load_weights(draft), Provider.CPU), simulated_squares(size))
         draft.replace(output)
     return spec, parity

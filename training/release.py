@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from detector.errors import SettingsInvalid
 from detector.network import Network, Provider
-from detector.normalise import letterbox
 from detector.tile_squares import Look
 from detector.weights import load_weights
 from detector.weights_spec import Flips, TrainingSource, WeightsSpec
@@ -28,11 +27,10 @@ from training.file_digests import annotations_digest
 from training.known_colours import known_colours
 from training.models.flip_average import averaged
 from training.operating_point import with_operating_point
-from training.parity import LEAST_SCANS, Parity, require_parity
+from training.parity import LEAST_SCANS, Parity, require_parity, simulated_squares
 from training.progress import with_progress
 from training.recipe import Recipe
 from training.scoring import detector_for, predict_with
-from training.simulation import simulate_luggage
 from training.tile_reader import all_coloured, read_tile
 from training.training_data import TrainingData, read_train, read_training_data, read_validation
 
@@ -154,8 +152,7 @@ def _squares(validation: CocoIndex | None, look: Look) -> Iterator[UInt8]:
         for scan in validation.scans:
             yield read_tile(scan, look, lambda tiles: tiles[0])[0]
         return
-    for seed in range(LEAST_SCANS):
-        yield letterbox(simulate_luggage(seed, ("gun", "knife")).rgb, look.input_size)[0]
+    yield from simulated_squares(look.input_size)
 
 
 def _with_operating_point(spec: WeightsSpec, draft: Path, validation: CocoIndex, pfa: float) -> WeightsSpec:

@@ -17,7 +17,6 @@ from safetensors.torch import load_file, save
 
 from detector.errors import SettingsInvalid
 from detector.network import Network, Provider
-from detector.normalise import letterbox
 from detector.outputs.atomic import write_bytes_whole
 from detector.weights import PinnedFile, Weights, load_weights, read_manifest, read_pinned, weights_folder
 from detector.weights_spec import WeightsSpec
@@ -26,8 +25,7 @@ from training.file_digests import file_digest
 from training.models.flip_average import averaged
 from training.models.interface import DetectionNetwork
 from training.models.table import build
-from training.parity import LEAST_SCANS, ParityFailed, require_parity
-from training.simulation import simulate_luggage
+from training.parity import ParityFailed, require_parity, simulated_squares
 
 
 @dataclass(frozen=True)
@@ -53,15 +51,7 @@ class Trained:
     @classmethod
     def shipped(cls, name: str) -> Trained:
         """Raises SettingsInvalid for weights that were published without a file to train on from."""
-        manifest = read_manifest()
-        entry = manifest.weights[manifest.resolved(name)]
-        if entry.trainable is None:
-            known = sorted(known for known, one in manifest.weights.items() if one.trainable)
-            raise SettingsInvalid(
-                f"{name} was published without weights to train on from", remedy=f"give one of: {', '.join(known)}"
-            )
-        read_pinned(entry.trainable)
-        path = str(weights_folder() / entry.trainable.file)
+        path = _trainable_file(name)
         with safe_open(path, framework="pt") as stored:
             about = stored.metadata()
         class_names = tuple(json.loads(about["class_names"]))
@@ -82,8 +72,8 @@ def write_trainable(origin: Path, checkpoint: str, exported: Weights, path: Path
     if trained.class_names != exported.spec.class_names:
         raise ParityFailed(f"{origin} knows other classes than {exported.name}")
     network, size = trained.network, exported.spec.input_size
-    squares = (letterbox(simulate_luggage(seed, ("gun", "knife")).rgb, size)[0] for seed in range(LEAST_SCANS))
-    require_parity(averaged(network, exported.spec.flips), Network(exported, Provider.CPU), squares)
+    own = Network(exported, Provider.CPU)
+    require_parity(averaged(network, exported.spec.flips), own, simulated_squares(size))
     about = {"model": trained.model, "class_names": json.dumps(trained.class_names)}
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     # The library puts what is said about a file in any order, and the same network should stay the same bytes.
@@ -132,13 +122,17 @@ def start_file(start: str) -> str:
 
     Raises WeightsRejected for a file that is not as it was published, SettingsInvalid for shipped weights without one.
     """
+    return _trainable_file(start) if start and not Path(start).exists() and is_shipped(start) else start
+
+
+def _trainable_file(name: str) -> str:
+    """That of shipped weights, verified."""
     manifest = read_manifest()
-    entry = manifest.weights.get(manifest.resolved(start)) if start and not Path(start).exists() else None
-    if entry is None:
-        return start
+    entry = manifest.weights[manifest.resolved(name)]
     if entry.trainable is None:
+        known = sorted(known for known, one in manifest.weights.items() if one.trainable)
         raise SettingsInvalid(
-            f"{start} was published without weights to train on from", remedy="give the recipe another `start`"
+            f"{name} was published without weights to train on from", remedy=f"give one of: {', '.join(known)}"
         )
     read_pinned(entry.trainable)
     return str(weights_folder() / entry.trainable.file)

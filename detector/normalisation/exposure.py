@@ -93,11 +93,15 @@ def opaque_share(exposure: Exposure, limit: float, air: float = 1.0) -> float:
 
 def _ground(transmission: Float32) -> NDArray[np.bool_]:
     """(H,) whether an element at the upper or lower edge looks at the ground or at the scanner itself."""
-    fixed = _dark_throughout(transmission) & np.logical_and(*_dark_at_the_ends(transmission))
-    edge = int(len(fixed) * _EDGE)
-    found = np.zeros(len(fixed), np.bool_)
-    found[:edge] = np.logical_and.accumulate(fixed[:edge])
-    found[len(fixed) - edge :] |= np.logical_and.accumulate(fixed[::-1][:edge])[::-1]
+    return _from_the_edges(_dark_throughout(transmission) & np.logical_and(*_dark_at_the_ends(transmission)))
+
+
+def _from_the_edges(elements: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(H,) those that are of an unbroken run from the upper or the lower edge, as far as ground may reach."""
+    edge = int(len(elements) * _EDGE)
+    found = np.zeros(len(elements), np.bool_)
+    found[:edge] = np.logical_and.accumulate(elements[:edge])
+    found[len(elements) - edge :] |= np.logical_and.accumulate(elements[::-1][:edge])[::-1]
     return found
 
 
@@ -198,13 +202,8 @@ def beyond_the_ends(transmission: Float32) -> float:
 
     Elements at the upper or lower edge that see no air in any moment look at the ground or at the scanner itself.
     """
-    height = len(transmission)
-    darkened, throughout = _dark_at_the_ends(transmission), _dark_throughout(transmission)
-    fixed = np.zeros(height, np.bool_)
-    edge = int(height * _EDGE)
-    fixed[:edge] = np.logical_and.accumulate(throughout[:edge])
-    fixed[height - edge :] |= np.logical_and.accumulate(throughout[::-1][:edge])[::-1]
-    return max(int((dark & ~fixed).sum()) for dark in darkened) / height
+    fixed = _from_the_edges(_dark_throughout(transmission))
+    return max(int((dark & ~fixed).sum()) for dark in _dark_at_the_ends(transmission)) / len(transmission)
 
 
 def beyond_the_edges(transmission: Float32) -> tuple[float, float]:
