@@ -16,7 +16,7 @@ from detector.normalisation.air import Float32
 #: How alike neighbours may be: a simulated scan has 0.99 and more, 0.18 after a median of 3 x 3 pixels, as scanners may
 #: take it; blurred by 1 pixel it has 0.05, enlarged to twice its size 0.05 to 0.08, four times and more 0.01.
 LEAST_GRAIN = 0.12
-#: Bands of so many rows are looked at, and fewer pixels of air say nothing.
+#: So many bands of so many rows are looked at at most, and fewer pixels of air say nothing.
 _BANDS, _ROWS, _LEAST_PIXELS = 40, 40, 2_000
 #: Pixels from which on noise knows nothing of itself, in a scan that was blurred by a few.
 _FAR = 6
@@ -39,9 +39,8 @@ def grain(transmission: Float32, resolution: float) -> float | None:
     Differences over a square of pixels leave neither the gain of an element nor the pulse of a moment. The square of
     the mean of those between neighbours is held against that between pixels that lie apart.
     """
-    height = len(transmission)
     near = far = pixels = 0.0
-    for start in np.unique(np.linspace(0, max(0, height - _ROWS), _BANDS).astype(int)):
+    for start in _bands(len(transmission), _ROWS):
         band = transmission[start : start + _ROWS]
         beside, apart = np.abs(_of_four(band, 1)), np.abs(_of_four(band, _FAR))
         if not apart.size:
@@ -58,10 +57,9 @@ def grain(transmission: Float32, resolution: float) -> float | None:
 def noise_behind(transmission: Float32, resolution: float) -> float | None:
     """Noise behind a load over the noise in air, (H, W); None where there is too little of either, or none that levels
     of that resolution show."""
-    height = len(transmission)
     levels: list[Float32] = []
     noises: list[Float32] = []
-    for start in np.unique(np.linspace(0, max(0, height - _BLOCK - _FAR), _BANDS).astype(int)):
+    for start in _bands(len(transmission), _BLOCK + _FAR):
         band = transmission[start : start + _BLOCK + _FAR]
         own = np.abs(_of_four(band, 1))[:_BLOCK]
         across = own.shape[1] // _BLOCK
@@ -74,6 +72,12 @@ def noise_behind(transmission: Float32, resolution: float) -> float | None:
     if min(len(air), len(load)) < _LEAST_BLOCKS or np.median(air) < resolution:
         return None
     return float(np.quantile(load, _CALM) / np.median(air))
+
+
+def _bands(height: int, rows: int) -> NDArray[np.int64]:
+    """First rows of bands that lie evenly over the scan and, where it is low, touch."""
+    count = max(1, min(_BANDS, height // rows))
+    return np.linspace(0, max(0, height - rows), count).astype(np.int64)
 
 
 def _of_four(band: Float32, step: int) -> NDArray[np.float32]:
