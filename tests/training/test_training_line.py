@@ -323,7 +323,7 @@ def test_evaluate_and_publish_put_a_measured_file_into_weights(released: Path, d
 def test_published_weights_are_there_to_train_on_from(
     released: Path, run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"parity.LEAST_SCORE": 0.001, "parity.LEAST_SCANS": 8, "trainable.LEAST_SCANS": 8}.items():
+    for name, value in {"parity.LEAST_SCORE": 0.001, "parity.LEAST_SCANS": 8}.items():
         monkeypatch.setattr(f"training.{name}", value)
     metrics, weights = tmp_path / "metrics.json", tmp_path / "weights"
     runner = CliRunner()
