@@ -49,6 +49,7 @@ from detector.scan_options import (
     Threads,
     TileSide,
     Weights,
+    named_path,
     policy_of,
 )
 from detector.scanner_cli import scanner_app
@@ -80,7 +81,12 @@ def _station(_version: Version = False) -> None:
 @app.command()
 def scan(
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, folders, or - for a list on stdin.")],
-    output: Annotated[Path, typer.Option(help="Folder for results; a second run does only what is missing.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            parser=named_path, metavar="<path>", help="Folder for results; a second run does only what is missing."
+        ),
+    ],
     weights: Weights = "",
     scanner: Scanner = None,
     policy: PolicyFile = None,

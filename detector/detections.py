@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +31,9 @@ class Detection:
     view: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Detections:
-    """n detections of one scan.
+    """n detections of one scan; equal to others of the same numbers and class names, in the same order.
 
     boxes_xyxy: (n, 4) float32, x1 y1 x2 y2 in pixels of the view as stored, origin at the top left corner.
     scores: (n,) float32, 0..1. class_ids: (n,) int64 into class_names. views: (n,) int64, page of the scan, from 0.
@@ -72,8 +72,23 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def __getitem__(self, index: Any) -> Detections:
-        """The detections that a mask, a slice or an index array selects."""
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Detections):
+            return NotImplemented
+        names = ("boxes_xyxy", "scores", "class_ids", "views")
+        alike = all(np.array_equal(getattr(self, name), getattr(other, name)) for name in names)
+        return alike and self.class_names == other.class_names
+
+    @overload
+    def __getitem__(self, index: int) -> Detection: ...
+
+    @overload
+    def __getitem__(self, index: slice | list[int] | NDArray[np.bool_ | np.integer[Any]]) -> Detections: ...
+
+    def __getitem__(self, index: Any) -> Detection | Detections:
+        """The detections that a mask, a slice or an index array selects; one detection for a number."""
+        if isinstance(index, int | np.integer):
+            return next(iter(self[[int(index)]]))
         return Detections(
             self.boxes_xyxy[index], self.scores[index], self.class_ids[index], self.views[index], self.class_names
         )

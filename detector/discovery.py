@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,8 @@ from detector.outputs.overlay import is_overlay
 from detector.readers import HEAD_BYTES, TAKEN_SUFFIXES, looks_like_scan
 from detector.scan_names import storable_text, whole_path, whole_path_marked
 
+#: Shards are no more than this: thousands of digits would be an error of Python's own.
+_NUMBER = re.compile(r"[0-9]{1,9}")
 #: What files without a suffix are counted as.
 NO_SUFFIX = "no suffix"
 #: What may be a scan although it does not begin as one: torn before its first bytes were written, bare levels, or a
@@ -71,7 +74,8 @@ def in_shard(sources: Iterable[ScanSource], shard: str) -> list[ScanSource]:
     """The sources of part I of N (`shard` is "I/N", I from 1), by a hash of their names within the input: the same on
     every machine, wherever that has mounted it."""
     part, separator, parts = shard.partition("/")
-    if not (separator and part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+    numbers = all(_NUMBER.fullmatch(text) for text in (part, parts))
+    if not (separator and numbers and 1 <= int(part) <= int(parts)):
         raise SettingsInvalid(f"--shard {shard}: not of the form I/N", remedy="give for example 1/4")
     return [source for source in sources if _hash(source.relative or source.name) % int(parts) == int(part) - 1]
 

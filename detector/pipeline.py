@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ Float32 = NDArray[np.float32]
 #: A view narrower than this, in pixels, is a thumbnail or a first line of a scan, not a scan.
 LEAST_SIDE = 32
 #: Raised by hand when reading, rendering, tiling, merging or a doubt changes a decision: earlier results are made anew.
-PIPELINE_VERSION = 15
+PIPELINE_VERSION = 16
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,15 @@ class Detector:
         return self.policy.fingerprint(tile=tile, pipeline=PIPELINE_VERSION, scanner=scanner)
 
     def inspect(self, source: str | Path | bytes | Scan) -> Inspection:
-        """Inspects a file, the bytes of one, or a scan already read. A scan that cannot be judged gives REFER."""
+        """Inspects a file, the bytes of one, or a scan already read. A scan that cannot be judged gives REFER.
+
+        Raises TypeError for anything else: that is no fault of a scan.
+        """
+        if not isinstance(source, str | Path | bytes | Scan):
+            raise TypeError(
+                f"inspect takes a path, bytes or a Scan, not {type(source).__name__}; "
+                "for an array: Scan((rgb,), 'its name', ''), channels in the order RGB"
+            )
         name = Path(source).name if isinstance(source, str | Path) else getattr(source, "source", "scan")
         prepared = self.prepare(source, name)
         return prepared if isinstance(prepared, Inspection) else self.judge([prepared])[0]
@@ -299,6 +308,6 @@ def _tile_pixels(tile: str | int) -> int | None:
         return None
     if tile == "off":
         return 0
-    if str(tile).isdecimal() and int(tile) >= 64:
+    if re.fullmatch(r"[0-9]{1,9}", str(tile)) and int(tile) >= 64:
         return int(tile)
     raise SettingsInvalid(f"--tile {tile}: not a size", remedy="give auto, off, or at least 64 pixels")

@@ -10,6 +10,14 @@ import typer
 from detector.network import Provider
 from detector.settings import Policy, load_policy
 
+
+def named_path(text: str) -> Path:
+    """The path that an option gives. Raises typer.BadParameter for none: it would be the folder that one is in."""
+    if not text:
+        raise typer.BadParameter("it is empty; is a variable of the script unset?")
+    return Path(text)
+
+
 Weights = Annotated[str, typer.Option("--weights", help="Name of shipped weights, or an .onnx file.")]
 Scanner = Annotated[
     Path | None, typer.Option("--scanner", help="TOML file that says how this scanner's files are read.")

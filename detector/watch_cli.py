@@ -36,6 +36,7 @@ from detector.scan_options import (
     Threads,
     TileSide,
     Weights,
+    named_path,
     policy_of,
 )
 from detector.scanner_profile import load_profile
@@ -49,7 +50,14 @@ LINE_SECONDS = 60.0
 
 def watch_command(
     folders: Annotated[list[str], typer.Argument(metavar="FOLDER...", help="Folders that scans arrive in.")],
-    output: Annotated[Path, typer.Option(help="Folder for results; what it holds already is not inspected again.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            parser=named_path,
+            metavar="<path>",
+            help="Folder for results; what it holds already is not inspected again.",
+        ),
+    ],
     weights: Weights = "",
     scanner: Scanner = None,
     policy: PolicyFile = None,

@@ -50,7 +50,7 @@ Bool = NDArray[np.bool_]
 #: Standard deviation 1 of a class's slope and offset around those of all classes, chosen by cross-validation among
 #: 1, 3, 10 and 30 as precisions (log loss an item 2.611, 2.612, 2.617, 2.625; without a prior 2.617; nano at 512 px).
 _PRIOR_PRECISION = 1.0
-_NEWTON_STEPS = 60
+_NEWTON_STEPS, _LEAST_STEP = 60, 1e-9
 _FOLDS = 5
 #: Isotonic regression of a class of its own needs this many hits; knots are then thinned to so many.
 _LEAST_HITS, _MOST_KNOTS = 20, 40
@@ -196,16 +196,24 @@ def _maximise(scores: Float64, hits: Bool, centre: Float64, precision: float) ->
     # Platt's targets: with few hits, certainty is not to be learned.
     count = int(hits.sum())
     targets = np.where(hits, (count + 1) / (count + 2), 1 / (len(hits) - count + 2))
+
+    def loss(at: Float64) -> float:
+        """The negative logarithm of the posterior."""
+        logits = features @ at
+        return float((np.logaddexp(0, logits) - targets * logits).sum() + precision * ((at - centre) ** 2).sum() / 2)
+
     values = centre.copy()
     for _ in range(_NEWTON_STEPS):
-        chance = 1 / (1 + np.exp(-features @ values))
+        chance = np.exp(-np.logaddexp(0, -features @ values))
         slope = features.T @ (chance - targets) + precision * (values - centre)
         bend = (features * (chance * (1 - chance))[:, None]).T @ features + precision * np.eye(2)
         step = np.linalg.solve(bend, slope)
-        # At most 2 at once: far from the solution the curve is too flat for a full step.
-        values = values - step * min(1.0, 2 / max(np.abs(step).max(), 1e-12))
-        if np.abs(step).max() < 1e-9:
+        # Far from the solution a full step goes beyond it, to where the curve is flatter still.
+        while np.abs(step).max() > _LEAST_STEP and not loss(values - step) <= loss(values):
+            step = step / 2
+        if np.abs(step).max() <= _LEAST_STEP:
             break
+        values = values - step
     return values
 
 

@@ -163,7 +163,7 @@ def _unjudged(found: Occupancy) -> str:
     if max(found.wall_mm) > THICKEST_BARE_MM:
         return f"walls of {max(found.wall_mm):.0f} mm of steel may be light goods from end to end"
     if found.layered:
-        return "the floor is deeper than a floor is: a low layer of goods may lie on it"
+        return "the floor is deeper than a floor is, or of two parts: a low layer of goods may lie on it"
     return f"{found.blind:.0%} of the room cannot be told from the vehicle"
 
 

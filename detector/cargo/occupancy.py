@@ -18,9 +18,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.cargo.rooms import SOLID, Box, Cells, Pitch, find_spaces, opened, runs
+from detector.cargo.rooms import (
+    CELL_MM,
+    FLOOR,
+    FLOOR_EDGE_MM,
+    FLOOR_MM,
+    SOLID,
+    Box,
+    Cells,
+    Pitch,
+    find_spaces,
+    opened,
+    runs,
+)
 from detector.errors import ScanWithoutContent
-from detector.normalisation.air import Float32
+from detector.normalisation.air import Float32, attenuation
 from detector.normalisation.exposure import Exposure, opaque_limit
 
 #: Attenuation of a millimetre of steel at 2 MeV and at 100 keV: Hubbell and Seltzer, NIST SRD 126, and 7.85 g/cm3.
@@ -42,6 +54,9 @@ LOWEST_RAIL_MM = 320.0
 #: What is narrower than this is a strap, a ring, a brace or a ladder, mm, unless it is darker than any of these, mm of
 #: steel: ingots, bars, lead.
 NARROW_MM, DARKEST_NARROW_MM = 120.0, 40.0
+#: But what is low and so long lies on the floor, mm, and goods that are levelled there attenuate more than their walls
+#: by so much steel, mm: 5 cm of bedding are 30.
+LEVELLED_MM, LEVELLED_STEEL_MM = 1_000.0, 10.0
 #: A room that borders on air is the funnel of a hopper, whose sheets are met at a slant, mm.
 FUNNEL_MM = 300.0
 #: Extra matter below which a vehicle counts as empty, kg: simulated bare vehicles stay below 0.6.
@@ -64,7 +79,7 @@ class Occupancy:
     for any material at MeV energies, as steel at keV. largest_mm: the most of it in one place, as steel. wall_mm: what
     was taken for walls, as steel, of each room. opaque: share of the rooms' area that nothing is seen behind. blind:
     share of the rooms' area where cargo may lie and cannot be told from the vehicle: the funnels of a hopper. layered:
-    whether a floor is deeper than any: a low layer of goods may lie on it.
+    whether a low layer of goods may lie on a floor: it is deeper than any, of two parts, or has a strip along it.
     rooms: in pixels. map_mm: (h, w) extra matter as mm of steel, 0 outside the rooms; cell: pixels across and down of
     one of its cells.
     """
@@ -100,18 +115,19 @@ def measure_occupancy(exposure: Exposure, pitch_mm: Pitch, beam: Beam, opaque_tr
     rooms = spaces.rooms
     cells = Cells.of(exposure.high, pitch_mm)
     _check_judged(cells, rooms, pitch_mm)
-    attenuation = cells.attenuation
+    taken = cells.attenuation
     steel = np.float32(STEEL_PER_MM[beam])
     side = cells.size[0] * pitch_mm[0], cells.size[1] * pitch_mm[1]
-    seen, map_mm = np.zeros(attenuation.shape, np.bool_), np.zeros_like(attenuation)
-    walls, area = [], 0
+    seen, map_mm = np.zeros(taken.shape, np.bool_), np.zeros_like(taken)
+    walls, area, layered = [], 0, spaces.layered
     for box in rooms:
         where = cells_in(box, cells.size)
-        inside = _loadable(attenuation[where], side)
-        wall, extra = _beyond_the_vehicle(attenuation[where], inside, side, steel)
+        inside = _loadable(taken[where], side)
+        wall, extra = _beyond_the_vehicle(taken[where], inside, side, steel)
         walls.append(round(wall / float(steel), 2))
+        layered |= _levelled(exposure.high, box, pitch_mm, wall + LEVELLED_STEEL_MM * float(steel))
         seen[where], map_mm[where] = inside, extra / steel
-        area += int((attenuation[where] > SOLID).sum())
+        area += int((taken[where] > SOLID).sum())
     opaque = _opaque(cells, seen, opaque_limit(exposure, opaque_transmission))
     occupied = map_mm > WALL_MM
     # Millimetres of steel times mm2 times 7.85e-6 kg/mm3.
@@ -123,7 +139,7 @@ def measure_occupancy(exposure: Exposure, pitch_mm: Pitch, beam: Beam, opaque_tr
         wall_mm=tuple(walls),
         opaque=opaque,
         blind=max(0.0, 1 - float(seen.sum()) / area),
-        layered=spaces.layered,
+        layered=layered,
         rooms=rooms,
         map_mm=map_mm,
         cell=cells.size,
@@ -198,7 +214,20 @@ def _beyond_the_vehicle(
     narrow = _odd(NARROW_MM / side[1]), _odd(NARROW_MM / side[0])
     beyond = np.where(inside, attenuation - vehicle, np.float32(0))
     extra = np.where(beyond > DARKEST_NARROW_MM * steel, beyond, opened(beyond, narrow))
+    low = slice(-max(1, round(NARROW_MM / side[1])), None)
+    extra[low] = np.maximum(extra[low], opened(beyond[low], (1, _odd(LEVELLED_MM / side[0]))))
     return float(wall), np.where(inside, np.maximum(extra, 0), np.float32(0))
+
+
+def _levelled(view: Float32, box: Box, pitch_mm: Pitch, limit: float) -> bool:
+    """Whether something attenuates more than `limit` right above the floor of a room, lower than what is weighed, for
+    LEVELLED_MM along it."""
+    floor = box[3] + round(FLOOR_MM / pitch_mm[1])
+    rows = slice(floor - round(NARROW_MM / pitch_mm[1]), floor - round(FLOOR_EDGE_MM / pitch_mm[1]))
+    strip = view[rows, box[0] : box[2]]
+    count = max(1, round(strip.shape[1] * pitch_mm[0] / CELL_MM))
+    means = np.asarray(cv2.resize(strip, (count, len(strip)), interpolation=cv2.INTER_AREA), np.float32)
+    return bool((opened(attenuation(means, FLOOR), (1, _odd(LEVELLED_MM / CELL_MM))) > limit).any())
 
 
 def _repeated(attenuation: Float32, inside: Bool, wall: np.float32) -> Float32:

@@ -41,6 +41,9 @@ FRAME_MM = 650.0
 #: A floor attenuates more than this, as the sill below it does not, and is no deeper than this, mm: of bare vehicles of
 #: eight kinds 40 to 95, and 125 with 8 cm of goods on it. And how high it is taken to be where it lies under a load.
 FLOOR_LINE, DEEPEST_FLOOR_MM, FLOOR_ITSELF_MM = 2.0, 100.0, 65.0
+#: A floor is as dark in all its rows but those at its edges, mm: of bare vehicles within .15, and goods on it are of
+#: another darkness.
+FLOOR_EDGE_MM, FLOOR_STEP = 20.0, 0.4
 #: Share of a line that may be hidden or broken.
 BROKEN = 0.03
 #: What of a room its own corners take up: posts and end walls, roof rails seen at a slant, the edge of the floor, mm.
@@ -53,7 +56,7 @@ class Spaces:
 
     rooms: within their walls. unjudged: closed spaces under the same roof and over the same floor that are too short
     for a room, as behind a false wall: nothing tells their walls from a load. layered: whether the floor of a room is
-    deeper than any floor, as with a layer of goods on it, however low.
+    deeper than any floor, or of two parts, as with a layer of goods on it, however low.
     """
 
     rooms: tuple[Box, ...]
@@ -177,11 +180,11 @@ def runs(members: NDArray[np.bool_], longest_break: int = 0) -> list[tuple[int, 
 
 
 def _floor(body: Float32, roof: int, pitch_mm: float) -> tuple[int, bool] | None:
-    """The upper edge of the first line that runs right through a body, in rows, and whether it is deeper than a floor;
-    None if there is none.
+    """The upper edge of the first line that runs right through a body, in rows, and whether goods may lie in it; None
+    if there is none.
 
-    A layer of goods from wall to wall is a line as well: a light one is not as dark as a floor, a dark one is deeper,
-    and the floor is what it ends with.
+    A layer of goods from wall to wall is a line as well: a light one is not as dark as a floor, a dark one is deeper or
+    of another darkness than the floor, and the floor is what it ends with.
     """
     step = max(1, body.shape[1] // 1_000)
     profile = attenuation(_quantile_of_rows(body[:, ::step], 1 - BROKEN), FLOOR)
@@ -197,12 +200,15 @@ def _floor(body: Float32, roof: int, pitch_mm: float) -> tuple[int, bool] | None
 
 
 def _under_a_layer(profile: Float32, top: int, pitch_mm: float) -> tuple[int, bool]:
-    """The upper edge of the floor itself, where a line begins at row `top`, and whether that is deeper than a floor."""
+    """The upper edge of the floor itself, where a line begins at row `top`, and whether a layer may lie on it."""
     line = runs(profile[top:] > LINE)[0]
     # A layer need not be as dark as the floor in all of its rows; the sill below is not.
     end = [line, *runs(profile[top : top + line[1]] > FLOOR_LINE)][-1][1]
-    deep = end * pitch_mm > DEEPEST_FLOOR_MM
-    return (top + end - round(FLOOR_ITSELF_MM / pitch_mm) if deep else top), deep
+    edge = round(FLOOR_EDGE_MM / pitch_mm)
+    within = profile[top + edge : top + end - edge]
+    stepped = within.size > 0 and float(np.ptp(within)) > FLOOR_STEP
+    layered = end * pitch_mm > DEEPEST_FLOOR_MM or stepped
+    return (max(top, top + end - round(FLOOR_ITSELF_MM / pitch_mm)) if layered else top), layered
 
 
 def _quantile_of_rows(values: Float32, share: float) -> Float32:

@@ -11,8 +11,11 @@ from detector.scan import Pixels
 
 #: All bits and channels as stored; boxes are in stored pixels, so no rotation by EXIF.
 _AS_STORED = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
-#: Share of a picture that transparency may change; beyond it, what was stored there would be hidden behind white.
-MOST_HIDDEN = 0.01
+#: Pixels that transparency may change, less than any item has: the corners of a window. Beyond it, what was stored
+#: there would be hidden behind white.
+MOST_HIDDEN = 32
+#: Rows that are mixed with air at once: in 32 bits a whole container would take gigabytes.
+_ROWS = 256
 #: Storage pads files with zeros, text tools add a line end; neither can be a second picture.
 _PADDING = b"\0\r\n"
 
@@ -50,18 +53,22 @@ def _compare(image: Pixels, header: ViewHeader) -> None:
 
 
 def over_air(colour: Pixels, alpha: Pixels, white: int, *, premultiplied: bool = False) -> Pixels:
-    """`mixed_with_air`. Raises ScanUnreadable where it changes more of the picture than MOST_HIDDEN."""
-    mixed = mixed_with_air(colour, alpha, white, premultiplied=premultiplied)
-    changed = mixed != colour
-    refuse_hidden(float((changed.any(axis=2) if changed.ndim == 3 else changed).mean()))
+    """`mixed_with_air`. Raises ScanUnreadable where it changes more pixels than MOST_HIDDEN."""
+    mixed, hidden = np.empty(colour.shape, colour.dtype), 0
+    for start in range(0, len(colour), _ROWS):
+        rows = slice(start, start + _ROWS)
+        mixed[rows] = mixed_with_air(colour[rows], alpha[rows], white, premultiplied=premultiplied)
+        changed = mixed[rows] != colour[rows]
+        hidden += int(np.count_nonzero(changed.any(axis=2) if changed.ndim == 3 else changed))
+    refuse_hidden(hidden)
     return mixed
 
 
-def refuse_hidden(share: float) -> None:
-    """Raise ScanUnreadable when transparency would turn more than MOST_HIDDEN of a picture into air."""
-    if share > MOST_HIDDEN:
+def refuse_hidden(pixels: int) -> None:
+    """Raise ScanUnreadable when transparency would turn more than MOST_HIDDEN pixels into air."""
+    if pixels > MOST_HIDDEN:
         raise ScanUnreadable(
-            f"{share:.0%} of the picture is transparent: what is stored there would pass for air",
+            f"{pixels} pixels of the picture are transparent: what is stored there would pass for air",
             remedy="export the scan without an alpha channel or a transparent colour",
         )
 

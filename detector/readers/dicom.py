@@ -49,6 +49,9 @@ _WHOLE = "export the rectangle that was measured, without padding"
 #: say so, and those that say nothing (US is "unspecified").
 _LINEAR_RELATIONSHIPS, _LINEAR_TYPES = ("", "LIN"), ("", "US")
 _GREY = ("MONOCHROME1", "MONOCHROME2")
+#: How far below 0, as a share of the highest level that there can be, noise of the dark level reaches, and the share of
+#: a view that may lie lower.
+_NOISE, _MOST_BELOW = 0.01, 0.001
 #: Rows that are rescaled at once: in double precision a whole container would take gigabytes.
 _ROWS = 256
 _PIXELS, _UNDEFINED_LENGTH = (0x7FE0, 0x10), 0xFFFFFFFF
@@ -328,17 +331,25 @@ def _air_is_dark(dataset: FileDataset) -> bool:
 
 def _rescaled(values: NDArray[Any], reach: tuple[int, int], slope: float, intercept: float) -> Pixels:
     """Rescale Slope and Intercept applied, then 16 bits: as they are where they fit, as transmission where they end
-    near 1, else shifted and stretched from the range that the header allows."""
+    near 1, else in proportion, so that 0 stays the level at which nothing came through. Raises ScanUnreadable where
+    more lies below 0 than noise puts there: then 0 is no such level."""
     if not (np.isfinite([slope, intercept]).all() and slope > 0):
         raise ScanUnreadable(f"DICOM rescaled by {slope:g} is not read", remedy=_EXPORT)
     low, high = (slope * end + intercept for end in reach)
     if slope == 1 and low >= 0 and high <= 65_535 and intercept.is_integer():
         return as_levels(values + np.int32(intercept))
     is_transmission = low >= -0.05 and high <= 1.5
-    scaled = np.empty(values.shape, np.float32 if is_transmission else np.uint16)
+    # Levels that have room are kept; of a small slope each would be rounded to a few.
+    factor = 65_535 / high if high > 65_535 or slope < 1 else 1.0
+    scaled, below = np.empty(values.shape, np.float32 if is_transmission else np.uint16), 0
     for start in range(0, len(values), _ROWS):
         band = values[start : start + _ROWS] * slope + intercept
-        scaled[start : start + _ROWS] = band if is_transmission else np.rint((band - low) * (65_535 / (high - low)))
+        below += int(np.count_nonzero(band < -_NOISE * high))
+        scaled[start : start + _ROWS] = band if is_transmission else np.rint(np.clip(band, 0, None) * factor)
+    if not is_transmission and (high <= 0 or below > _MOST_BELOW * values.size):
+        raise ScanUnreadable(
+            f"DICOM rescaled to levels below 0 ({below / values.size:.1%} of a view) is not read", remedy=_EXPORT
+        )
     return as_levels(scaled)
 
 

@@ -44,6 +44,10 @@ _SAVE = "save it with numpy.save(file, array, allow_pickle=False), grey (h, w), 
 #: The end of a zip's directory, what follows its mark, and where the directory of a larger kind of zip would be named.
 _END_MARK, _END, _ZIP64_MARK = b"PK\x05\x06", struct.Struct("<4s4H2IH"), b"PK\x06\x07"
 _LONGEST_COMMENT, _ZIP64_BYTES = 65_535, 20
+#: Bytes of a member's own header, where in it the lengths of its name and extra field stand, the bit that says that its
+#: sizes follow its data, and how many bytes those take (APPNOTE 6.3.10, sections 4.3.7 and 4.3.9).
+_LOCAL_HEADER, _LOCAL_NAME, _HAS_DESCRIPTOR = 30, 26, 8
+_NOTHING, _DESCRIPTORS = frozenset({0}), frozenset({12, 16, 20, 24})
 #: All of the directory is parsed before a single limit can apply; that of 256 arrays fits several times.
 _LONGEST_DIRECTORY = 65_536
 #: Kinds of compression that are unpacked a little at a time.
@@ -106,12 +110,12 @@ def _arrays(data: bytes) -> Iterator[tuple[_Array, IO[bytes]]]:
         return
     _check_directory(data)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        _check_gapless(data, archive)
         yield from _members(archive)
 
 
 def _check_directory(data: bytes) -> None:
-    """Raise ScanUnreadable unless a short directory of a plain zip ends the file, and nothing stands before the first
-    member: of two zips that were joined, only the second would be seen."""
+    """Raise ScanUnreadable unless a short directory of a plain zip ends the file, right behind the members."""
     at = data.rfind(_END_MARK, max(0, len(data) - _END.size - _LONGEST_COMMENT))
     if at < 0 or at + _END.size > len(data):
         raise ScanUnreadable("the .npz is cut short: its directory is missing", remedy=_SAVE)
@@ -123,6 +127,20 @@ def _check_directory(data: bytes) -> None:
         raise ScanTooLarge(f"the directory of the .npz is {size} bytes long", remedy=_SAVE)
     if start + size != at:
         raise ScanUnreadable("the .npz is damaged, or two files were joined", remedy=_SAVE)
+
+
+def _check_gapless(data: bytes, archive: zipfile.ZipFile) -> None:
+    """Raise ScanUnreadable unless the members that the directory lists are all that stands before it: an array that it
+    does not list would not be seen, nor would the first of two zips that were joined."""
+    reached, trailing = 0, _NOTHING
+    for member in sorted(archive.infolist(), key=lambda one: one.header_offset):
+        if member.header_offset - reached not in trailing:
+            raise ScanUnreadable("the .npz holds data that its directory does not list", remedy=_SAVE)
+        name, extra = struct.unpack_from("<HH", data, member.header_offset + _LOCAL_NAME)
+        reached = member.header_offset + _LOCAL_HEADER + name + extra + member.compress_size
+        trailing = _DESCRIPTORS if member.flag_bits & _HAS_DESCRIPTOR else _NOTHING
+    if archive.start_dir - reached not in trailing:
+        raise ScanUnreadable("the .npz holds data that its directory does not list", remedy=_SAVE)
 
 
 def _members(archive: zipfile.ZipFile) -> Iterator[tuple[_Array, IO[bytes]]]:

@@ -119,13 +119,15 @@ def _stream_bytes(header: ViewHeader, *, interlaced: bool) -> int:
 
 def _left(stream: zlib._Decompress, packed: bytes | memoryview, room: int) -> int:
     """How many bytes are missing from the pixel stream behind this part of it. Raises ScanUnreadable below 0, before
-    all that follows is unpacked: it may be a second picture, or have no end."""
+    all that follows is unpacked, and for what follows the stream's end: it may be a second picture, or have no end."""
     count = _STEP
     while not stream.eof and (count == _STEP or packed):
         count = len(stream.decompress(packed, _STEP))
-        packed, room = stream.unconsumed_tail, room - count
+        packed, room = stream.unconsumed_tail or stream.unused_data, room - count
         if room < 0:
-            raise ScanUnreadable("the PNG holds more pixels than its header claims")
+            break
+    if room < 0 or (stream.eof and bytes(packed).strip(b"\0")):
+        raise ScanUnreadable("the PNG holds more pixels than its header claims")
     return room
 
 
@@ -154,7 +156,7 @@ def _decode_palette(data: bytes, png: _Png) -> Pixels:
     given = np.frombuffer(png.transparency, np.uint8)[: len(palette)]
     alpha[: len(given)] = given
     colours: Pixels = mixed_with_air(palette[None], alpha[None], 255)[0]
-    refuse_hidden(float((colours != palette).any(axis=1)[indices].mean()))
+    refuse_hidden(int(np.count_nonzero((colours != palette).any(axis=1)[indices])))
     return colours[indices]
 
 
@@ -163,7 +165,7 @@ def _decode_keyed_grey(data: bytes, png: _Png) -> Pixels:
     levels = _samples(data, png)
     empty = levels == struct.unpack(">H", png.transparency)[0]
     white = 2**png.header.bits - 1
-    refuse_hidden(float((empty & (levels != white)).mean()))
+    refuse_hidden(int(np.count_nonzero(empty & (levels != white))))
     levels[empty] = white
     if png.header.bits < 8:
         levels *= 255 // white

@@ -32,6 +32,8 @@ _UNSIGNED, _UNDEFINED = 1, 4
 #: MaxSampleValue of detectors of 10, 12 and 14 bits in words of 16. Any other value is no depth but the darkest sample
 #: of this one scan (TIFF 6.0, section 8): turned round from that, a level would mean something else in every scan.
 _FULL_SCALES = (1023, 4095, 16_383)
+#: No pixels stand before this byte.
+_HEADER_BYTES = 8
 #: Bytes of the tables that a page's JPEGs share; each strip parses them anew, and all that there can be take 3 kB.
 _MOST_TABLES = 2**14
 #: Side of a tile that any page may have, however small, and pixels that its tiles may hold beyond it.
@@ -84,9 +86,7 @@ def inspect(data: bytes) -> tuple[ViewHeader, ...]:
 def decode(data: bytes) -> tuple[Pixels, ...]:
     """All views, in file order. Raises ScanUnreadable for pixels of a kind that is not read and any damaged strip."""
     pages = [_plan(directory) for directory in read_directories(data)]
-    # Of one long strip that every row names, each byte would be unpacked as often as there are rows.
-    if sum(int(page.byte_counts.sum()) for page in pages) > len(data):
-        raise ScanUnreadable("the TIFF is damaged: its strips claim more bytes than the file holds")
+    _check_apart(pages)
     smallest = min(int(page.byte_counts.sum()) for page in pages)
     if may_hold_a_page(data, list(tags.all_directories(data)), smallest):
         raise ScanUnreadable(
@@ -94,6 +94,17 @@ def decode(data: bytes) -> tuple[Pixels, ...]:
             remedy="export every view as a page of its own",
         )
     return tuple(_decode_page(data, page) for page in pages)
+
+
+def _check_apart(pages: list[_Page]) -> None:
+    """Raise ScanUnreadable where strips or tiles share bytes: one of them would be shown twice, and what belongs there
+    never; and of one long strip that every row names, each byte would be unpacked as often as there are rows."""
+    parts = np.concatenate([np.stack([page.offsets, page.offsets + page.byte_counts], axis=1) for page in pages])
+    parts = parts[np.argsort(parts[:, 0], kind="stable")]
+    if int(parts[0, 0]) < _HEADER_BYTES or bool((parts[1:, 0] < parts[:-1, 1]).any()):
+        raise ScanUnreadable(
+            "the TIFF is damaged: its strips overlap, so that a part of the file would be shown twice", remedy=_EXPORT
+        )
 
 
 def doubt(data: bytes) -> str:

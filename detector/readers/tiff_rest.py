@@ -27,8 +27,10 @@ def may_hold_a_page(data: bytes, pages: Sequence[Directory], smallest: int) -> b
     least = max(_SPARE, smallest // _PART)
     unread = 0
     for start, end in _gaps(len(data), pages).tolist():
-        unread += len(data[start:end].strip(b"\0"))
-        if unread >= least:
+        found = len(data[start:end].strip(b"\0"))
+        unread += found
+        # What stands last may be a part of a page: a directory is written, and linked, after the strips that it names.
+        if unread >= least or (end == len(data) and found >= _SPARE):
             return True
     return False
 

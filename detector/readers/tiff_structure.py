@@ -91,10 +91,13 @@ class Directory:
         return self.one(WIDTH), self.one(HEIGHT)
 
     def is_thumbnail(self, sizes: Values) -> bool:
-        """Whether this page says so and is smaller than another of the file in both sides: its word alone would let one
-        bit hide a view. sizes: (pages, 2)."""
+        """Whether this page says so and is another of the file shrunk to half or less, a pixel of rounding allowed: its
+        word alone would let one bit hide a view. sizes: (pages, 2)."""
         reduced = self.one(NEW_SUBFILE_TYPE, 0) & _REDUCED or self.one(OLD_SUBFILE_TYPE, 0) == _OLD_REDUCED
-        return bool(reduced) and bool((sizes > self.size).all(axis=1).any())
+        halved = (2 * np.array(self.size) <= sizes + 1).all(axis=1)
+        width, height = self.size
+        alike = np.abs(width * sizes[:, 1] - height * sizes[:, 0]) <= sizes.max(axis=1, initial=0)
+        return bool(reduced) and bool((halved & alike).any())
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from training.models.table import MODELS
 
 def test_public_names_of_the_station() -> None:
     assert sorted(detector.__all__) == [
-        "Decision", "Detection", "Detections", "Detector", "Inspection", "Policy", "RoentgateError", "Scan",
-        "load_policy",
+        "Decision", "Detection", "Detections", "Detector", "Inspection", "Limits", "Policy", "Provider",
+        "RoentgateError", "Scan", "ScannerProfile", "load_policy", "load_profile",
     ]  # fmt: skip
     assert all(hasattr(detector, name) for name in detector.__all__)
 

@@ -58,11 +58,19 @@ def test_a_layer_that_is_dark_in_its_uppermost_rows_alone_is_no_floor_either() -
     assert measured(field).empty is False
 
 
-def test_a_layer_too_low_to_be_weighed_is_no_empty_floor() -> None:
+@pytest.mark.parametrize("level", [1.0, 1.5, 3.0, 4.0])
+def test_a_layer_of_a_hand_s_width_is_no_empty_floor(level: float) -> None:
     field = container()
-    field[FLOOR - 6 : FLOOR, BODY[0] + 5 : BODY[2] - 5] += 4.0
+    field[FLOOR - 6 : FLOOR, BODY[0] + 5 : BODY[2] - 5] += level
     found = measured(field)
-    assert found.layered and found.empty is None
+    assert found.layered and found.empty is not True
+
+
+def test_a_low_thing_is_no_layer_unless_it_is_long() -> None:
+    for width in (40, 150):
+        field = container()
+        field[FLOOR - 6 : FLOOR, BODY[0] + 100 : BODY[0] + 100 + width] += 1.0
+        assert measured(field).layered is (width > 100)
 
 
 def test_a_floor_with_a_sill_below_it_is_no_deeper_for_it() -> None:

@@ -45,6 +45,30 @@ def test_a_light_middle_clears(detector: Detector, tmp_path: Path, write_scan: W
     assert inspection.weights.startswith("probe@sha256:")
 
 
+def test_results_of_an_earlier_pipeline_are_of_other_settings(
+    detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = detector.fingerprint()
+    assert detector.fingerprint() == before
+    monkeypatch.setattr(pipeline_module, "PIPELINE_VERSION", pipeline_module.PIPELINE_VERSION + 1)
+    assert detector.fingerprint() != before
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((128, 128, 3), np.uint8), None, ["bag.png"]])
+def test_what_is_no_scan_at_all_is_the_caller_s_fault(detector: Detector, wrong: object) -> None:
+    with pytest.raises(TypeError, match="path, bytes or a Scan"):
+        detector.inspect(wrong)  # type: ignore[arg-type]
+
+
+def test_detections_one_by_one(detector: Detector) -> None:
+    scan = Scan((picture(), picture(middle=10)), "bag.tif", "0" * 64)
+    found = detector.inspect(scan).detections
+    assert [found[0], found[-1]] == [next(iter(found)), [*found][-1]] and found[0].view == 1
+    assert found == detector.inspect(scan).detections and found != found[:0] and found[[0]] == found[:1]
+    with pytest.raises(IndexError):
+        found[len(found)]
+
+
 def test_every_view_is_judged(detector: Detector) -> None:
     light, dark = picture(), picture(middle=10)
     inspection = detector.inspect(Scan((light, dark), "bag.tif", "0" * 64))

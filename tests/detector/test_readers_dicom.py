@@ -109,10 +109,18 @@ def test_signed_values_and_rescaling() -> None:
     assert np.array_equal(view(made), IMAGE)
     made = dataset(RescaleSlope=1 / 4095, RescaleIntercept=0)
     assert np.abs(view(made).astype(float) - IMAGE / 4095 * AIR_LEVEL).max() <= 1
-    # Hounsfield-like numbers are stretched from what the header allows, in order.
-    stretched = view(dataset(RescaleSlope=2, RescaleIntercept=-1024)).astype(int)
-    order = np.argsort(IMAGE.ravel(), kind="stable")
-    assert (np.diff(stretched.ravel()[order]) >= 0).all() and stretched.max() > 65_000
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(1.0, -500.0), (2.0, -1000.0), (20.0, -10_000.0), (0.5, -250.0)])
+def test_the_dark_level_that_the_header_takes_off_stays_off(slope: float, intercept: float) -> None:
+    """Twice the intensity is twice the level, whatever the range that the header allows."""
+    measured = np.round(IMAGE * 0.8).astype(np.uint16)
+    seen = view(dataset(measured + 500, RescaleSlope=slope, RescaleIntercept=intercept)).astype(float)
+    factor = seen[measured == measured.max()][0] / measured.max()
+    assert np.abs(seen - factor * measured).max() <= 1 and factor >= 1
+    assert factor == slope if 1 <= slope < 10 else seen.max() <= 65_535
+    with pytest.raises(ScanUnreadable, match="below 0"):
+        view(dataset(measured, RescaleSlope=slope, RescaleIntercept=4 * intercept))
 
 
 @pytest.mark.parametrize("rescale", [(1, 0), (1, -7), (1 / 4095, 0)])

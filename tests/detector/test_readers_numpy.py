@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import struct
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -68,6 +70,41 @@ def test_floating_point_is_transmission(kind: str) -> None:
 def test_numbers_that_differ_between_machines_are_refused() -> None:
     with pytest.raises(ScanUnreadable, match="numbers of 16 bytes are not read"):
         read_scan(npy(np.full((40, 40), 0.5, np.longdouble)), "a")
+
+
+@pytest.mark.parametrize("left_out", [0, 1, 2])
+def test_an_array_that_the_directory_of_an_npz_does_not_list_is_noticed(left_out: int) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name in "abc":
+            archive.writestr(f"{name}.npy", npy(levels(20, 30)))
+        members = list(archive.filelist)
+        assert len(read_scan(npz(a=levels(20, 30), b=levels(20, 30)), "a").views) == 2
+        archive.filelist.remove(members[left_out])
+    with pytest.raises(ScanUnreadable, match="does not list"):
+        read_scan(stream.getvalue(), "a.npz")
+
+
+def test_an_npz_that_was_written_as_a_stream_is_read() -> None:
+    """Its sizes follow each member's data: nothing can be written back where a pipe has been."""
+
+    class Pipe(io.RawIOBase):
+        written = b""
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: object) -> int:
+            self.written += bytes(data)  # type: ignore[call-overload]
+            return len(bytes(data))  # type: ignore[call-overload]
+
+    pipe, high, low = Pipe(), levels(20, 30), levels(20, 30)
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in (("high", high), ("low", low)):
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                member.write(npy(array))
+    assert struct.unpack_from("<H", pipe.written, 6)[0] & 8
+    assert [np.array_equal(*pair) for pair in zip(read_scan(pipe.written, "a").views, (high, low), strict=True)]
 
 
 @pytest.mark.parametrize("compressed", [False, True])

@@ -294,6 +294,20 @@ def test_texts_of_a_png_are_not_unpacked(name: str, monkeypatch: pytest.MonkeyPa
     assert len(seen) == 2 and seen[0] == seen[1]
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_second_stream_behind_the_pixels_of_a_png_is_noticed(apart: bool) -> None:
+    data = FILES["png"]
+    packed = b"".join(bytes(chunk[8:-4]) for kind, chunk in png._chunks(data) if kind == b"IDAT")
+    for behind, wrong in ((packed, True), (b"\0" * 40, False)):
+        parts = [packed, behind] if apart else [packed + behind]
+        made = data[:33] + b"".join(png_chunk(b"IDAT", part) for part in parts) + data[-12:]
+        if wrong:
+            with pytest.raises(ScanUnreadable, match="more pixels than its header claims"):
+                read_scan(made, "bag")
+        else:
+            assert np.array_equal(read_scan(made, "bag").views[0], read_scan(data, "bag").views[0])
+
+
 @pytest.mark.parametrize("pieces", [1, 7])
 @pytest.mark.parametrize(("name", "row_bytes"), [("png", 1 + 3 * 160), ("png16", 1 + 2 * 160)])
 def test_rows_behind_the_last_that_the_header_claims_are_noticed(name: str, row_bytes: int, pieces: int) -> None:
@@ -389,7 +403,7 @@ def test_strips_that_share_a_long_strip_are_refused_before_it_is_unpacked(compre
     data = data.replace(struct.pack("<400I", *real.many(273).tolist()), offsets)
     data = data.replace(struct.pack("<400I", *real.many(279).tolist()), lengths)
     started = time.process_time()
-    with pytest.raises(ScanUnreadable, match="more bytes than the file holds"):
+    with pytest.raises(ScanUnreadable, match="strips overlap"):
         read_scan(data, "bag")
     assert time.process_time() - started < 1
 

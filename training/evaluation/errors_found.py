@@ -74,9 +74,10 @@ def find_errors(index: CocoIndex, aligned: Sequence[Detections], thresholds: Map
     for number, (scan, found) in enumerate(zip(index.scans, aligned, strict=True)):
         checked = only_annotated(scan, found)
         alarms = checked[checked.scores >= limits[checked.class_ids]]
-        owners = _owners(scan, alarms)
-        counts = (owners >= 0) | ~on_ignored(scan, alarms)
-        alarms, owners = alarms[counts], owners[counts]
+        right = _right(scan, alarms)
+        counts = (right >= 0) | ~on_ignored(scan, alarms)
+        alarms = alarms[counts]
+        owners = _owners(scan, alarms, right[counts])
         _count(confusion, scan, alarms, owners)
         misses += _misses(number, scan, checked, alarms, owners)
         false_alarms += _false_alarms(number, scan, alarms, owners)
@@ -87,13 +88,16 @@ def find_errors(index: CocoIndex, aligned: Sequence[Detections], thresholds: Map
     )
 
 
-def _owners(scan: AnnotatedScan, alarms: Detections) -> NDArray[np.int64]:
-    """The item that each alarm is on, or -1: first items of the alarm's own class, then items left over."""
+def _right(scan: AnnotatedScan, alarms: Detections) -> NDArray[np.int64]:
+    """The item of its own class that each alarm is on, or -1."""
     boxes, class_ids = truth_of(scan)
-    overlaps = intersection_over_union(alarms.boxes_xyxy, boxes)
     same = alarms.class_ids[:, None] == class_ids[None, :]
-    right = assign(np.where(same, overlaps, -1.0))
-    free = overlaps.copy()
+    return assign(np.where(same, intersection_over_union(alarms.boxes_xyxy, boxes), -1.0))
+
+
+def _owners(scan: AnnotatedScan, alarms: Detections, right: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The item that each alarm is on, or -1: first items of the alarm's own class (`right`), then items left over."""
+    free = intersection_over_union(alarms.boxes_xyxy, truth_of(scan)[0])
     free[right >= 0] = -1
     free[:, right[right >= 0]] = -1
     return np.where(right >= 0, right, assign(free))

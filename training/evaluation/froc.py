@@ -17,6 +17,8 @@ from training.evaluation.matching import ClassMatches
 
 #: False alarms a scan at which the curve is read out.
 FALSE_ALARM_TARGETS = (0.01, 0.05, 0.1, 0.5, 1.0)
+#: Twenty times a twentieth add up to a little more than 1.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def _curve(
 
 def _at_targets(alarms: NDArray[np.float64], found: NDArray[np.float64]) -> list[float]:
     """Share found at the lowest threshold with at most so many false alarms a scan, for each target."""
-    places = np.searchsorted(alarms, FALSE_ALARM_TARGETS, side="right")
+    places = np.searchsorted(alarms, np.array(FALSE_ALARM_TARGETS) + _ROUNDING, side="right")
     return [float(found[place - 1]) if place else 0.0 for place in places]
 
 
@@ -87,7 +89,7 @@ def froc_points(curve: Froc) -> tuple[FrocPoint, ...]:
 
 
 def _point(curve: Froc, target: float, redrawn: NDArray[np.float64]) -> FrocPoint:
-    within = np.flatnonzero(curve.false_alarms <= target)
+    within = np.flatnonzero(curve.false_alarms <= target + _ROUNDING)
     if not len(within):
         return FrocPoint(target, None, 0.0, Rate.of(np.zeros(curve.items, bool)).widened(redrawn))
     row = int(within[-1])

@@ -132,13 +132,14 @@ def choose_for_pd(
 
 
 def threshold_bounds(index: CocoIndex, least: float, reach: Reach) -> Float64:
-    """(C, 2) the lowest and the highest threshold of every class, in steps that lie within its reach."""
+    """(C, 2) the lowest and the highest threshold of every class, in steps that lie within its reach; both 1 where
+    none does."""
     bounds = np.tile([least, MOST_THRESHOLD], (len(index.class_names), 1))
     for class_id, name in enumerate(index.class_names):
         if name in reach:
-            lowest, highest = reach[name]
-            bounds[class_id, 0] = max(least, round_up(lowest))
-            bounds[class_id, 1] = max(bounds[class_id, 0], round_down(highest))
+            lowest, highest = max(least, round_up(reach[name][0])), round_down(reach[name][1])
+            # Its boxes hit so seldom that none of them could decide: never, which a score of 1 says.
+            bounds[class_id] = (lowest, highest) if lowest <= highest else (MOST_THRESHOLD, MOST_THRESHOLD)
     return bounds
 
 
@@ -154,6 +155,9 @@ def _completed(index: CocoIndex, chosen: ChosenThresholds, bounds_of: Float64) -
         name: known[name] if name in known else round(float(np.clip(middle, *bounds)), 6)
         for name, bounds in zip(index.class_names, bounds_of, strict=True)
     }
+    never = [name for name, value in thresholds.items() if value >= MOST_THRESHOLD]
+    if never:
+        words = [*words, f"{', '.join(never)}: never, as none of their boxes can be told from a false alarm"]
     return replace(chosen, thresholds=thresholds, operating_point="; ".join(words))
 
 
