@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from detector.errors import SettingsInvalid
-from training.checkpoints import WholeCheckpoints, read_checkpoint
+from training.checkpoints import CLASS_NAMES, WholeCheckpoints, read_checkpoint
 from training.export import Run, checkpoint_path, read_run
 from training.models.pretrained import class_names_of, describe, read_state
 from training.trainable import start_file
@@ -46,6 +46,7 @@ def blend(run: Path, checkpoint: str, share: float) -> Path:
     mean = {name: _mean(value, before[name.removeprefix(_PREFIX)], share) for name, value in state.items()}
     said = f"; averaged, {1 - share:.0%} after training and {share:.0%} before it"
     kept: dict[str, Any] = {"optimizer_states": [], "loops": {}, "global_step": trained["global_step"]}
+    kept |= {CLASS_NAMES: trained[CLASS_NAMES]} if CLASS_NAMES in trained else {}
     target = path.with_name(f"{BLEND}.ckpt")
     WholeCheckpoints().save_checkpoint({"state_dict": mean, SAID: said, **kept}, target)
     return target

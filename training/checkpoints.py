@@ -25,6 +25,8 @@ from detector.errors import RoentgateError, SettingsInvalid
 
 #: The checkpoint a run goes on from, the one before it, and the name under which an unusable one is set aside.
 LAST, PREVIOUS, SET_ASIDE = "last.ckpt", "last.previous.ckpt", "last.unusable.ckpt"
+#: Key under which a checkpoint says its classes, in the order of the classifier's rows.
+CLASS_NAMES = "class_names"
 #: What the operating system says when there is no room left, on the disk or in the user's share of it.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 #: What a checkpoint of a run holds beside tensors' names; a plain weights file lacks them.

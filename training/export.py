@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from detector.errors import SettingsInvalid
 from detector.weights_spec import BOXES_NAME, INPUT_NAME, METADATA_KEY, SCORES_NAME, WeightsSpec
-from training.checkpoints import read_checkpoint
+from training.checkpoints import CLASS_NAMES, read_checkpoint
 from training.models.interface import DetectionNetwork
 from training.models.table import build
 from training.recipe import Recipe
@@ -86,11 +86,22 @@ def checkpoint_path(run: Path, checkpoint: str) -> Path:
 
 
 def load_checkpoint(run: Path, checkpoint: str) -> DetectionNetwork:
-    """The averaged network of `run/checkpoints/<checkpoint>.ckpt`, in evaluation mode."""
+    """The averaged network of `run/checkpoints/<checkpoint>.ckpt`, in evaluation mode.
+
+    Raises SettingsInvalid if it is not there, or has learned other classes than the folder says.
+    """
     path, described = checkpoint_path(run, checkpoint), read_run(run)
     network = build(described.recipe.model, described.class_names)
     # The averaging callback stores the averaged weights as the checkpoint's own, the raw ones beside them.
-    state = read_checkpoint(path)["state_dict"]
+    saved = read_checkpoint(path)
+    # Checkpoints of earlier versions do not say them.
+    if tuple(saved.get(CLASS_NAMES, described.class_names)) != described.class_names:
+        raise SettingsInvalid(
+            f"{path} has learned {', '.join(saved[CLASS_NAMES])}; run.json beside it says "
+            f"{', '.join(described.class_names)}",
+            remedy="restore the run.json of that training, or train anew",
+        )
+    state = saved["state_dict"]
     network.load_state_dict({key.removeprefix("network."): value for key, value in state.items()})
     return network.eval()
 

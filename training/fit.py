@@ -37,6 +37,7 @@ from training.models.interface import DetectionNetwork
 from training.models.table import build
 from training.module import DetectionModule
 from training.recipe import Recipe
+from training.running_alone import running_alone
 from training.trainable import provenance, require_unseen, start_file
 from training.trainer import trainer_of
 from training.training_data import TrainingData
@@ -59,10 +60,16 @@ def fit(data: TrainingData, recipe: Recipe, run: Path, *, resume: bool = False, 
     SettingsInvalid when there is nothing to resume or to learn from, when the recipe or the classes are not the run's,
     when a size does not suit the network, or when the folder already holds a run and resume was not asked for;
     ScanUnreadable for a scan that cannot be read, before the first step if it is of validation; NotSaved, ReaderKilled,
-    BatchTooLarge and Diverged. None of them costs a checkpoint saved before.
+    BatchTooLarge and Diverged; SettingsInvalid, too, while another process trains in the folder. None of them costs a
+    checkpoint saved before.
     """
-    require_startable(run, resume)
-    require_learnable(data, recipe)
+    with running_alone(run):
+        require_startable(run, resume)
+        require_learnable(data, recipe)
+        return _fit(data, recipe, run, resume, stop_after)
+
+
+def _fit(data: TrainingData, recipe: Recipe, run: Path, resume: bool, stop_after: int | None) -> str:
     if resume:
         require_same(read_run(run), recipe, data)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
@@ -81,9 +88,11 @@ def fit(data: TrainingData, recipe: Recipe, run: Path, *, resume: bool = False, 
             "warmup_steps=%d of %d steps: the learning rate only rises, to %.0f %% of learning_rate at most",
             recipe.warmup_steps, recipe.steps, 100 * recipe.steps / recipe.warmup_steps,
         )  # fmt: skip
+    # Before anything is written: it may find fault with the recipe's files.
+    stream = TrainingStream(data.train, recipe)
     _write_run(run, recipe, data, start, pretrained)
     module.to(memory_format=torch.channels_last)
-    _train(module, data, run, point, stop_after)
+    _train(module, data, _FaultsAsSamples(stream, data.folder), run, point, stop_after)
     return start
 
 
@@ -101,11 +110,17 @@ def _started(network: DetectionNetwork, recipe: Recipe, before: Run | None) -> t
     return said, frozenset(network.pretrained_parameters())
 
 
-def _train(module: DetectionModule, data: TrainingData, run: Path, point: Begun | None, stop_after: int | None) -> None:
+def _train(
+    module: DetectionModule,
+    data: TrainingData,
+    stream: _FaultsAsSamples,
+    run: Path,
+    point: Begun | None,
+    stop_after: int | None,
+) -> None:
     recipe = module.recipe
     validates, begun_at = data.validation is not None, point.step if point else 0
     trainer = trainer_of(recipe, run, begun_at, validates=validates, stop_after=stop_after)
-    stream = _FaultsAsSamples(TrainingStream(data.train, recipe), data.folder)
     batches = ResumingBatches(recipe.steps, recipe.batch_size, lambda: trainer.global_step)
     try:
         trainer.fit(

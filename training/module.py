@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from detector.errors import RoentgateError
+from training.checkpoints import CLASS_NAMES
 from training.datasets.coco_index import CocoIndex
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
@@ -47,6 +48,10 @@ class DetectionModule(lightning.LightningModule):
         self.recipe = recipe
         self.validation = validation
         self.pretrained = pretrained
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Puts the classes beside the weights: rows of the classifier mean nothing without them."""
+        checkpoint[CLASS_NAMES] = list(self.network.class_names)
 
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         """What networks draw at random (denoising queries, sampled regions) is a function of the step, as scans are."""

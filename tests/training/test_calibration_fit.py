@@ -68,6 +68,29 @@ def test_a_logistic_truth_is_recovered_and_a_rare_class_stays_near_the_others() 
     assert alone["knife"] == pytest.approx((2.0, -1.0), abs=0.2)
 
 
+@pytest.mark.parametrize(("centre", "width"), [(2.0, 3.0), (4.0, 5.0), (1.0, 2.0), (-3.0, 3.0)])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_logistic_map_is_the_best_there_is_however_sure_the_scores(centre: float, width: float, seed: int) -> None:
+    """At the optimum no small step makes the fit better; a full Newton step from scores near 1 overshoots it."""
+    random = np.random.default_rng(seed)
+    scores = (1 / (1 + np.exp(-random.normal(centre, width, 1000)))).clip(0.05, 1)
+    hits = random.random(1000) < 0.3 * (0.3 + 0.7 * scores)
+    slope, offset = fit_logistic({"gun": matches_of(scores, hits)})["gun"]
+    assert isinstance(slope, float) and isinstance(offset, float)
+
+    def chances(slope: float, offset: float) -> np.ndarray:
+        bounded = scores.astype(np.float32).astype(float).clip(1e-6, 1 - 1e-6)
+        return 1 / (1 + np.exp(-(slope * np.log(bounded / (1 - bounded)) + offset)))
+
+    def loss(slope: float, offset: float) -> float:
+        probable = chances(slope, offset)
+        return float(-np.log(np.where(hits, probable, 1 - probable)).sum())
+
+    assert chances(slope, offset).mean() == pytest.approx(hits.mean(), abs=0.01)
+    around = [loss(slope + a, offset + b) for a in (-0.1, 0, 0.1) for b in (-0.2, 0, 0.2)]
+    assert loss(slope, offset) <= min(around) + 0.5
+
+
 def test_isotonic_knots_rise_and_take_the_place_of_a_logistic_map_only_where_they_are_better() -> None:
     random = np.random.default_rng(3)
     scores = random.uniform(0, 1, 6000)

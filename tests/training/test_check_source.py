@@ -140,6 +140,14 @@ def test_archives_in_a_folder_are_named_and_what_to_do_with_them(tmp_path: Path)
     assert refused.value.remedy.startswith(f"name the archive {tmp_path / 'Annotation.zip'} itself; ")
 
 
+def test_an_export_of_cvat_that_is_not_read_is_told_which_one_is(tmp_path: Path) -> None:
+    put(tmp_path / "obj.names", "gun\n")
+    put(tmp_path / "obj_train_data/a.txt", "0 .5 .5 .1 .1\n")
+    with pytest.raises(SettingsInvalid, match="no layout fits") as refused:
+        recognise(tmp_path, EVERY)
+    assert "Ultralytics YOLO Detection" in refused.value.remedy
+
+
 def test_an_unknown_layout_is_told_what_the_nearest_one_lacks(tmp_path: Path) -> None:
     (tmp_path / "set" / "JPEGImage").mkdir(parents=True)
     (tmp_path / "set" / "Annotation").mkdir()

@@ -230,6 +230,11 @@ def test_scans_of_one_bag_widen_a_rate() -> None:
     # Four bags that agree within themselves hold four outcomes, not forty.
     assert alone.interval is not None and bags.interval is not None
     assert bags.interval[0] < alone.interval[0] and bags.interval[1] > alone.interval[1]
+    # Where all agree there is nothing to draw from, and bags are no surer than as many scans.
+    for outcome in (np.zeros(40, bool), np.ones(40, bool)):
+        exact, grouped = Rate.of(outcome).interval, Rate.of(outcome, np.arange(40) // 10).interval
+        assert exact is not None and grouped is not None
+        assert grouped[0] <= exact[0] and grouped[1] >= exact[1] and exact[0] < exact[1]
     assert Rate.of(np.zeros(0, bool)) == Rate(0, 0, None, None)
     assert Rate.of(happened, np.arange(40)).method == "Clopper-Pearson"
 
@@ -442,6 +447,19 @@ def test_errors_are_told_apart() -> None:
     assert [(miss.class_name, round(miss.best_score, 3)) for miss in errors.misses] == [("knife", 0.2)]
     # Truth by row, alarms by column; the last row is nothing there, the last column missed.
     assert errors.confusion.tolist() == [[1, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [2, 0, 1, 0]]
+
+
+def test_a_box_on_an_ignored_region_is_excused_whatever_else_lies_there() -> None:
+    ignored = scan_of(("knife", BOX), ("gun", BOX), annotated=("gun", "knife"))
+    ignored = replace(ignored, ignore=np.array([False, True]))
+    index = index_of(ignored)
+    found = [found_of(("gun", 0.9, BOX), ("lighter", 0.5, BOX))]
+    everything = index_of(replace(ignored, annotated=np.ones(3, bool)))
+    for truth, alarms in ((index, 0), (everything, 1)):
+        errors = find_errors(truth, align(truth, found), dict.fromkeys(NAMES, 0.4))
+        assert len(errors.false_alarms) == alarms and [miss.class_name for miss in errors.misses] == ["knife"]
+        # What is left is taken for the item that the excused box would have hidden.
+        assert all(alarm.kind is ErrorKind.CLASS for alarm in errors.false_alarms)
 
 
 def test_evaluate_puts_it_together() -> None:

@@ -221,6 +221,18 @@ def test_froc_counts_false_alarms_of_a_class_without_an_item() -> None:
     assert [point.found.count for point in froc_points(curve)] == [0, 0, 0, 2, 2]
 
 
+@pytest.mark.parametrize("scans", [20, 25, 40, 49])
+def test_froc_allows_as_many_false_alarms_as_it_says(scans: int) -> None:
+    # As many false alarms as scans, above the one hit: exactly one a scan, however fractions are rounded.
+    index = index_of(scan_of(("gun", BOX)), *(scan_of(annotated=("gun",)) for _ in range(scans - 1)))
+    found = [found_of(("gun", 0.3, BOX), ("gun", 0.9, ELSEWHERE))]
+    found += [found_of(("gun", 0.9 - 0.01 * row, ELSEWHERE)) for row in range(1, scans)]
+    curve = froc(match_all(index, align(index, found)), np.ones((1, scans), np.int64))
+    point = froc_points(curve)[-1]
+    assert (point.false_alarms_target, point.false_alarms, point.found.count) == (1.0, pytest.approx(1.0), 1)
+    assert curve.redrawn[0, -1] == 1.0
+
+
 def test_a_resample_without_an_item_says_nothing_of_froc() -> None:
     index = index_of(*(scan_of(("gun", BOX)) for _ in range(99)), scan_of())
     index = replace(index, scans=tuple(replace(s, group="guns" if len(s.class_ids) else "clean") for s in index.scans))

@@ -195,6 +195,27 @@ def test_a_split_that_means_something_else_in_the_format_is_refused(name: str, s
         write_and_read(name, source, tmp_path / "written")
 
 
+@pytest.mark.parametrize("name", ["coco", "pascal-voc"])
+@pytest.mark.parametrize(
+    ("angle", "turned"), [("45", True), ("-90.5", True), ("0.0", False), ("360", False), ("left", False)]
+)
+def test_a_rectangle_that_cvat_turned_is_not_taken_as_it_stands(
+    tmp_path: Path, name: str, angle: str, turned: bool
+) -> None:
+    draw(tmp_path / "set/images/a.png", 40, 30)
+    boxes = (SourceBox("gun", (1, 2, 30, 8), attributes={"rotation": angle}), SourceBox("knife", (5, 5, 9, 9)))
+    scan = SourceScan("images/a.png", "train", boxes, "", 40, 30)
+    adapter = ADAPTERS[name]
+    assert adapter.write is not None
+    adapter.write(SourceSet("own", tmp_path / "set", ("gun", "knife"), (scan,), ()), tmp_path / "written")
+    found = adapter.read(tmp_path / "written")
+    assert [box.label for box in found.scans[0].boxes] == (["knife"] if turned else ["gun", "knife"])
+    assert bool(found.findings) is turned
+    # Whoever trains on it must not take the gun for background.
+    looked_for = found.scans[0].looked_for
+    assert (looked_for is not None and "gun" not in looked_for) is turned
+
+
 def test_voc_refuses_attributes_that_xml_cannot_hold(tmp_path: Path) -> None:
     box = SourceBox("gun", (1, 2, 3, 4), attributes={"note": "a\0b"})
     with pytest.raises(SettingsInvalid, match="cannot hold"):

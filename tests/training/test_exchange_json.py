@@ -24,6 +24,7 @@ from training.datasets import coco, label_studio, labelme
 from training.datasets.adapters import ADAPTERS
 from training.datasets.annotated_set import SourceBox, SourceScan, SourceSet
 from training.datasets.annotation_values import leave_out_unboxed
+from training.datasets.findings import Severity
 from training.datasets.scan_size import scan_size
 from training.datasets.source_folder import SourceFolder
 
@@ -220,6 +221,18 @@ def test_coco_reads_what_is_whole_beside_a_half_written_file(tmp_path: Path) -> 
     assert {scan.split for scan in found.scans} == {"train"}
 
 
+def test_coco_annotations_that_are_passed_over_are_told_unless_they_are_of_another_task(tmp_path: Path) -> None:
+    coco_fixture.build(tmp_path)
+    text = (tmp_path / "annotations/instances_val2017.json").read_text()
+    for name in ("captions_val2017", "person_keypoints_val2017"):
+        put(tmp_path / f"annotations/{name}.json", text)
+    assert coco.ADAPTER.read(tmp_path).findings == ()
+    put(tmp_path / "annotations/test.json", text)
+    (found,) = coco.ADAPTER.read(tmp_path).findings
+    assert (found.kind, found.subject) == ("annotations not read", "annotations/test.json")
+    assert found.severity is Severity.ERROR
+
+
 def test_coco_area_is_that_of_the_outline(tmp_path: Path) -> None:
     draw(tmp_path / "set/a.png", 20, 20)
     box = SourceBox("gun", (2, 2, 12, 10), polygons=((2, 2, 12, 2, 12, 10),))
@@ -413,6 +426,21 @@ def test_label_studio_regions_that_are_no_boxes_are_noted(tmp_path: Path, name: 
 def test_label_studio_scans_are_found_by_what_the_task_names(tmp_path: Path, image: str, path: str) -> None:
     found = read_tasks(tmp_path, task(1, image))
     assert [scan.path for scan in found.scans] == [path] and found.findings == ()
+
+
+@pytest.mark.parametrize(("others", "taken", "unsure"), [({}, [], {"gun"}), ({"ground_truth": True}, ["gun"], set())])
+def test_label_studio_annotators_who_disagree_leave_no_clean_scan(
+    tmp_path: Path, others: dict[str, Any], taken: list[str], unsure: set[str]
+) -> None:
+    disputed = task(1, "images/a.png")
+    disputed["annotations"].append({"result": [region("gun", 1, 1, 9, 9)], **others})
+    disputed["annotations"].append({"result": [region("knife", 1, 1, 9, 9)], "was_cancelled": True})
+    found = read_tasks(tmp_path, disputed, task(2, "images/b.png", region("knife", 1, 1, 9, 9)))
+    scan = found.scans[0]
+    assert [box.label for box in scan.boxes] == taken and kinds(found) == {"several annotations": 1}
+    looked_for = set(found.labels) if scan.looked_for is None else set(scan.looked_for)
+    assert "knife" in looked_for and ("gun" in looked_for) is not bool(unsure)
+    assert ("others have gun" in found.findings[0].message) is bool(unsure)
 
 
 @pytest.mark.parametrize("image", ["/data/local-files/?d=../../etc/a.png", "../a.png", "/etc/a.png", "C:\\a.png"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -55,8 +56,31 @@ def test_the_mark_is_read_in_either_order_of_bytes(order: str, kind: int, number
     assert orientation(tmp_path / "a.jpg") == orientation(tmp_path / "a.tif") == number
 
 
+def chunked(path: Path, number: int) -> None:
+    """Puts tags before a PNG's end, or behind the pixels of a WebP."""
+    whole, exif = path.read_bytes(), tags(number)
+    if path.suffix == ".png":
+        body = b"eXIf" + exif
+        chunk = struct.pack(">I", len(exif)) + body + struct.pack(">I", zlib.crc32(body))
+        path.write_bytes(whole[:-12] + chunk + whole[-12:])
+    else:
+        exif = b"Exif\0\0" + exif if number % 2 else exif
+        extended = b"VP8X" + struct.pack("<I", 10) + bytes([8, 0, 0, 0]) + bytes([39, 0, 0, 19, 0, 0])
+        rest = extended + whole[12:] + b"EXIF" + struct.pack("<I", len(exif)) + exif + bytes(len(exif) % 2)
+        path.write_bytes(b"RIFF" + struct.pack("<I", 4 + len(rest)) + b"WEBP" + rest)
+
+
+@pytest.mark.parametrize("number", [1, 3, 6])
+@pytest.mark.parametrize("suffix", [".png", ".webp"])
+def test_the_mark_is_read_in_chunks(suffix: str, number: int, tmp_path: Path) -> None:
+    path = tmp_path / f"a{suffix}"
+    draw(path, 40, 20)
+    chunked(path, number)
+    assert orientation(path) == number
+
+
 def test_files_without_a_mark_or_with_nonsense_are_upright(tmp_path: Path) -> None:
-    for suffix in (".jpg", ".png", ".bmp", ".tif"):
+    for suffix in (".jpg", ".png", ".bmp", ".tif", ".webp"):
         draw(tmp_path / f"a{suffix}", 40, 20)
         assert orientation(tmp_path / f"a{suffix}") == 1
     os.mkfifo(tmp_path / "pipe.jpg")

@@ -27,6 +27,30 @@ def test_thresholds_stay_within_the_reach_of_each_class() -> None:
     assert choose_thresholds(index, found, 0.5, 0.001).thresholds["gun"] < 0.2
 
 
+def test_a_class_that_no_score_of_its_could_alarm_never_does() -> None:
+    index, found = station_case()
+    chosen = choose_thresholds(index, found, 0.5, 0.001, {"gun": (0.0001, 0.0007), "knife": (0.01, 0.01002)})
+    assert chosen.thresholds == {"gun": 1.0, "knife": 1.0} and "gun, knife: never" in chosen.operating_point
+    point = choose_for_pd(index, found, 0.9, 0.001, {"gun": (0.0001, 0.0007)})
+    assert point.thresholds["gun"] == 1.0
+
+
+def test_classes_of_other_scales_each_alarm_where_they_find_items() -> None:
+    """Guns score tenfold what knives do, on items and elsewhere: one score for both would find no knife."""
+    guns = [found_of(("gun", 0.6 + 0.01 * row, BOX)) for row in range(20)]
+    knives = [found_of(("knife", 0.06 + 0.001 * row, BOX)) for row in range(20)]
+    clean = [
+        found_of(("gun", 0.5 - 0.005 * row, ELSEWHERE), ("knife", 0.05 - 0.0005 * row, ELSEWHERE)) for row in range(60)
+    ]
+    index = index_of(
+        *(scan_of(("gun", BOX), annotated=("gun", "knife")) for _ in guns),
+        *(scan_of(("knife", BOX), annotated=("gun", "knife")) for _ in knives),
+        *(scan_of(annotated=("gun", "knife")) for _ in clean),
+    )
+    chosen = choose_thresholds(index, [*guns, *knives, *clean], 0.05, 0.001).thresholds
+    assert 0.45 < chosen["gun"] <= 0.6 and 0.045 < chosen["knife"] <= 0.06
+
+
 def test_a_wanted_pd_does_not_reach_below_what_is_looked_at() -> None:
     index, found = station_case()
     chosen = choose_for_pd(index, found, 0.9, 0.001, {"gun": (0.3, 1.0)})

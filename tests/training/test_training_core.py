@@ -91,16 +91,22 @@ def test_the_rate_warms_up_and_falls_to_its_end() -> None:
     rates = [rate_factor(step, recipe) for step in range(1001)]
     assert rates[0] == pytest.approx(0.01) and max(rates) == rates[99] == 1.0
     assert rates[100:] == sorted(rates[100:], reverse=True)
+    # No jump behind the warm-up, and a cosine: half-way down half-way along.
+    assert rates[100] == pytest.approx(1.0) and rates[550] == pytest.approx(0.505)
     assert rates[1000] == pytest.approx(0.01)
 
 
 def test_pretrained_parameters_have_their_own_rate_and_biases_do_not_decay() -> None:
     network = build("yolox-nano", NAMES)
     recipe = Recipe(model="yolox-nano", steps=1, learning_rate=1e-3, pretrained_rate=0.1)
-    groups = parameter_groups(network, recipe, network.pretrained_parameters())
-    assert sum(len(group["params"]) for group in groups) == len(list(network.parameters()))
-    assert {group.get("weight_decay") for group in groups} == {None, 0.0}
-    assert all(p.ndim == 1 for group in groups if group.get("weight_decay") == 0.0 for p in group["params"])
+    started = {name for name, _ in network.named_parameters() if name.startswith("backbone.")}
+    groups = parameter_groups(network, recipe, started)
+    of = {id(parameter): group for group in groups for parameter in group["params"]}
+    assert len(of) == len(list(network.parameters())) and 0 < len(started) < len(of)
+    for name, parameter in network.named_parameters():
+        group = of[id(parameter)]
+        assert group["lr"] == pytest.approx(1e-4 if name in started else 1e-3), name
+        assert group.get("weight_decay") == (None if parameter.ndim > 1 else 0.0), name
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES.glob("*.toml")))

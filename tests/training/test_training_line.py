@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -119,6 +121,35 @@ def test_a_folder_with_a_run_is_not_overwritten(data: Path, run: Path) -> None:
         fit(TrainingData(str(data), train, None), small_recipe(), run)
     with pytest.raises(SettingsInvalid, match="nothing to resume"):
         fit(TrainingData(str(data), train, None), small_recipe(), run / "empty", resume=True)
+
+
+def test_a_folder_in_which_a_training_runs_is_left_alone(data: Path, run: Path, tmp_path: Path) -> None:
+    train = TrainingData(str(data), read_coco(data, "train"), None)
+    waiting = tmp_path / "run"
+    holder = "from pathlib import Path; from training.running_alone import running_alone\n" + (
+        f"with running_alone(Path({str(waiting)!r})): print('held', flush=True); input()"
+    )
+    with subprocess.Popen([sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdout.readline() == b"held\n"
+        with pytest.raises(SettingsInvalid, match="a training is running"):
+            fit(train, small_recipe(), waiting)
+        assert list(waiting.iterdir()) == []
+        other.communicate(b"\n")
+    # Let go of with the process, and gone as nothing was put there.
+    assert not waiting.exists()
+    with pytest.raises(SettingsInvalid, match="emphasis"):
+        fit(train, small_recipe(emphasis=str(tmp_path / "nope.json")), waiting)
+    assert not waiting.exists()
+
+
+def test_weights_are_not_given_the_classes_of_another_run(run: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(run, tmp_path / "other")
+    described = json.loads((other / "run.json").read_text())
+    assert load_checkpoint(other, "last").class_names == tuple(described["class_names"])
+    described["class_names"] = described["class_names"][::-1]
+    (other / "run.json").write_text(json.dumps(described))
+    with pytest.raises(SettingsInvalid, match="has learned"):
+        load_checkpoint(other, "last")
 
 
 @pytest.fixture(scope="module")

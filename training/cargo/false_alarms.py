@@ -36,7 +36,8 @@ def false_alarm_boxes(detector: Detector, freight: FreightScan, threats: Boxes) 
     found = surest_first(inspection.detections, detector.spec.thresholds)
     low = np.maximum(found.boxes_xyxy[:, None, :2], threats[None, :, :2])
     high = np.minimum(found.boxes_xyxy[:, None, 2:], threats[None, :, 2:])
-    clear = np.asarray(~(low < high).all(axis=2).any(axis=1), np.bool_)
+    touches = np.asarray((low < high).all(axis=2), np.bool_)
+    clear = np.asarray(touches.sum(axis=1) == 0, np.bool_)
     return found[clear].boxes_xyxy
 
 

@@ -7,7 +7,7 @@ count by. Coordinates are pixels of the file as stored.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeGuard
 
@@ -15,6 +15,7 @@ from training.datasets.annotated_set import Corners, SourceScan
 
 Outline = tuple[float, ...]
 
+_ROTATION = "rotation"
 #: Stands in a scan's `present` for an item of which nobody can tell what it is, until `leave_out_unboxed` sees to it.
 #: No label is spelt like it, and no set that an adapter gives holds it.
 UNNAMED = ""
@@ -46,6 +47,17 @@ def numbers(value: Any, kind: str = "malformed box") -> list[float]:
     if not isinstance(value, list):
         raise Unusable(kind, f"{value!r:.60} is no list of numbers")
     return [number(item, kind) for item in value]
+
+
+def refuse_turned(attributes: Mapping[str, str]) -> None:
+    """Raises Unusable for a rectangle that CVAT turned: it writes the corners of before, and the angle beside them."""
+    try:
+        angle = float(attributes.get(_ROTATION, 0))
+    except ValueError:
+        # An attribute of the annotator's own that is called so.
+        return
+    if angle % 360:
+        raise Unusable("turned box", f"the rectangle is turned by {angle:g} degrees; draw it along the scan's edges")
 
 
 def is_label(value: Any) -> TypeGuard[str]:

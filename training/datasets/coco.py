@@ -1,8 +1,8 @@
 """COCO of anybody's own: `annotations/<name>.json` or `<name>.json`, scans beside them or in the usual folders.
 
 The split is told by the file's name: `instances_train2017.json`, `val.json`. Where there are `instances*.json`, other
-files (captions, keypoints) are passed over. A scan is looked for by its `file_name` below the root, then below
-`images/<split>`, `images`, `<split>` and `data`, FiftyOne's folder.
+files (captions, keypoints) are passed over; one whose name is none of COCO's own is an error. A scan is looked for by
+its `file_name` below the root, then below `images/<split>`, `images`, `<split>` and `data`, FiftyOne's folder.
 
 `write` gives `annotations/instances_<split>.json` and every scan under its old path. COCO has no words for groups,
 subsets, scanners, labels not looked for, labels known to be there without a box, and scans that are drawn already: they
@@ -40,6 +40,8 @@ _OTHERS = (
 )  # fmt: skip
 _PLACES = ("", "annotations")
 _INSTANCES = "instances"
+#: What COCO's own files for other tasks are called, which hold the same scans.
+_OTHER_TASKS = ("captions", "person_keypoints", "panoptic", "stuff", "image_info")
 _SPLIT = re.compile(r"(?<![a-z])(train|valid|val|test)(?![a-z])", re.IGNORECASE)
 _YEAR = re.compile(r"^(train|val|test)20\d\d$")
 _WRITABLE_SPLIT = re.compile(r"[A-Za-z0-9_-]+")
@@ -61,6 +63,10 @@ def read(root: Path) -> SourceSet:
         if name.lower().endswith(".json") and looks_like_coco(root / place / name)
     ]
     instances = [path for path in paths if stem_of(path).startswith(_INSTANCES)]
+    for path in (path for path in paths if instances and path not in instances):
+        if not stem_of(path).startswith(_OTHER_TASKS):
+            message = f"not read, as {instances[0]} is called {_INSTANCES}: call it so as well, or take it away"
+            folder.error("annotations not read", path, message)
     return read_parts("coco", folder, [_part(root, path) for path in instances or paths], _adjust)
 
 

@@ -27,6 +27,7 @@ from training.datasets.annotation_values import (
     is_word,
     leave_out_unboxed,
     outline,
+    refuse_turned,
     side,
 )
 from training.datasets.findings import NothingToRead
@@ -249,6 +250,7 @@ def _take_annotation(folder: IndexedFolder, contents: _Contents, entry: Entry, s
     label = contents.names[category]
     try:
         corners = corners_from_xywh(entry.get("bbox"))
+        refuse_turned(_attributes(entry))
     except Unusable as error:
         folder.error(error.kind, f"{subject} ({label})", str(error))
         contents.unboxed[image].add(label)

@@ -7,6 +7,7 @@ is written down in NOT_CARRIED.txt beside the scans.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -156,8 +157,18 @@ def _place(scan: Path, target: Path) -> None:
         raise SettingsInvalid(f"{scan} is not there", remedy="check the set's folder")
     if profile := sidecar_of(scan):
         # A raw array is read through the profile beside it.
-        shutil.copyfile(profile, target.with_name(f"{target.name}.toml"))
+        _copy(profile, target.with_name(f"{target.name}.toml"))
     try:
         os.link(real, target)
     except OSError:
-        shutil.copyfile(real, target)
+        _copy(real, target)
+
+
+def _copy(scan: Path, target: Path) -> None:
+    try:
+        shutil.copyfile(scan, target)
+    except OSError as error:
+        # Its own error names the scan, although the disk of the other may be full.
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(error.errno, error.strerror, str(target)) from error
+        raise

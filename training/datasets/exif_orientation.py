@@ -1,4 +1,4 @@
-"""Scans that annotation tools show turned, by a mark that JPEG and TIFF may carry (EXIF orientation).
+"""Scans that annotation tools show turned, by a mark that JPEG, TIFF, PNG and WebP may carry (EXIF orientation).
 
     found = without_turned(adapter.read(root))            # opens every scan with boxes
     problem = turned(orientation_of(content))             # where a scan's bytes are there already
@@ -27,9 +27,9 @@ _TAG = 0x112
 #: Types of a number: short and long.
 _NUMBERS = {3: "H", 4: "I"}
 _APP1, _START_OF_SCAN, _FILL = 0xE1, 0xDA, 0xFF
-_EXIF = b"Exif\0\0"
-#: Of a JPEG before its pixels; cameras write about ten.
-_MOST_SEGMENTS = 1000
+_EXIF, _PNG = b"Exif\0\0", b"\x89PNG\r\n\x1a\n"
+#: Of a JPEG before its pixels: cameras write about ten; and chunks of a PNG, whose tags may follow its pixels.
+_MOST_SEGMENTS, _MOST_CHUNKS = 1000, 100_000
 
 
 def without_turned(found: SourceSet) -> SourceSet:
@@ -87,8 +87,28 @@ def _start_of_tags(file: BinaryIO) -> int | None:
     head = file.read(4)
     if head in (b"II*\0", b"MM\0*"):
         return 0
-    if not head.startswith(b"\xff\xd8"):
-        return None
+    if head == _PNG[:4]:
+        return _in_chunks(file, len(_PNG), ">I4s", b"eXIf")
+    if head == b"RIFF":
+        return _in_chunks(file, 12, "<4sI", b"EXIF")
+    return _in_segments(file) if head.startswith(b"\xff\xd8") else None
+
+
+def _in_chunks(file: BinaryIO, position: int, layout: str, wanted: bytes) -> int | None:
+    """Of PNG, whose chunks end with a sum of four bytes, and of RIFF, whose chunks have an even length."""
+    for _ in range(_MOST_CHUNKS):
+        file.seek(position)
+        one, other = struct.unpack(layout, file.read(8))
+        kind, length = (one, other) if isinstance(one, bytes) else (other, one)
+        if kind == wanted:
+            # Some writers of WebP put JPEG's mark before the tags.
+            return position + 8 + (len(_EXIF) if file.read(len(_EXIF)) == _EXIF else 0)
+        position += 8 + (length + 4 if wanted == b"eXIf" else length + length % 2)
+    return None
+
+
+def _in_segments(file: BinaryIO) -> int | None:
+    """Of JPEG."""
     position = 2
     for _ in range(_MOST_SEGMENTS):
         file.seek(position)

@@ -25,7 +25,7 @@ from training.datasets.carried_keys import all_labels, carried_keys, refuse_unwr
 from training.datasets.exchange import into_new_folder, place_scans
 from training.datasets.findings import NothingToRead
 from training.datasets.indexed_folder import IndexedFolder, has_key, head
-from training.datasets.label_studio_task import IGNORE, read_regions, results_of, scan_of, size_of
+from training.datasets.label_studio_task import IGNORE, disputed, read_regions, results_of, scan_of, size_of
 from training.datasets.scan_size import scan_size
 from training.datasets.source_folder import SourceFolder, common_group, first_files
 
@@ -88,6 +88,7 @@ def _read_task(folder: IndexedFolder, task: Any, subject: str) -> SourceScan | N
         return None
     width, height = size_of(folder, task, results, subject)
     boxes, left_out = read_regions(folder, results, (width, height), subject)
+    left_out |= disputed(task, results)
     scan = SourceScan(path, "", boxes, common_group(path), width, height, None, left_out)
     meta = task.get("meta")
     return take_carried(scan, meta) if isinstance(meta, dict) else scan

@@ -45,14 +45,35 @@ def results_of(folder: IndexedFolder, task: Result, subject: str) -> list[Result
     if annotations is None and "data" not in task:
         return _minimal(task)
     there = [each for each in annotations if isinstance(each, dict)] if isinstance(annotations, list) else []
-    done = [each for each in there if isinstance(each.get("result"), list) and each.get("was_cancelled") is not True]
+    done = [each for each in there if _is_done(each)]
     if not done:
         folder.warning("missing annotation", subject, "nobody has annotated it; left out")
         return None
     chosen = next((each for each in done if each.get("ground_truth") is True), done[0])
     if len(done) > 1:
-        folder.warning("several annotations", subject, f"one of {len(done)} is taken")
+        others = disputed(task, chosen["result"])
+        said = f"; others have {', '.join(sorted(others))}, so the scan is not clean of these" if others else ""
+        folder.warning("several annotations", subject, f"one of {len(done)} is taken{said}")
     return _objects(folder, chosen["result"], subject)
+
+
+def disputed(task: Result, results: Sequence[Any]) -> frozenset[str]:
+    """Labels that another annotation of the task has and the one that counts, `results`, has not: such an item may be
+    there. None where one is called the ground truth."""
+    annotations = task.get("annotations", task.get("completions"))
+    there = [each for each in annotations if isinstance(each, dict)] if isinstance(annotations, list) else []
+    if any(each.get("ground_truth") is True for each in there):
+        return frozenset()
+    every = [each["result"] for each in there if _is_done(each)]
+    return _every_label([one for each in every for one in each]) - _every_label(results)
+
+
+def _is_done(annotation: Result) -> bool:
+    return isinstance(annotation.get("result"), list) and annotation.get("was_cancelled") is not True
+
+
+def _every_label(results: Sequence[Any]) -> frozenset[str]:
+    return frozenset(label for one in results if isinstance(one, dict) for label in _labels(one))
 
 
 def _objects(folder: IndexedFolder, results: list[Any], subject: str) -> list[Result]:

@@ -15,6 +15,7 @@ import numpy as np
 from detector.errors import ScanUnreadable, SettingsInvalid
 from detector.normalisation.standardise import standardised
 from detector.normalise import UInt8, render
+from detector.outputs.atomic import write_bytes_whole
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
 from detector.scanner_profile import parse_profile
@@ -61,7 +62,7 @@ def read_picture(path: Path) -> UInt8:
 def write_picture(image: UInt8, path: Path) -> None:
     """Writes (H, W, 3) RGB as the format that the name's ending says. Raises SettingsInvalid if that fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode_picture(image, path.suffix))
+    write_bytes_whole(path, encode_picture(image, path.suffix))
 
 
 def encode_picture(image: UInt8, ending: str) -> bytes:

@@ -80,7 +80,7 @@ def recognise(path: Path, adapters: Mapping[str, Adapter] = ADAPTERS) -> Recogni
         if len(inside) != 1:
             break
         roots.append(roots[-1] / inside[0])
-    remedies = (_unpacking(roots), _nearest(roots, adapters))
+    remedies = (_unpacking(roots), _other_export(roots), _nearest(roots, adapters))
     raise SettingsInvalid(f"{path}: no layout fits; {_contents(path)}", remedy="; ".join(filter(None, remedies)))
 
 
@@ -108,6 +108,13 @@ def _unpacking(roots: Sequence[Path]) -> str:
     # The first part of an archive ends in noughts or in letters a.
     joining = "".join(f" (`cat '{name.rstrip(name[-1])}'* | tar xz` for the one in parts)" for name in cut[:1])
     return f"unpack {names} into one folder{joining}, then name that folder"
+
+
+def _other_export(roots: Sequence[Path]) -> str:
+    """What to do with CVAT's "YOLO 1.1", which says neither splits nor names as other YOLO folders do."""
+    if not any((root / "obj.names").is_file() for root in roots):
+        return ""
+    return "of CVAT's formats export `Ultralytics YOLO Detection` or `COCO` in place of `YOLO 1.1`"
 
 
 def _nearest(roots: Sequence[Path], adapters: Mapping[str, Adapter]) -> str:

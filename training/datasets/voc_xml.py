@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from training.datasets.annotated_set import SourceBox
+from training.datasets.annotation_values import refuse_turned
 from training.datasets.source_folder import SourceFolder
 
 #: Bytes of one scan's annotation: some 20,000 items.
@@ -103,12 +104,14 @@ def _box(item: Element) -> SourceBox:
     x1, y1, x2, y2 = corners[0] - 1, corners[1] - 1, corners[2], corners[3]
     if not (x2 > x1 and y2 > y1):
         raise ValueError(f"{label}: a box without area, {' '.join(f'{corner:g}' for corner in corners)}")
+    attributes = _attributes(item)
+    refuse_turned(attributes)
     return SourceBox(
         label=label,
         box_xyxy=(x1, y1, x2, y2),
         ignore=_text(item, "difficult") in ("1", "true", "True"),
         polygons=tuple(_polygon(element) for element in item.findall("polygon")),
-        attributes=_attributes(item),
+        attributes=attributes,
     )
 
 
