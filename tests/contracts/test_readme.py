@@ -267,6 +267,17 @@ def test_the_page_of_the_station_has_every_key_of_a_profile_and_its_default() ->
     assert float(told["opaque_transmission"]) == fields["opaque_transmission"].default
 
 
+def test_pages_name_the_wheel_of_this_version_and_a_released_one_is_not_built_again() -> None:
+    """pip installs nothing where the version is there already: a station would keep its old code."""
+    version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
+    changes = (REPOSITORY / "CHANGELOG.md").read_text()
+    released = re.findall(r"^## (\d\S*)", changes, re.MULTILINE)
+    if "## Unreleased" in changes:
+        assert version not in released
+    pages = [path.read_text() for path in (REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md"))]
+    assert {found for page in pages for found in re.findall(r"roentgate-(\d[^-\s]*)-py3", page)} == {version}
+
+
 def test_the_page_of_the_house_names_every_module() -> None:
     _, station, _, retraining = blocks("text", (REPOSITORY / "docs/architecture.md").read_text())
     for tree, folder in ((station, "detector"), (retraining, "training")):

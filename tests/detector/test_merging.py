@@ -194,6 +194,14 @@ def test_an_item_cut_by_a_tile_gives_one_box_with_the_higher_score() -> None:
     assert merged.scores.tolist() == pytest.approx([0.9])
 
 
+@pytest.mark.parametrize(("end", "boxes"), [(100.0, 1), (99.5, 1), (97.0, 2)])
+def test_a_box_that_ends_a_little_before_a_tile_s_edge_is_cut_as_well(end: float, boxes: int) -> None:
+    tiles = plan_tiles(width=175, height=100, side=100)
+    left, left_score = one_box([80, 40, end, 60], 0.9)
+    right, right_score = one_box([80, 40, 130, 60], 0.6)
+    assert len(merge_tiles(tiles, [left, right], [left_score, right_score], iou=0.6).scores) == boxes
+
+
 def test_a_small_item_at_a_tiles_edge_is_not_taken_over_by_a_large_one_around_it() -> None:
     tiles = plan_tiles(width=175, height=100, side=100)
     left, left_score = one_box([80, 40, 100, 50], 0.9)

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from detector.errors import ScanWithoutContent
-from detector.normalise import AIR, letterbox, render
+from detector.normalisation.dual_energy import CURVES
+from detector.normalisation.exposure import Exposure
+from detector.normalise import AIR, RENDERINGS, is_grey, letterbox, render, render_exposure
+from tests.detector.beer_lambert import LOWER, UPPER, high_and_low
 
 
 def test_eight_bits_pass_unchanged_and_grey_becomes_three_equal_channels() -> None:
@@ -90,3 +93,29 @@ def test_a_deep_colour_scan_is_windowed_in_little_memory() -> None:
     tracemalloc.stop()
     # As floats at once it would be 72 MB, several times over.
     assert rendered.shape == view.shape and peak < 60e6
+
+
+@pytest.mark.parametrize("rendering", sorted(RENDERINGS))
+def test_a_tall_view_drawn_in_bands_is_what_it_is_drawn_at_once(rendering: str) -> None:
+    generator = np.random.default_rng(3)
+    pages = [np.tile(page, (6, 1)) * generator.normal(1, 0.02, (720, 400)) for page in high_and_low()]
+    exposure = Exposure(*(page.astype(np.float32) for page in pages))
+    assert np.array_equal(
+        render_exposure(exposure, rendering, CURVES["MeV"]), RENDERINGS[rendering](exposure, CURVES["MeV"])
+    )
+
+
+def test_what_is_too_dense_for_a_material_is_drawn_dark_and_air_white() -> None:
+    pages = (page.astype(np.float32) for page in high_and_low(steel_cm=40.0))
+    image = render_exposure(Exposure(*pages), "cargo material", CURVES["MeV"])
+    within = image[UPPER][5:-5, 5:-5, 2]
+    assert int(within.max()) == 0 and int(image[:10, :, 2].min()) == 255
+    assert int(image[LOWER][..., 2].min()) > 0
+
+
+def test_a_grey_export_with_a_few_coloured_pixels_is_grey_still() -> None:
+    """As JPEG leaves at edges; a bag that a scanner has coloured is so all over."""
+    image = np.full((100, 100, 3), 120, np.uint8)
+    for share, grey in ((0, True), (1, True), (4, False)):
+        image[:share] = (180, 110, 60)
+        assert is_grey(image) is grey

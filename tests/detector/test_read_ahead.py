@@ -13,6 +13,7 @@ from detector import Detector, read_ahead
 from detector.discovery import ScanSource
 from detector.inspection import Inspection
 from detector.pipeline import PreparedScan
+from detector.readers import Limits
 
 
 @pytest.fixture
@@ -61,6 +62,27 @@ def test_scans_beyond_the_pixels_are_decoded_one_at_a_time(
     monkeypatch.setattr(read_ahead, "AHEAD_PIXELS", 1)
     assert len(list(read_ahead.read_ahead(detector, sources, never))) == len(sources)
     assert most[0] == 1
+
+
+def test_files_beyond_the_bytes_are_read_one_at_a_time(
+    detector: Detector, sources: list[ScanSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    read = read_ahead.read_file
+
+    def noted(path: Path, name: str, limits: Limits) -> bytes:
+        begun.append(name)
+        return read(path, name, limits)
+
+    monkeypatch.setattr(read_ahead, "read_file", noted)
+    monkeypatch.setattr(read_ahead, "AHEAD_PIXELS", 1)
+    for most, waiting in ((1, 2), (2**30, read_ahead.AHEAD)):
+        monkeypatch.setattr(read_ahead, "AHEAD_BYTES", most)
+        begun.clear()
+        line = read_ahead.read_ahead(detector, sources, never)
+        next(line)
+        assert len(begun) <= waiting and (most == 1 or len(begun) > 2)
+        line.close()
 
 
 def test_a_broken_file_takes_no_room_and_is_referred(detector: Detector, sources: list[ScanSource]) -> None:

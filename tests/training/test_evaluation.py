@@ -138,6 +138,13 @@ def test_own_matching_gives_the_same_average_precision(seed: int) -> None:
         assert matchings[0][name].boxes == row.n
 
 
+def test_own_matching_leaves_out_what_was_not_looked_for_and_takes_the_last_of_equals() -> None:
+    index = index_of(replace(scan_of(("gun", BOX), ("knife", BOX)), annotated=np.array([True, False, True])))
+    aligned = align(index, [found_of(("gun", 0.9, BOX))])
+    assert [match_class(index, aligned, c).boxes for c in range(2)] == [1, 0]
+    assert matching.assign(np.array([[0.8, 0.8], [0.0, 0.7]])).tolist() == [1, -1]
+
+
 def test_a_resample_equals_copies_of_the_scans() -> None:
     index, predictions = random_case(scans=12)
     rows = np.random.default_rng(1).integers(0, len(index), len(index))

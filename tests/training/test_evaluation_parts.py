@@ -188,6 +188,24 @@ def test_the_threshold_is_chosen_again_on_each_draw() -> None:
     assert np.isnan(thresholds[3])
 
 
+def test_a_draw_of_fewer_clean_scans_keeps_the_alarms_that_its_share_allows() -> None:
+    # Two of forty may alarm: of thirty-nine drawn that is 1.95, of thirty it is 1.5, of twenty-nine 1.45.
+    scores = np.linspace(0.9, 0.1, 40)
+    drawn = np.array([[1] * count + [0] * (40 - count) for count in (40, 39, 30, 29)])
+    expected = [np.nextafter(scores[row], np.inf) for row in (2, 2, 2, 1)]
+    assert redrawn_thresholds(scores, drawn, 2).tolist() == expected
+
+
+def test_a_resample_without_clean_scans_says_nothing_of_pd() -> None:
+    index = index_of(*(replace(scan_of(), group="clean") for _ in range(40)), *(scan_of(("gun", BOX)),) * 40)
+    found = [found_of(("gun", 0.2, ELSEWHERE))] * 40 + [found_of(("gun", 0.9, BOX))] * 40
+    scores = ScoredScans.of(index, align(index, found)).of_classes((0,))
+    point = operating_curve(scores, targets=(0.05,)).points[0]
+    # In a draw in three the one bag of clean scans is not there. All guns are found whenever it is.
+    assert point.rates is not None and point.rates.pd_scan.interval is not None
+    assert point.rates.pd_scan.interval[0] > 0.9
+
+
 def test_the_interval_of_pd_holds_the_chance_in_the_threshold() -> None:
     # Pd is .5 or 1 by whether the threshold lies above or below .5, which one clean scan of forty decides.
     clean = [scan_of() for _ in range(40)]
