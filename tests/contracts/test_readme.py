@@ -278,6 +278,16 @@ def test_pages_name_the_wheel_of_this_version_and_a_released_one_is_not_built_ag
     assert {found for page in pages for found in re.findall(r"roentgate-(\d[^-\s]*)-py3", page)} == {version}
 
 
+def test_prose_keeps_to_the_width_of_the_code() -> None:
+    pages = [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")]
+    assert len(pages) > 30
+    for page in pages:
+        prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+        # Rows of tables, pictures and links cannot be broken.
+        long = [one for one in prose.splitlines() if len(one) > 120 and one[:1] not in "|!" and " " in one[100:]]
+        assert not long, f"{page.name}: {long[0][:80]}"
+
+
 def test_the_page_of_the_house_names_every_module() -> None:
     _, station, _, retraining = blocks("text", (REPOSITORY / "docs/architecture.md").read_text())
     for tree, folder in ((station, "detector"), (retraining, "training")):
