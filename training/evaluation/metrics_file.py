@@ -27,6 +27,8 @@ def understood(path: Path) -> Iterator[None]:
     """What is looked up within and is not there, or is of another kind, is told as a fault of the file `path`."""
     try:
         yield
+    except FileNotFoundError:
+        raise SettingsInvalid(f"{path} is not there", remedy="give the metrics.json that `evaluate` wrote") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise SettingsInvalid(
             f"{path}: no evaluation, or one of another version: {error!r:.120}",

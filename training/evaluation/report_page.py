@@ -223,9 +223,18 @@ def _calibration_cells(error: CalibrationError) -> tuple[str, ...]:
     return (f"{error.n:,}", figure(error.d_ece), between, *(figure(value) for value in values))
 
 
+def _said(value: Any) -> str:
+    """A list or a mapping in words, anything else as it is."""
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {_said(each)}" for key, each in value.items())
+    return ", ".join(map(_said, value)) if isinstance(value, list | tuple) else str(value)
+
+
 def _setup_section(setup: Mapping[str, Any]) -> str:
     flat = {**{key: value for key, value in setup.items() if key != "versions"}, **setup["versions"]}
-    rows = [("", (str(key).replace("_", " "), str(value))) for key, value in flat.items()]
+    rows = [
+        ("", (str(key).replace("_", " "), _said(value))) for key, value in flat.items() if value not in ((), [], {})
+    ]
     return (
         section("Set-up", "", table(("", ""), rows))
         + "<footer>This page holds pictures of scans: share it as the scans may be shared.</footer>"

@@ -59,7 +59,8 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     # A damaged file fails in the zip reader, in the unpickler or in between, each time with another type: struct.error,
     # IndexError, AssertionError ... Whatever it is, nothing was read.
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0][:120]
+        # torch goes on about its own options.
+        reason = str(error).strip().partition("\n")[0].partition(". ")[0][:120]
         raise SettingsInvalid(f"{path} is no weights file, or damaged: {reason}", remedy=_OTHER_START) from None
     for wrapper in WRAPPERS:
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
