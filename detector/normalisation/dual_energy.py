@@ -9,6 +9,7 @@ numbers ambiguous (Lalor and Danagoulian, arXiv 2301.05783). A scanner's own cur
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from types import MappingProxyType
 
 import cv2
@@ -49,6 +50,9 @@ _MOST_APART, _LEAST_RESPONSE, _MIDDLE = 2.0, 0.3, 1024
 #: Attenuations between which the order of the energies is judged, how many pixels it takes, and by how much the
 #: quotient must differ from 1 before the two pages count as two energies.
 _JUDGED, _LEAST_PIXELS, _LEAST_DIFFERENCE = (0.3, 3.0), 500, 0.01
+#: Parts along the belt in which it is judged again, of so many scan lines at least, and the quotient below which they
+#: are swapped there: parts of simulated scans have 1.02 and more, 0.88 if swapped.
+_MOST_PARTS, _LEAST_LINES, _SWAPPED = 24, 64, 0.95
 _ONE_ENERGY = "check what the scanner exports; for one energy give energies = ['high']"
 #: A scan's quotient may exceed the highest of its curve by this factor: curves of scanners of one kind differ by less,
 #: those of keV and MeV for steel by 2.8.
@@ -70,11 +74,26 @@ def check_order(low: Float32, high: Float32) -> None:
             f"the energies are swapped: what the profile calls low is attenuated {quotient:.2f} times as much as high",
             remedy="turn the order of `energies` in the scanner profile round",
         )
+    _check_order_along(low, high)
     if quotient < 1 + _LEAST_DIFFERENCE:
         raise ProfileMismatch(
             f"the two energies do not differ (quotient of attenuations {quotient:.3f}): one page may be there twice",
             remedy=_ONE_ENERGY,
         )
+
+
+def _check_order_along(low: Float32, high: Float32) -> None:
+    """A detector that loses a pulse takes each energy for the other from then on."""
+    lines = high.shape[1]
+    edges = np.linspace(0, lines, min(_MOST_PARTS, max(1, lines // _LEAST_LINES)) + 1).astype(int).tolist()
+    for start, end in pairwise(edges):
+        quotient = _quotient(low[:, start:end], high[:, start:end])
+        if quotient is not None and quotient < _SWAPPED:
+            raise ProfileMismatch(
+                f"the energies are swapped between scan lines {start} and {end}: there what the profile calls low is "
+                f"attenuated {quotient:.2f} times as much as high",
+                remedy="scan again: the detector has lost count of the pulses",
+            )
 
 
 def check_two_pages(pages: Sequence[Pixels]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from detector.normalisation.grain import LEAST_GRAIN, MOST_NOISE_BEHIND
+from detector.normalisation.grain import LEAST_GRAIN, MOST_AIR_NOISE, MOST_NOISE_BEHIND
 from detector.normalisation.plateau import PALEST
 from detector.normalisation.saturation import MOST_SATURATED
 
@@ -53,6 +53,8 @@ class Findings:
     still: float = 0.0
     #: How much of the noise in air is each pixel's own.
     grain: float = 1.0
+    #: Deviation of a pixel of air.
+    air_noise: float = 0.0
     #: Noise behind a load over that in air.
     noise_behind: float = 0.0
     beyond: float = 0.0
@@ -90,6 +92,10 @@ class Findings:
             found.append(
                 "blurred or enlarged: in air neighbouring pixels have the same noise, as no detector's have: "
                 "export the scan as it was measured"
+            )
+        if self.air_noise > MOST_AIR_NOISE:
+            found.append(
+                f"the noise in air is {self.air_noise:.0%} of it: too few photons came through for small things to show"
             )
         if self.noise_behind > MOST_NOISE_BEHIND:
             found.append(

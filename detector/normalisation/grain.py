@@ -7,6 +7,8 @@ cardboard; their noise behind a load is more than that of air.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,9 @@ from detector.normalisation.air import Float32
 #: How alike neighbours may be: a simulated scan has 0.99 and more, 0.18 after a median of 3 x 3 pixels, as scanners may
 #: take it; blurred by 1 pixel it has 0.05, enlarged to twice its size 0.05 to 0.08, four times and more 0.01.
 LEAST_GRAIN = 0.12
+#: Deviation of a pixel in air, from which on too few photons came through for small things to be seen: 400 of them
+#: leave 0.05, simulated scanners 0.006 to 0.02.
+MOST_AIR_NOISE = 0.05
 #: So many bands of so many rows are looked at at most, and fewer pixels of air say nothing.
 _BANDS, _ROWS, _LEAST_PIXELS = 40, 40, 2_000
 #: Pixels from which on noise knows nothing of itself, in a scan that was blurred by a few.
@@ -32,9 +37,17 @@ _BLOCK, _CALM, _LEAST_BLOCKS = 16, 0.1, 30
 _OF_FOUR = 2 * (2 / np.pi) ** 0.5
 
 
-def grain(transmission: Float32, resolution: float) -> float | None:
-    """How much of the noise in air (H, W) is each pixel's own: 1 where neighbours know nothing of one another, near 0
-    where they were made of one; None where there is too little air, or no noise that levels of that resolution show.
+@dataclass(frozen=True)
+class AirNoise:
+    """deviation: of a pixel of air, as a share of air. own: how much of it is the pixel's own: 1 where neighbours know
+    nothing of one another, near 0 where they were made of one."""
+
+    deviation: float
+    own: float
+
+
+def air_noise(transmission: Float32, resolution: float) -> AirNoise | None:
+    """The noise in air (H, W); None where there is too little air, or no noise that levels of that resolution show.
 
     Differences over a square of pixels leave neither the gain of an element nor the pulse of a moment. The square of
     the mean of those between neighbours is held against that between pixels that lie apart.
@@ -51,7 +64,7 @@ def grain(transmission: Float32, resolution: float) -> float | None:
         near, far, pixels = near + float(beside[inside].sum()), far + float(apart[inside].sum()), pixels + inside.sum()
     if pixels < _LEAST_PIXELS or far / pixels < resolution:
         return None
-    return min(1.0, (near / far) ** 2)
+    return AirNoise(far / pixels / _OF_FOUR, min(1.0, (near / far) ** 2))
 
 
 def noise_behind(transmission: Float32, resolution: float) -> float | None:

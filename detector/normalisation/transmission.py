@@ -15,7 +15,7 @@ from detector.normalisation.air import Float32
 from detector.normalisation.dual_energy import check_curve, check_order, check_two_pages
 from detector.normalisation.exposure import Exposure, beyond_the_edges, beyond_the_ends, border, border_in_air
 from detector.normalisation.findings import AIR_LEVELS, WIDEST_GAP, Findings
-from detector.normalisation.grain import grain, noise_behind
+from detector.normalisation.grain import air_noise, noise_behind
 from detector.normalisation.lines import Flags, faulty_in_air, faulty_throughout, mend, widest_run
 from detector.normalisation.pages import full_scale
 from detector.normalisation.saturation import saturated_share
@@ -77,8 +77,9 @@ def _transmission(page: Pixels, energy: Energy, profile: ScannerProfile, finding
     findings.beyond = max(findings.beyond, beyond_the_ends(transmission))
     above, below = beyond_the_edges(transmission)
     findings.above, findings.below = max(findings.above, above), max(findings.below, below)
-    if (own := grain(transmission, resolution)) is not None:
-        findings.grain = min(findings.grain, own)
+    if (noise := air_noise(transmission, resolution)) is not None:
+        findings.grain = min(findings.grain, noise.own)
+        findings.air_noise = max(findings.air_noise, noise.deviation)
     if (behind := noise_behind(transmission, resolution)) is not None:
         findings.noise_behind = max(findings.noise_behind, behind)
     _check_bright(transmission, profile)

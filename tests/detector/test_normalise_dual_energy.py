@@ -85,6 +85,20 @@ def test_the_order_is_found_in_heavy_noise() -> None:
         check_order(*noisy[::-1])
 
 
+@pytest.mark.parametrize("from_line", [200, 700, 1_800])
+def test_energies_that_change_places_on_the_way_are_noticed(from_line: int) -> None:
+    """As where a detector loses a pulse: what came before outweighs it, or it outweighs what came before."""
+    freight = simulate_freight(5, Family.TRAIN)
+    assert freight.low is not None
+    high, low = (part.astype(np.float32) / AIR_LEVEL for part in (freight.high, freight.low))
+    check_order(low, high)
+    changed = [np.concatenate(pair, axis=1) for pair in (
+        (low[:, :from_line], high[:, from_line:]), (high[:, :from_line], low[:, from_line:])
+    )]  # fmt: skip
+    with pytest.raises(ProfileMismatch, match="swapped"):
+        check_order(*changed)
+
+
 def test_two_views_are_no_two_energies() -> None:
     high, low = (part.astype(np.float32) for part in high_and_low())
     check_order(low, high)

@@ -16,7 +16,7 @@ from detector.normalisation.exposure import (
     opaque_square_mm,
 )
 from detector.normalisation.findings import MOST_BEYOND, MOST_WHEELS
-from detector.normalisation.grain import LEAST_GRAIN, MOST_NOISE_BEHIND, grain, noise_behind
+from detector.normalisation.grain import LEAST_GRAIN, MOST_AIR_NOISE, MOST_NOISE_BEHIND, air_noise, noise_behind
 from detector.normalisation.standardise import standardised
 from detector.normalisation.still import still_share
 from detector.normalise import black_square_mm
@@ -130,18 +130,27 @@ def test_a_logarithm_of_the_beam_is_doubted(load: float, read: float) -> None:
     assert bent(1 + np.log(share) / 10)
 
 
+@pytest.mark.parametrize(("photons", "doubted"), [(150, True), (300, True), (1_000, False), (10_000, False)])
+def test_too_few_photons_are_doubted(photons: int, doubted: bool) -> None:
+    through = np.exp(-cargo())
+    page = np.rint(np.random.default_rng(1).poisson(photons * through) * (AIR / photons))
+    page = np.clip(page, 0, 65_535).astype(np.uint16)
+    assert any("too few photons" in line for line in doubts(page, air_value=AIR)) is doubted
+
+
 def test_the_gains_of_elements_and_pulses_are_no_noise_of_neighbours() -> None:
     generator = np.random.default_rng(1)
     page = counted(cargo())
     gains = generator.normal(1, 0.01, (len(page), 1)) * generator.normal(1, 0.01, (1, page.shape[1]))
     striped = np.rint(page * gains).astype(np.uint16)
-    assert grain(striped.astype(np.float32) / AIR, 1.5 / AIR) == pytest.approx(1, abs=0.1)
+    noise = air_noise(striped.astype(np.float32) / AIR, 1.5 / AIR)
+    assert noise is not None and noise.own == pytest.approx(1, abs=0.1)
 
 
 def test_without_noise_or_air_nothing_is_said_of_it() -> None:
-    assert grain(np.exp(-cargo()).astype(np.float32), 1.5 / AIR) is None
-    assert grain(np.full((400, 400), 0.3, np.float32), 0.0) is None
-    assert grain(np.ones((2, 2), np.float32), 0.0) is None
+    assert air_noise(np.exp(-cargo()).astype(np.float32), 1.5 / AIR) is None
+    assert air_noise(np.full((400, 400), 0.3, np.float32), 0.0) is None
+    assert air_noise(np.ones((2, 2), np.float32), 0.0) is None
     assert noise_behind(np.exp(-cargo()).astype(np.float32), 1.5 / AIR) is None
     assert noise_behind(np.full((400, 400), 0.3, np.float32), 0.0) is None
     assert noise_behind(np.ones((2, 2), np.float32), 0.0) is None
@@ -218,8 +227,8 @@ def test_simulated_freight_is_whole_and_measured_throughout_and_its_half_is_not(
     assert beyond_the_ends(transmission) < MOST_BEYOND / 2
     assert still_share(freight.high, transmission, 0.002, np.zeros(height, bool), np.zeros(width, bool)) == 0
     assert beyond_the_ends(transmission[:, : width // 2]) > MOST_BEYOND
-    own = grain(transmission, 1.5 / AIR_LEVEL)
-    assert own is not None and own > 4 * LEAST_GRAIN
+    noise = air_noise(transmission, 1.5 / AIR_LEVEL)
+    assert noise is not None and noise.own > 4 * LEAST_GRAIN and noise.deviation < MOST_AIR_NOISE / 5
     behind = noise_behind(transmission, 1.5 / AIR_LEVEL)
     assert behind is not None and behind < 0.4 * MOST_NOISE_BEHIND
     above, below = beyond_the_edges(transmission)

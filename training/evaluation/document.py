@@ -12,7 +12,7 @@ from training.evaluation.metrics import Metrics
 
 
 def document(metrics: Metrics) -> dict[str, Any]:
-    """Everything measured, without the set-up; unrounded, null where not measurable. Every Pd and Pfa has n and interval,
+    """Everything measured, without the set-up; unrounded, null where not measurable. Pd and Pfa have n and interval,
     AP50 and AP have where they were resampled."""
     table, ap50, ap = metrics.table, metrics.AP50_intervals, metrics.AP_intervals
     return {
