@@ -14,6 +14,7 @@ import typer
 from rich.prompt import Prompt
 
 from detector.batch import BatchOptions, run_batch
+from detector.benchmark_cli import benchmark_command
 from detector.cargo.cargo_cli import cargo_app
 from detector.console import print_summary, progress_of
 from detector.discovery import MAY_BE_SCANS, discover, in_shard
@@ -71,6 +72,7 @@ app.add_typer(cargo_app, name="cargo")
 
 
 app.command("watch")(watch_command)
+app.command("benchmark")(benchmark_command)
 
 
 @app.callback()

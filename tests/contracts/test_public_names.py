@@ -41,7 +41,7 @@ def commands(typer_app: typer.Typer) -> dict[str, list[str]]:
 
 def test_commands_of_the_station() -> None:
     assert commands(app) == {
-        "": ["audit", "doctor", "scan", "watch"],
+        "": ["audit", "benchmark", "doctor", "scan", "watch"],
         "cargo": ["anomalies", "empty"],
         "scanner": ["probe"],
         "weights": ["list", "show", "verify"],
