@@ -162,6 +162,8 @@ def _empty(exposure: Exposure, view: Pixels, profile: ScannerProfile, pitch: Pit
 def _unjudged(found: Occupancy) -> str:
     if max(found.wall_mm) > THICKEST_BARE_MM:
         return f"walls of {max(found.wall_mm):.0f} mm of steel may be light goods from end to end"
+    if any(part.beyond_bare for part in found.parts):
+        return "what looks like posts, rails or doors is more than a bare vehicle has: it may be a load"
     if found.layered:
         return "the floor is deeper than a floor is, or of two parts: a low layer of goods may lie on it"
     return f"{found.blind:.0%} of the room cannot be told from the vehicle"

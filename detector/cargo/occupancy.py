@@ -57,6 +57,10 @@ NARROW_MM, DARKEST_NARROW_MM = 120.0, 40.0
 #: But what is low and so long lies on the floor, mm, and goods that are levelled there attenuate more than their walls
 #: by so much steel, mm: 5 cm of bedding are 30.
 LEVELLED_MM, LEVELLED_STEEL_MM = 1_000.0, 10.0
+#: What is taken for posts, rails and sliding doors may be a load as well: upright stacks with gaps between, goods on a
+#: deck or a rack from end to end, light goods along a wall. Of 84 bare rooms posts make up 0.16 of the length at most,
+#: rails 231 kg and doors 229 kg, both of box wagons.
+MOST_POSTS, MOST_RAILS_KG, MOST_DOORS_KG = 0.2, 300.0, 280.0
 #: A room that borders on air is the funnel of a hopper, whose sheets are met at a slant, mm.
 FUNNEL_MM = 300.0
 #: Extra matter below which a vehicle counts as empty, kg: simulated bare vehicles stay below 0.6.
@@ -72,6 +76,21 @@ Bool = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
+class VehicleParts:
+    """What of a room was taken for parts of the vehicle beside its walls. posts: share of its length. rails_kg,
+    doors_kg: mass of what runs from end to end, and of thicker walls in a part of the length."""
+
+    posts: float
+    rails_kg: float
+    doors_kg: float
+
+    @property
+    def beyond_bare(self) -> bool:
+        """Whether it is more than any bare vehicle has: it may be a load."""
+        return self.posts > MOST_POSTS or self.rails_kg > MOST_RAILS_KG or self.doors_kg > MOST_DOORS_KG
+
+
+@dataclass(frozen=True)
 class Occupancy:
     """What lies in the rooms of one view.
 
@@ -80,6 +99,7 @@ class Occupancy:
     was taken for walls, as steel, of each room. opaque: share of the rooms' area that nothing is seen behind. blind:
     share of the rooms' area where cargo may lie and cannot be told from the vehicle: the funnels of a hopper. layered:
     whether a low layer of goods may lie on a floor: it is deeper than any, of two parts, or has a strip along it.
+    parts: what of each room was taken for parts of the vehicle.
     rooms: in pixels. map_mm: (h, w) extra matter as mm of steel, 0 outside the rooms; cell: pixels across and down of
     one of its cells.
     """
@@ -91,6 +111,7 @@ class Occupancy:
     opaque: float
     blind: float
     layered: bool
+    parts: tuple[VehicleParts, ...]
     rooms: tuple[Box, ...]
     map_mm: Float32
     cell: tuple[int, int]
@@ -102,6 +123,7 @@ class Occupancy:
         if self.extra_kg >= EMPTY_KG or self.opaque > 0:
             return False
         judged = self.blind <= MOST_BLIND and max(self.wall_mm) <= THICKEST_BARE_MM and not self.layered
+        judged = judged and not any(part.beyond_bare for part in self.parts)
         return True if judged else None
 
 
@@ -119,19 +141,19 @@ def measure_occupancy(exposure: Exposure, pitch_mm: Pitch, beam: Beam, opaque_tr
     steel = np.float32(STEEL_PER_MM[beam])
     side = cells.size[0] * pitch_mm[0], cells.size[1] * pitch_mm[1]
     seen, map_mm = np.zeros(taken.shape, np.bool_), np.zeros_like(taken)
-    walls, area, layered = [], 0, spaces.layered
+    walls, parts, area, layered = [], [], 0, spaces.layered
     for box in rooms:
         where = cells_in(box, cells.size)
         inside = _loadable(taken[where], side)
-        wall, extra = _beyond_the_vehicle(taken[where], inside, side, steel)
+        wall, extra, part = _beyond_the_vehicle(taken[where], inside, side, steel)
+        parts.append(part)
         walls.append(round(wall / float(steel), 2))
         layered |= _levelled(exposure.high, box, pitch_mm, wall + LEVELLED_STEEL_MM * float(steel))
         seen[where], map_mm[where] = inside, extra / steel
         area += int((taken[where] > SOLID).sum())
     opaque = _opaque(cells, seen, opaque_limit(exposure, opaque_transmission))
     occupied = map_mm > WALL_MM
-    # Millimetres of steel times mm2 times 7.85e-6 kg/mm3.
-    mass = float(map_mm[occupied].sum()) * side[0] * side[1] * 7.85e-6
+    mass = float(map_mm[occupied].sum()) * _cell_kg(side)
     found = Occupancy(
         occupancy=float(occupied.sum() / seen.sum()),
         extra_kg=mass,
@@ -140,6 +162,7 @@ def measure_occupancy(exposure: Exposure, pitch_mm: Pitch, beam: Beam, opaque_tr
         opaque=opaque,
         blind=max(0.0, 1 - float(seen.sum()) / area),
         layered=layered,
+        parts=tuple(parts),
         rooms=rooms,
         map_mm=map_mm,
         cell=cells.size,
@@ -196,10 +219,16 @@ def _loadable(attenuation: Float32, side: tuple[float, float]) -> Bool:
     return cv2.morphologyEx(clear, cv2.MORPH_OPEN, around) > 0
 
 
+def _cell_kg(side: tuple[float, float]) -> float:
+    """Mass of a millimetre of steel over a cell: mm2 times 7.85e-6 kg/mm3."""
+    return side[0] * side[1] * 7.85e-6
+
+
 def _beyond_the_vehicle(
     attenuation: Float32, inside: Bool, side: tuple[float, float], steel: np.float32
-) -> tuple[float, Float32]:
-    """The walls' attenuation, and what (h, w) cells attenuate beyond walls, posts and rails; 0 outside `inside`."""
+) -> tuple[float, Float32, VehicleParts]:
+    """The walls' attenuation, what (h, w) cells attenuate beyond walls, posts and rails, 0 outside `inside`, and what
+    those are."""
     if not inside.any():
         raise ScanWithoutContent(
             "no room for cargo was found: air in every part of it", remedy="look at the scan; check air of the profile"
@@ -210,13 +239,20 @@ def _beyond_the_vehicle(
     rails = rows - opened(rows[:, None], (_odd(RAIL_MM / side[1]), 1))[:, 0]
     rails[-max(1, round(LOWEST_RAIL_MM / side[1])) :] = 0
     walls = np.minimum(broad, min(wall + SLIDING_MM * steel, _MOST_WALL))
-    vehicle = walls + (columns - broad) + rails[:, None]
+    posts, doors = columns - broad, walls - wall
+    vehicle = walls + posts + rails[:, None]
+    cells = inside * np.float32(_cell_kg(side) / steel)
+    parts = VehicleParts(
+        posts=float((posts > WALL_MM * steel).mean()),
+        rails_kg=float((np.maximum(rails, 0)[:, None] * cells).sum()),
+        doors_kg=float((np.maximum(doors, 0) * cells).sum()),
+    )
     narrow = _odd(NARROW_MM / side[1]), _odd(NARROW_MM / side[0])
     beyond = np.where(inside, attenuation - vehicle, np.float32(0))
     extra = np.where(beyond > DARKEST_NARROW_MM * steel, beyond, opened(beyond, narrow))
     low = slice(-max(1, round(NARROW_MM / side[1])), None)
     extra[low] = np.maximum(extra[low], opened(beyond[low], (1, _odd(LEVELLED_MM / side[0]))))
-    return float(wall), np.where(inside, np.maximum(extra, 0), np.float32(0))
+    return float(wall), np.where(inside, np.maximum(extra, 0), np.float32(0)), parts
 
 
 def _levelled(view: Float32, box: Box, pitch_mm: Pitch, limit: float) -> bool:

@@ -53,7 +53,7 @@ _BMP = re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.S)
 
 READERS: dict[str, Reader] = {
     "PNG": Reader(re.compile(rb"\x89PNG\r\n\x1a\n"), (".png",), png.inspect, png.decode),
-    "JPEG": Reader(re.compile(rb"\xff\xd8\xff"), (".jpg", ".jpeg", ".jpe"), jpeg.inspect, jpeg.decode),
+    "JPEG": Reader(re.compile(rb"\xff\xd8\xff"), (".jpg", ".jpeg", ".jpe"), jpeg.inspect, jpeg.decode, jpeg.doubt),
     "TIFF": Reader(re.compile(rb"II[*+]\0|MM\0[*+]"), (".tif", ".tiff"), tiff.inspect, tiff.decode, tiff.doubt),
     "BMP": Reader(_BMP, (".bmp", ".dib"), bmp.inspect, bmp.decode, bmp.doubt),
     "WebP": Reader(re.compile(rb"RIFF....WEBP", re.S), (".webp",), webp.inspect, webp.decode, webp.doubt),

@@ -17,6 +17,9 @@ _PLAIN, _BIT_FIELDS, _ALPHA_BIT_FIELDS = 0, 3, 6
 #: Masks of blue, green, red in a pixel of 32 bits: the only order that is taken.
 _BGR_MASKS = (0x00FF0000, 0x0000FF00, 0x000000FF)
 _ALPHA_MASK = 0xFF000000
+#: Bytes of the longest header, of masks and of a palette of 256 colours; what lies between these and the pixels is
+#: padding, or private and short.
+_MOST_HEAD, _MOST_BETWEEN = 14 + 124 + 16 + 1024, 512
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ def decode(data: bytes) -> tuple[Pixels, ...]:
     if bmp.end > len(data):
         raise ScanUnreadable(f"the BMP is cut short: {len(data)} of {bmp.end} bytes are there")
     refuse_trailing(data, bmp.end)
+    if len(data[_MOST_HEAD : bmp.pixels_at].strip(b"\0")) > _MOST_BETWEEN:
+        raise ScanUnreadable("the BMP holds data between its header and its pixels: it may be a second picture")
     rows = np.frombuffer(data, np.uint8, bmp.row_bytes * bmp.header.height, bmp.pixels_at)
     rows = rows.reshape(bmp.header.height, bmp.row_bytes)
     return (_unpack(rows[::-1] if bmp.bottom_up else rows, bmp),)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,11 +76,12 @@ def decode(data: bytes) -> tuple[Pixels, ...]:
     _check_scans_complete(structure)
     _check_written(data, structure)
     header = _frame_header(structure.frame)
-    if can_hear():
-        # The disk for temporary files may be full by now.
-        with suppress(OSError):
-            return (_decode_listening(data, header),)
-    return (_decode_twice(data, structure, header),)
+    return (_decode_listening(data, header) if can_hear() else _decode_twice(data, structure, header),)
+
+
+def doubt(data: bytes) -> str:
+    """Why the view must not be cleared where libjpeg cannot be heard: most of what it mends is then not noticed."""
+    return "" if can_hear() else "libjpeg's warnings cannot be heard here, so that a damaged JPEG may pass as whole"
 
 
 def _segments(data: bytes) -> Iterator[tuple[_Segment, int]]:
@@ -199,7 +199,11 @@ def _check_written(data: bytes, structure: _Structure) -> None:
 
 
 def _decode_listening(data: bytes, header: ViewHeader) -> Pixels:
-    image, warning = listen(lambda: decode_with_opencv(data, header))
+    try:
+        image, warning = listen(lambda: decode_with_opencv(data, header))
+    except OSError as error:
+        # The disk for temporary files may be full by now.
+        raise ScanUnreadable(f"libjpeg's warnings cannot be heard: {error.strerror}") from error
     if warning:
         raise ScanUnreadable(f"the JPEG is damaged: {warning}")
     return image

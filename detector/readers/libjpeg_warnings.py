@@ -13,7 +13,7 @@ import re
 import tempfile
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import cv2
 import numpy as np
@@ -37,7 +37,7 @@ def listen(decode: Callable[[], _Result]) -> tuple[_Result, str]:
 
     Raises OSError where standard error cannot be caught: a full disk would have swallowed a warning as well.
     """
-    with _one_at_a_time, tempfile.TemporaryFile() as caught:
+    with _one_at_a_time, _catching() as caught:
         original = os.dup(_STANDARD_ERROR)
         try:
             os.dup2(caught.fileno(), _STANDARD_ERROR)
@@ -51,6 +51,13 @@ def listen(decode: Callable[[], _Result]) -> tuple[_Result, str]:
             _pass_on(_WARNING.sub(b"", printed))
     warning = _WARNING.search(printed)
     return result, warning.group().decode(errors="replace").strip() if warning else ""
+
+
+def _catching() -> IO[bytes]:
+    """A file for what is printed: in memory where the system has such, as a folder for files may be full or away."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("libjpeg"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def _pass_on(text: bytes) -> None:

@@ -11,6 +11,7 @@ import io
 import re
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,6 +53,8 @@ _NOTHING, _DESCRIPTORS = frozenset({0}), frozenset({12, 16, 20, 24})
 _LONGEST_DIRECTORY = 65_536
 #: Kinds of compression that are unpacked a little at a time.
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+#: Bytes of a compressed member that are unpacked at once; and of a number or a short row beside the pictures.
+_STEP, _MOST_FLAT = 2**20, 8_192
 #: Padding behind the values that is looked through for something else.
 _MOST_PADDING = 65_536
 _ZIP_ERRORS = (zipfile.BadZipFile, RuntimeError, EOFError, OverflowError, OSError)
@@ -81,6 +84,8 @@ def inspect(data: bytes) -> tuple[ViewHeader, ...]:
 def decode(data: bytes) -> tuple[Pixels, ...]:
     """All views, uint8 or uint16. Raises ScanUnreadable for values that are no measurements, or too few or many."""
     with _zip_errors_told():
+        if not data.startswith(_MAGIC):
+            _check_streams(data)
         return tuple(view for array, stream in _arrays(data) for view in _pages(_values(array, stream), array.shape))
 
 
@@ -143,6 +148,21 @@ def _check_gapless(data: bytes, archive: zipfile.ZipFile) -> None:
         raise ScanUnreadable("the .npz holds data that its directory does not list", remedy=_SAVE)
 
 
+def _check_streams(data: bytes) -> None:
+    """Raise ScanUnreadable where a member goes on behind its compressed array: it may be a second picture."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        packed = [member for member in archive.infolist() if member.compress_type == zipfile.ZIP_DEFLATED]
+    for member in packed:
+        name, extra = struct.unpack_from("<HH", data, member.header_offset + _LOCAL_NAME)
+        start = member.header_offset + _LOCAL_HEADER + name + extra
+        stream, rest = zlib.decompressobj(-zlib.MAX_WBITS), data[start : start + member.compress_size]
+        while rest and not stream.eof:
+            stream.decompress(rest, _STEP)
+            rest = stream.unconsumed_tail
+        if stream.unused_data:
+            raise ScanUnreadable("the .npz holds more than its compressed arrays", remedy=_SAVE)
+
+
 def _members(archive: zipfile.ZipFile) -> Iterator[tuple[_Array, IO[bytes]]]:
     members = archive.infolist()
     if len(members) > _MOST_MEMBERS:
@@ -155,6 +175,10 @@ def _members(archive: zipfile.ZipFile) -> Iterator[tuple[_Array, IO[bytes]]]:
             raise ScanUnreadable(f"an .npz compressed by method {member.compress_type} is not read", remedy=_SAVE)
         with archive.open(member) as stream:
             array = _header(stream)
+            if len(array.shape) < 2 and array.size > _MOST_FLAT:
+                raise ScanUnreadable(
+                    f"{member.filename!r} is a row of {array.size} bytes: a picture without its shape?", remedy=_SAVE
+                )
             if len(array.shape) >= 2:
                 found = True
                 yield array, stream

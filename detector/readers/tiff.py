@@ -110,6 +110,8 @@ def _check_apart(pages: list[_Page]) -> None:
 def doubt(data: bytes) -> str:
     """Why the views must not be cleared, if the pixels that stand last in the file were not all written."""
     pages = [_plan(directory) for directory in read_directories(data)]
+    if any(page.compression == _JPEG for page in pages) and (unheard := jpeg.doubt(data)):
+        return unheard
     last = max(pages, key=lambda page: int(page.offsets.max()))
     # What is compressed does not add up where it is cut off.
     if last.compression != _UNCOMPRESSED or _zero_is_air(last):

@@ -35,6 +35,9 @@ def unpack_deflate(packed: memoryview, size: int) -> bytes:
         plain = stream.decompress(packed, size + 1)
     except zlib.error as error:
         raise ScanUnreadable(f"a strip of the TIFF is damaged: {error}") from error
+    if stream.unused_data.strip(b"\0"):
+        # It may be a second picture.
+        raise ScanUnreadable("a strip of the TIFF holds more than its compressed pixels")
     return plain if len(plain) == size and stream.eof else _refuse(len(plain), size)
 
 

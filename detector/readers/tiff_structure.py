@@ -31,6 +31,8 @@ STRIP_OFFSETS, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES, PLANAR = 273, 277, 278, 279
 PREDICTOR, COLOUR_MAP, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES = 317, 320, 322, 323, 324, 325
 MAX_SAMPLE_VALUE = 281
 SUB_DIRECTORIES, EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES = 330, 338, 339, 347
+#: EXIF, GPS and, within EXIF, interoperability (EXIF 2.32, section 4.6.3).
+_CAMERA_DIRECTORIES = frozenset({34665, 34853, 40965})
 _NEEDED = frozenset(
     (
         *(NEW_SUBFILE_TYPE, OLD_SUBFILE_TYPE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER),
@@ -41,6 +43,7 @@ _NEEDED = frozenset(
 )
 #: By tag: looking all of a directory's up at once costs next to nothing, however many it claims.
 _IS_NEEDED = np.isin(np.arange(2**16), list(_NEEDED))
+_IS_CAMERA = np.isin(np.arange(2**16), list(_CAMERA_DIRECTORIES))
 _REDUCED, _OLD_REDUCED, _PHOTOMETRIC_MASK = 1, 2, 4
 
 Values = NDArray[np.int64]
@@ -163,8 +166,26 @@ def _read_directory(data: bytes, position: int, layout: _Layout) -> tuple[Direct
         raise ScanUnreadable("the TIFF is cut short: a page's directory reaches past the end")
     tags = dict(_entries(data, _needed_entries(data, start, count, layout), layout))
     end = start + count * layout.entry + layout.offset
-    spans = np.concatenate([[[position, end]], _values_elsewhere(data, start, count, layout)])
+    spans = np.concatenate(
+        [[[position, end]], _values_elsewhere(data, start, count, layout), *_beside(data, start, count, layout)]
+    )
     return Directory(layout.order, tags, spans), _offset(data, end - layout.offset, layout)
+
+
+def _beside(data: bytes, start: int, count: int, layout: _Layout, depth: int = 2) -> Iterator[Values]:
+    """What the directories of cameras take up that this one points at: no pages, but named all the same."""
+    tags = _numbers(data, start, count * layout.entry // 2, layout.order + "u2")[:: layout.entry // 2]
+    # A directory has each of them once.
+    for index in np.flatnonzero(_IS_CAMERA[tags])[: depth and len(_CAMERA_DIRECTORIES)].tolist():
+        position = _offset(data, start + (index + 1) * layout.entry - layout.offset, layout)
+        first = position + layout.count
+        own = int.from_bytes(data[position:first], "little" if layout.order == "<" else "big")
+        end = first + own * layout.entry + layout.offset
+        # What is no directory names nothing.
+        if own <= _MOST_ENTRIES and end <= len(data):
+            yield np.array([[position, end]], np.int64)
+            yield _values_elsewhere(data, first, own, layout)
+            yield from _beside(data, first, own, layout, depth - 1)
 
 
 def _values_elsewhere(data: bytes, start: int, count: int, layout: _Layout) -> Values:

@@ -7,6 +7,7 @@ place of what was never written are noticed.
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Iterator
 
 from detector.errors import ScanUnreadable
@@ -17,6 +18,8 @@ from detector.scan import Pixels
 
 _ANIMATION, _ALPHA = 0x02, 0x10
 _LOSSY, _LOSSLESS, _EXTENDED = b"VP8 ", b"VP8L", b"VP8X"
+#: Chunks of a still picture, each once: frames of an animation may be there whatever the flag says.
+_KNOWN = frozenset({_LOSSY, _LOSSLESS, _EXTENDED, b"ALPH", b"ICCP", b"EXIF", b"XMP "})
 
 
 def inspect(data: bytes) -> tuple[ViewHeader, ...]:
@@ -35,6 +38,13 @@ def decode(data: bytes) -> tuple[Pixels, ...]:
     pictures = [_bitstream(kind, body) for kind, body in _chunks(data) if kind in (_LOSSY, _LOSSLESS)]
     if len(pictures) != 1 or (pictures[0].width, pictures[0].height) != (header.width, header.height):
         raise ScanUnreadable("the WebP does not hold exactly one picture of the size it claims")
+    kinds = Counter(kind for kind, _ in _chunks(data))
+    odd = sorted(kind for kind in kinds if kind not in _KNOWN or kinds[kind] > 1)
+    if odd:
+        raise ScanUnreadable(
+            f"the WebP holds {odd[0].decode('ascii', 'replace').strip()!r} beside its picture: it may be another one",
+            remedy="export the scan as PNG, or as a plain WebP",
+        )
     refuse_trailing(data, 8 + struct.unpack_from("<I", data, 4)[0])
     return (flatten_alpha(decode_with_opencv(data, header)),)
 

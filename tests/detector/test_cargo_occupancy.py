@@ -66,6 +66,23 @@ def test_a_layer_of_a_hand_s_width_is_no_empty_floor(level: float) -> None:
     assert found.layered and found.empty is not True
 
 
+@pytest.mark.parametrize("what", ["stacks", "deck", "wall"])
+def test_a_load_that_looks_like_parts_of_a_vehicle_is_not_called_empty(what: str) -> None:
+    """Upright stacks with gaps between, goods on a deck from end to end, light goods along most of a wall."""
+    left, top, right, _ = BODY
+    field = container()
+    if what == "stacks":
+        for x in range(left + 25, right - 25, 30):
+            field[top + 60 : FLOOR, x : x + 20] += 2.0
+    elif what == "deck":
+        field[FLOOR - 90 : FLOOR - 76, left + 5 : right - 5] += 3.0
+    else:
+        field[top + 8 : FLOOR, left + 5 : right - 150] += 4.4 * STEEL
+    found = measured(field)
+    assert found.empty is not True
+    assert any(part.beyond_bare for part in found.parts) or found.empty is False
+
+
 def test_a_low_thing_is_no_layer_unless_it_is_long() -> None:
     for width in (40, 150):
         field = container()

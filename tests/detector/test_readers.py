@@ -384,6 +384,75 @@ def test_tiff_views_that_no_page_names_are_not_passed_over() -> None:
             read_scan(data, "bag")
 
 
+@pytest.mark.parametrize("size", [100, 3_000])
+def test_what_a_camera_says_at_the_end_of_a_tiff_is_no_second_view(size: int) -> None:
+    """EXIF's own directory, and that of GPS, behind all pages, each with a value that stands elsewhere."""
+    image = noise()
+    data = bytearray(tiff([([*page_tags(image), (34665, "I", [0]), (34853, "I", [0])], strips_of(image, HEIGHT))]))
+    assert np.array_equal(view(bytes(data)), image)
+    (top,) = directories_of(data)
+    for tag in (34665, 34853):
+        (entry,) = (at for at in range(top + 2, top + 2 + 12 * 11, 12) if struct.unpack_from("<H", data, at)[0] == tag)
+        data += b"\0" * (len(data) % 2)
+        struct.pack_into("<I", data, entry + 8, len(data))
+        value_at = len(data) + 2 + 12 + 4
+        data += struct.pack("<HHHIII", 1, 37500, 7, size, value_at, 0) + RNG.bytes(size)
+    assert np.array_equal(view(bytes(data)), image)
+    with pytest.raises(ScanUnreadable, match="none of its pages names"):
+        view(bytes(data) + RNG.bytes(600))
+
+
+def test_a_second_stream_in_a_strip_of_a_tiff_is_noticed() -> None:
+    image = noise()
+    packed = zlib.compress(image.tobytes())
+    assert np.array_equal(view(tiff([(page_tags(image, 1, 8), [packed])])), image)
+    assert np.array_equal(view(tiff([(page_tags(image, 1, 8), [packed + bytes(9)])])), image)
+    with pytest.raises(ScanUnreadable, match="more than its compressed pixels"):
+        view(tiff([(page_tags(image, 1, 8), [packed + packed])]))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_picture_between_the_header_and_the_pixels_of_a_bmp_is_noticed(channels: int) -> None:
+    data = encode(".bmp", noise(channels))
+    (pixels_at,) = struct.unpack_from("<I", data, 10)
+    for hidden, refused in ((bytes(5_000), False), (RNG.bytes(5_000), True)):
+        made = data[:10] + struct.pack("<I", pixels_at + 5_000) + data[14:pixels_at] + hidden + data[pixels_at:]
+        if refused:
+            with pytest.raises(ScanUnreadable, match="between its header and its pixels"):
+                view(made)
+        else:
+            assert np.array_equal(view(made), view(data))
+
+
+@pytest.mark.parametrize("kind", [b"ANMF", b"ANIM", b"VP8X", b"JUNK"])
+def test_another_picture_beside_that_of_a_webp_is_noticed(kind: bytes) -> None:
+    data = encode(".webp", noise(3), cv2.IMWRITE_WEBP_QUALITY, 101)
+    extended = b"VP8X" + struct.pack("<I", 10) + bytes([0, 0, 0, 0, WIDTH - 1, 0, 0, HEIGHT - 1, 0, 0])
+
+    def webp(*chunks: bytes) -> bytes:
+        body = b"WEBP" + b"".join(chunks)
+        return b"RIFF" + struct.pack("<I", len(body)) + body
+
+    assert np.array_equal(view(webp(extended, data[12:])), view(data))
+    with pytest.raises(ScanUnreadable, match="beside its picture"):
+        view(webp(extended, data[12:], kind + struct.pack("<I", 700) + RNG.bytes(700)))
+
+
+def test_where_libjpeg_cannot_be_heard_a_jpeg_is_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encode(".jpg", noise(3))
+    inside = tiff([(page_tags(noise()[:16, :16], 1, 7, 16), [encode(".jpg", noise()[:16, :16])])])
+    assert not read_scan(data, "bag").doubt and not read_scan(inside, "bag").doubt
+    monkeypatch.setattr("detector.readers.jpeg.can_hear", lambda: False)
+    assert "cannot be heard" in read_scan(data, "bag").doubt
+    assert "cannot be heard" in read_scan(inside, "bag").doubt
+
+
+def test_libjpeg_is_heard_without_a_folder_for_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/nonexistent")
+    libjpeg_warnings.can_hear.cache_clear()
+    assert libjpeg_warnings.can_hear()
+
+
 def test_tiff_strips_that_overlap_are_refused() -> None:
     image = noise()
     data = tiff([(page_tags(image, rows=10), strips_of(image, 10))])

@@ -6,6 +6,7 @@ import contextlib
 import io
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 import cv2
@@ -83,6 +84,27 @@ def test_an_array_that_the_directory_of_an_npz_does_not_list_is_noticed(left_out
         archive.filelist.remove(members[left_out])
     with pytest.raises(ScanUnreadable, match="does not list"):
         read_scan(stream.getvalue(), "a.npz")
+
+
+def test_what_an_npz_holds_behind_or_beside_its_pictures_is_noticed() -> None:
+    picture = levels(40, 60)
+    assert len(read_scan(npz(a=picture, row=np.arange(900.0)), "a").views) == 1
+    with pytest.raises(ScanUnreadable, match="without its shape"):
+        read_scan(npz(a=picture, b=np.tile(picture, (4, 1)).ravel()), "a")
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.npy", npy(picture))
+    data, packer = stream.getvalue(), zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    member = zipfile.ZipFile(io.BytesIO(data)).infolist()[0]
+    second, at = packer.compress(npy(picture)) + packer.flush(), 30 + len("a.npy") + member.compress_size
+    grown = bytearray(data[:at] + second + data[at:])
+    directory, end = data.index(b"PK\x01\x02") + len(second), len(grown) - 22
+    for place in (18, directory + 20):
+        struct.pack_into("<I", grown, place, member.compress_size + len(second))
+    struct.pack_into("<I", grown, end + 16, directory)
+    assert len(read_scan(data, "a").views) == 1
+    with pytest.raises(ScanUnreadable, match="more than its compressed arrays"):
+        read_scan(bytes(grown), "a")
 
 
 def test_an_npz_that_was_written_as_a_stream_is_read() -> None:
