@@ -12,10 +12,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from detector.errors import SettingsInvalid
-from training.checkpoints import CLASS_NAMES, WholeCheckpoints, read_checkpoint
+from training.checkpoints import CLASS_NAMES, WholeCheckpoints, odd_tensors, read_checkpoint
 from training.export import Run, checkpoint_path, read_run
 from training.models.pretrained import class_names_of, describe, read_state
 from training.trainable import start_file
@@ -36,13 +37,16 @@ def blend(run: Path, checkpoint: str, share: float) -> Path:
         raise SettingsInvalid(f"--share {share:g}: no share of two", remedy="give one above 0 and below 1, as 0.5")
     described, path = read_run(run), checkpoint_path(run, checkpoint)
     before, trained = _start(described), read_checkpoint(path)
+    if SAID in trained:
+        raise SettingsInvalid(f"{path} is a mean already{trained[SAID]}", remedy="name the checkpoint that was trained")
     state: dict[str, Tensor] = trained["state_dict"]
-    odd = [name for name, value in state.items() if _of(before, name) != value.shape]
-    if odd:
+    if odd := odd_tensors({f"{_PREFIX}{name}": value for name, value in before.items()}, state):
         raise SettingsInvalid(
-            f"{described.recipe.start} and {path} differ in {len(odd)} of {len(state)} tensors, first {odd[0]}",
+            f"{described.recipe.start} and {path} are no two states of one network: {odd}",
             remedy="blend runs that began from a network of the same width",
         )
+    if broken := [name for name, value in state.items() if not torch.isfinite(value).all()]:
+        raise SettingsInvalid(f"{path} is not finite: {broken[0]}", remedy="blend an earlier checkpoint")
     mean = {name: _mean(value, before[name.removeprefix(_PREFIX)], share) for name, value in state.items()}
     said = f"; averaged, {1 - share:.0%} after training and {share:.0%} before it"
     kept: dict[str, Any] = {"optimizer_states": [], "loops": {}, "global_step": trained["global_step"]}
@@ -67,11 +71,6 @@ def _start(run: Run) -> dict[str, Tensor]:
     if class_names_of(file) not in ((), run.class_names):
         raise SettingsInvalid(f"{start} is of other classes than the run", remedy="blend runs of the same classes")
     return read_state(file)
-
-
-def _of(before: dict[str, Tensor], name: str) -> object:
-    tensor = before.get(name.removeprefix(_PREFIX))
-    return None if tensor is None else tensor.shape
 
 
 def _mean(after: Tensor, before: Tensor, share: float) -> Tensor:

@@ -156,8 +156,13 @@ def begun(folder: Path, own: Mapping[str, Tensor]) -> Begun:
 
 def _fitting_step(path: Path, own: Mapping[str, Tensor]) -> int:
     checkpoint = read_checkpoint(path)
-    state = checkpoint["state_dict"]
-    odd = sorted(own.keys() ^ state.keys()) or [name for name in own if own[name].shape != state[name].shape]
-    if odd:
-        raise SettingsInvalid(f"{path} is of another network: {len(odd)} of {len(own)} tensors differ, first {odd[0]}")
+    if odd := odd_tensors(own, checkpoint["state_dict"]):
+        raise SettingsInvalid(f"{path} is of another network: {odd}")
     return int(checkpoint["global_step"])
+
+
+def odd_tensors(own: Mapping[str, Tensor], other: Mapping[str, Any]) -> str:
+    """How many tensors are in one of two networks alone, or of another shape or no tensor in the other; "" for none."""
+    odd = sorted(own.keys() ^ other.keys())
+    odd = odd or [name for name in own if own[name].shape != getattr(other[name], "shape", None)]
+    return f"{len(odd)} of {len(own)} tensors differ, first {odd[0]}" if odd else ""

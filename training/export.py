@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from detector.errors import SettingsInvalid
 from detector.weights_spec import BOXES_NAME, INPUT_NAME, METADATA_KEY, SCORES_NAME, WeightsSpec
-from training.checkpoints import CLASS_NAMES, read_checkpoint
+from training.checkpoints import CLASS_NAMES, odd_tensors, read_checkpoint
 from training.models.interface import DetectionNetwork
 from training.models.table import build
 from training.recipe import Recipe
@@ -39,12 +39,20 @@ class ExportedGraph(nn.Module):
 
 
 @dataclass(frozen=True)
+class Ancestor:
+    """A training that another one's start came out of. learned: source -> terms. left_out: as in its recipe."""
+
+    learned: dict[str, str]
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Run:
     """A finished or running training, as its folder tells.
 
-    data: the folder it was trained on, as it was named then. emphasis,
-    annotations: digests of the recipe's file of that name and of the training annotations, or "". pretrained: names of
-    the parameters that the start filled; None where an earlier version did not keep them.
+    data: the folder it was trained on, as it was named then. emphasis, annotations, validation: digests of the recipe's
+    file of that name and of the annotations of train and val, or "". pretrained: names of the parameters that the start
+    filled; None where an earlier version did not keep them. ancestors: what the start had learned from.
     """
 
     recipe: Recipe
@@ -54,7 +62,9 @@ class Run:
     sources: dict[str, int]
     emphasis: str = ""
     annotations: str = ""
+    validation: str = ""
     pretrained: frozenset[str] | None = None
+    ancestors: tuple[Ancestor, ...] = ()
 
     def whole_recipe(self) -> Recipe:
         """The recipe with the classes that were the data's, in their order."""
@@ -69,10 +79,23 @@ def read_run(run: Path) -> Run:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         recipe, names = Recipe.model_validate(values["recipe"]), tuple(values["class_names"])
-        digests = values.get("emphasis", ""), values.get("annotations", "")
-        pretrained = frozenset(values["pretrained"]) if "pretrained" in values else None
-        return Run(recipe, names, values["start"], values["data"], values["sources"], *digests, pretrained)
-    except (ValueError, KeyError, TypeError) as error:
+        if not (isinstance(values["start"], str) and isinstance(values["data"], str)):
+            raise ValueError("start and data are no texts")
+        return Run(
+            recipe,
+            names,
+            values["start"],
+            values["data"],
+            sources={str(name): int(count) for name, count in values["sources"].items()},
+            emphasis=str(values.get("emphasis", "")),
+            annotations=str(values.get("annotations", "")),
+            validation=str(values.get("validation", "")),
+            pretrained=frozenset(values["pretrained"]) if "pretrained" in values else None,
+            ancestors=tuple(
+                Ancestor(dict(one["learned"]), tuple(one["left_out"])) for one in values.get("ancestors", ())
+            ),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(error).partition("\n")[0]
         raise SettingsInvalid(f"{path} is damaged: {reason}", remedy="restore it, or begin in another folder") from None
 
@@ -94,15 +117,15 @@ def load_checkpoint(run: Path, checkpoint: str) -> DetectionNetwork:
     network = build(described.recipe.model, described.class_names)
     # The averaging callback stores the averaged weights as the checkpoint's own, the raw ones beside them.
     saved = read_checkpoint(path)
+    remedy = "restore the run.json of that training, or train anew"
     # Checkpoints of earlier versions do not say them.
-    if tuple(saved.get(CLASS_NAMES, described.class_names)) != described.class_names:
-        raise SettingsInvalid(
-            f"{path} has learned {', '.join(saved[CLASS_NAMES])}; run.json beside it says "
-            f"{', '.join(described.class_names)}",
-            remedy="restore the run.json of that training, or train anew",
-        )
-    state = saved["state_dict"]
-    network.load_state_dict({key.removeprefix("network."): value for key, value in state.items()})
+    learned = saved.get(CLASS_NAMES, list(described.class_names))
+    if learned != list(described.class_names):
+        raise SettingsInvalid(f"{path} has learned {learned}; run.json beside it says otherwise", remedy=remedy)
+    state = {key.removeprefix("network."): value for key, value in saved["state_dict"].items()}
+    if odd := odd_tensors(network.state_dict(), state):
+        raise SettingsInvalid(f"{path} is no {described.recipe.model}: {odd}", remedy=remedy)
+    network.load_state_dict(state)
     return network.eval()
 
 

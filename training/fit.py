@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from detector.terminal import stderr
 from training.batch_memory import batch_too_large
 from training.checkpoints import NO_ROOM, Begun, NotSaved, begun
 from training.datasets.coco_index import CocoIndex
-from training.export import Run, read_run
+from training.export import Ancestor, Run, read_run
 from training.file_digests import annotations_digest, file_digest
 from training.fit_checks import (
     fault_of_a_scan,
@@ -38,7 +39,7 @@ from training.models.table import build
 from training.module import DetectionModule
 from training.recipe import Recipe
 from training.running_alone import running_alone
-from training.trainable import provenance, require_unseen, start_file
+from training.trainable import ancestors, provenance, require_unseen, start_file
 from training.trainer import trainer_of
 from training.training_data import TrainingData
 from training.training_stream import Batch, ResumingBatches, Sample, TrainingStream, collate
@@ -77,7 +78,8 @@ def _fit(data: TrainingData, recipe: Recipe, run: Path, resume: bool, stop_after
     require_suited(network, recipe)
     if data.validation is not None and not resume:
         require_readable(data.validation, data.folder)
-    start, pretrained = _started(network, recipe, read_run(run) if resume else None)
+    begun_as = read_run(run) if resume else None
+    start, pretrained = _started(network, recipe, begun_as)
     stderr.print(f"starts from {start}", markup=False, soft_wrap=True)
     module = DetectionModule(network, recipe, data.validation, pretrained)
     point = begun(run / "checkpoints", module.state_dict()) if resume else None
@@ -90,7 +92,7 @@ def _fit(data: TrainingData, recipe: Recipe, run: Path, resume: bool, stop_after
         )  # fmt: skip
     # Before anything is written: it may find fault with the recipe's files.
     stream = TrainingStream(data.train, recipe)
-    _write_run(run, recipe, data, start, pretrained)
+    _write_run(run, recipe, data, start, pretrained, begun_as.ancestors if begun_as else ancestors(recipe.start))
     module.to(memory_format=torch.channels_last)
     _train(module, data, _FaultsAsSamples(stream, data.folder), run, point, stop_after)
     return start
@@ -191,7 +193,14 @@ def _scans_by_source(index: CocoIndex) -> dict[str, int]:
     return Counter(source for source, _ in sorted(scans))
 
 
-def _write_run(run: Path, recipe: Recipe, data: TrainingData, start: str, pretrained: frozenset[str]) -> None:
+def _write_run(
+    run: Path,
+    recipe: Recipe,
+    data: TrainingData,
+    start: str,
+    pretrained: frozenset[str],
+    before: tuple[Ancestor, ...],
+) -> None:
     run.mkdir(parents=True, exist_ok=True)
     described = {
         "recipe": recipe.model_dump(mode="json"),
@@ -201,7 +210,9 @@ def _write_run(run: Path, recipe: Recipe, data: TrainingData, start: str, pretra
         "sources": _scans_by_source(data.train),
         "emphasis": file_digest(Path(recipe.emphasis)) if recipe.emphasis else "",
         "annotations": annotations_digest(Path(data.folder), "train"),
+        "validation": annotations_digest(Path(data.folder), "val"),
         "pretrained": sorted(pretrained),
+        "ancestors": [asdict(one) for one in before],
     }
     with text_written_whole(run / "run.json") as file:
         file.write(json.dumps(described, indent=2) + "\n")

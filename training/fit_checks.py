@@ -102,10 +102,15 @@ def require_same(before: Run, now: Recipe, data: TrainingData) -> None:
             remedy="resume with the data of its start",
         )
     annotations = Path(folder) / "annotations" / "train.json"
-    for digest, path in ((before.emphasis, Path(now.emphasis)), (before.annotations, annotations)):
-        if digest and digest != file_digest(path):
+    validation = annotations.with_name("val.json")
+    for digest, path, what in (
+        (before.emphasis, Path(now.emphasis), "scans would come in another order"),
+        (before.annotations, annotations, "scans would come in another order"),
+        (before.validation, validation, "networks would be judged on other scans than those before"),
+    ):
+        if digest and digest != (file_digest(path) if path.is_file() else ""):
             raise SettingsInvalid(
-                f"{path} is not what it was when the run began: scans would come in another order",
+                f"{path} is not what it was when the run began: {what}",
                 remedy="restore the file, or begin in another folder",
             )
 

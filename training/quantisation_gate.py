@@ -121,7 +121,7 @@ def reasons_against(accuracy: Accuracy, speed: Speed) -> tuple[str, ...]:
     reasons = []
     if not accuracy.before > 0:
         reasons.append("the float file finds nothing: no loss could be seen")
-    if not accuracy.lost <= MOST_LOST:
+    if not accuracy.lost <= MOST_LOST + 1e-9:
         reasons.append(f"AP50 falls by {accuracy.lost:.2f} points, more than {MOST_LOST:g}")
     if not speed.speedup >= LEAST_SPEEDUP:
         reasons.append(f"{speed.speedup:.2f} times faster, less than {LEAST_SPEEDUP:g}")

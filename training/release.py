@@ -123,9 +123,11 @@ def _made(folder: Path) -> Path:
 
 def _spec(run: Run, release: Release, data: Path, averaged_with: str) -> WeightsSpec:
     """data: the folder that the run learned from. averaged_with: what `blend` says of the checkpoint."""
-    terms = stated_terms(data) | release.source_terms
-    # Who uses the weights has to keep also the terms of scans of which items alone were learned.
-    learned = dict.fromkeys(donor_sources(data, TRAIN), 0) | run.sources
+    inherited = {name: said for before in run.ancestors for name, said in before.learned.items()}
+    terms = inherited | stated_terms(data) | release.source_terms
+    # Who uses the weights has to keep also the terms of scans of which items alone were learned, and of what the start
+    # had learned from.
+    learned = dict.fromkeys((*inherited, *donor_sources(data, TRAIN)), 0) | run.sources
     sources = tuple(
         TrainingSource(name=source, scans=scans, terms=terms.get(source, "terms not stated"))
         for source, scans in sorted(learned.items())

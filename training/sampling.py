@@ -19,18 +19,21 @@ _REMEDY = "write it again from this data folder, or leave `emphasis` out of the 
 
 def sampling_weights(index: CocoIndex, recipe: Recipe) -> NDArray[np.float64]:
     """How often each scan is wanted, relative to the others: by class, by source, and by the recipe's emphasis."""
-    weights = repeat_factors(index, recipe.balance_share) * source_factors(index, recipe.balance_sources)
+    weights = repeat_factors(index, recipe.balance_share)
+    weights = weights * source_factors(index, recipe.balance_sources, weights)
     return weights * emphasis_factors(index, Path(recipe.emphasis)) if recipe.emphasis else weights
 
 
-def source_factors(index: CocoIndex, evenness: float) -> NDArray[np.float64]:
-    """Factor of each scan: (mean number of scans of a source / those of its own) to the power `evenness`, 0..1.
+def source_factors(index: CocoIndex, evenness: float, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Factor of each scan: (mean weight of a source / that of its own) to the power `evenness`, 0..1.
 
-    At 1 every source comes equally often, at 0 as often as it has scans.
+    weights: (n,) how often each scan is wanted otherwise. At 1 every source comes equally often, at 0 as these say.
     """
-    counts = Counter(scan.source for scan in index.scans)
-    mean = len(index) / max(1, len(counts))
-    return np.array([(mean / counts[scan.source]) ** evenness for scan in index.scans])
+    sums = Counter[str]()
+    for scan, weight in zip(index.scans, weights.tolist(), strict=True):
+        sums[scan.source] += weight
+    mean = float(weights.sum()) / max(1, len(sums))
+    return np.array([(mean / sums[scan.source]) ** evenness for scan in index.scans])
 
 
 def emphasis_factors(index: CocoIndex, path: Path) -> NDArray[np.float64]:

@@ -20,7 +20,8 @@ from detector.network import Network, Provider
 from detector.outputs.atomic import write_bytes_whole
 from detector.weights import PinnedFile, Weights, load_weights, read_manifest, read_pinned, weights_folder
 from detector.weights_spec import WeightsSpec
-from training.export import load_checkpoint, read_run
+from training.datasets.terms import stated_terms
+from training.export import Ancestor, Run, load_checkpoint, read_run
 from training.file_digests import file_digest
 from training.models.flip_average import averaged
 from training.models.interface import DetectionNetwork
@@ -95,13 +96,30 @@ def shipped_start(start: str) -> WeightsSpec | None:
     return None
 
 
-def require_unseen(start: str, left_out: Iterable[str]) -> None:
-    """Raises SettingsInvalid if shipped weights have learned from what a recipe leaves out: it would not be unseen."""
+def ancestors(start: str) -> tuple[Ancestor, ...]:
+    """What a start has learned from, oldest first, as shipped weights say or the run that a checkpoint lies in; none
+    where nothing says it, as with weights of others."""
     spec = shipped_start(start)
-    learned = {source.name for source in spec.training_data} if spec else set()
+    if spec is not None:
+        return (Ancestor({source.name: source.terms for source in spec.training_data}, spec.left_out),)
+    run = _run_of(start)
+    if run is None:
+        return ()
+    terms = stated_terms(Path(run.data))
+    learned = {name: terms.get(name, "terms not stated") for name in run.sources}
+    return (*run.ancestors, Ancestor(learned, run.recipe.leave_out))
+
+
+def _run_of(start: str) -> Run | None:
+    folder = Path(start).parent.parent
+    return read_run(folder) if start.endswith(".ckpt") and (folder / "run.json").is_file() else None
+
+
+def require_unseen(start: str, left_out: Iterable[str]) -> None:
+    """Raises SettingsInvalid if a start has learned from what a recipe leaves out: it would not be unseen."""
     for name in left_out:
         data_set = name.partition("/")[0]
-        if spec and data_set in learned and not {name, data_set} & set(spec.left_out):
+        if any(data_set in one.learned and not {name, data_set} & set(one.left_out) for one in ancestors(start)):
             raise SettingsInvalid(
                 f"the start {start} has learned from {data_set}, so {name} would not be unseen",
                 remedy="begin with weights that never saw it, or take it out of leave_out",
@@ -109,12 +127,13 @@ def require_unseen(start: str, left_out: Iterable[str]) -> None:
 
 
 def provenance(start: str) -> str:
-    """What shipped weights learned from and under which terms, for those that are made from them; "" for others."""
-    spec = shipped_start(start)
-    if spec is None:
-        return ""
-    sources = ", ".join(source.name for source in spec.training_data)
-    return f"; {spec.name} began with {spec.pretrained}, learned from {sources}; its terms: {spec.terms}"
+    """What shipped weights or a run learned from, and under which terms, for those that are made from them; "" for
+    others."""
+    spec, run = shipped_start(start), _run_of(start)
+    if spec is not None:
+        sources = ", ".join(source.name for source in spec.training_data)
+        return f"; {spec.name} began with {spec.pretrained}, learned from {sources}; its terms: {spec.terms}"
+    return f"; that run began with {run.start}, learned from {', '.join(run.sources)}" if run else ""
 
 
 def start_file(start: str) -> str:

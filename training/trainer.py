@@ -89,7 +89,8 @@ def _checkpoints(recipe: Recipe, run: Path, *, validates: bool) -> list[Callback
     folder = run / "checkpoints"
     every = recipe.validation_interval
     # By the clock as well: what is lost to a kill is minutes, however far validations lie apart.
-    timed = ModelCheckpoint(folder, filename="last", train_time_interval=SAVE_EVERY, enable_version_counter=False)
+    timed = _BetweenValidations(folder, filename="last", train_time_interval=SAVE_EVERY, enable_version_counter=False)
+    timed.every = every if validates else 0
     if not validates:
         regular = ModelCheckpoint(folder, filename="last", every_n_train_steps=every, enable_version_counter=False)
         return [timed, regular]
@@ -97,6 +98,18 @@ def _checkpoints(recipe: Recipe, run: Path, *, validates: bool) -> list[Callback
     # Saved after the validation and after `best`, so that a resumed run remembers what the best one scored.
     last = ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=False, enable_version_counter=False)
     return [timed, best, last]
+
+
+class _BetweenValidations(ModelCheckpoint):
+    """Saves by the clock, but not right before a validation: what is resumed from there would never be judged."""
+
+    #: Steps between two validations; 0 for none.
+    every = 0
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *args: Any, **kwargs: Any) -> None:
+        """Leaves the step of a validation to the save behind it."""
+        if not self.every or trainer.global_step % self.every:
+            super().on_train_batch_end(trainer, *args, **kwargs)
 
 
 class _BestInPlace(ModelCheckpoint):

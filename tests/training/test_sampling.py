@@ -60,10 +60,22 @@ def test_the_order_is_a_function_of_seed_and_position_and_balanced() -> None:
 
 def test_sources_come_equally_often_when_asked_for() -> None:
     index = CocoIndex(NAMES, tuple([scan_of([1], source="a")] * 30 + [scan_of([1], source="b")] * 10))
-    even, untouched = source_factors(index, 1.0), source_factors(index, 0.0)
+    ones = np.ones(len(index))
+    even, untouched = source_factors(index, 1.0, ones), source_factors(index, 0.0, ones)
     assert even[:30].sum() == pytest.approx(even[30:].sum()) and (untouched == 1).all()
-    half = source_factors(index, 0.5)
+    half = source_factors(index, 0.5, ones)
     assert half[30:].sum() / half.sum() == pytest.approx(np.sqrt(10) / (np.sqrt(10) + np.sqrt(30)))
+
+
+@pytest.mark.parametrize(("evenness", "share"), [(1.0, 0.5), (0.0, None)])
+def test_sources_come_equally_often_whatever_their_classes_weigh(evenness: float, share: float | None) -> None:
+    """The few scans of one source hold the rare class, which repeat factors draw often by themselves."""
+    index = CocoIndex(NAMES, tuple([scan_of([1], source="big")] * 990 + [scan_of([0], source="small")] * 10))
+    recipe = Recipe(model="yolox-nano", steps=1, balance_share=0.15, balance_sources=evenness)
+    weights = sampling_weights(index, recipe)
+    by_class = repeat_factors(index, 0.15)
+    expected = by_class[990:].sum() / by_class.sum() if share is None else share
+    assert weights[990:].sum() / weights.sum() == pytest.approx(expected)
 
 
 def test_scans_that_raise_false_alarms_are_emphasised_and_no_others(tmp_path: Path) -> None:

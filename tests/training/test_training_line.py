@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,7 +10,9 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,6 +28,7 @@ from detector.network import Network, Provider
 from detector.weights import load_weights, read_manifest
 from detector.weights_spec import WeightsSpec
 from training import release as release_module
+from training import trainer as trainer_module
 from training.batch_memory import BatchTooLarge
 from training.cli import app
 from training.datasets.coco_index import read_coco
@@ -32,14 +36,16 @@ from training.export import export_network, load_checkpoint, read_run, unchosen_
 from training.fit import ReaderKilled, fit
 from training.models.flip_average import averaged
 from training.models.interface import Candidates
+from training.models.pretrained import class_names_of, require_rows
 from training.models.table import build
-from training.models.yolox import Yolox
+from training.models.yolox import Yolox, YoloxShape
 from training.module import DetectionModule
 from training.overfit import NothingLearned, overfit_check
 from training.parity import ParityFailed, require_parity
 from training.recipe import RECIPES, Recipe, resolve_recipe
 from training.release import Release, export_release
 from training.simulation import simulate_dataset
+from training.trainable import require_unseen
 from training.training_data import TrainingData, read_training_data
 from training.training_stream import TrainingStream
 
@@ -140,6 +146,93 @@ def test_a_folder_in_which_a_training_runs_is_left_alone(data: Path, run: Path, 
     with pytest.raises(SettingsInvalid, match="emphasis"):
         fit(train, small_recipe(emphasis=str(tmp_path / "nope.json")), waiting)
     assert not waiting.exists()
+
+
+def test_what_a_start_has_learned_follows_through_every_generation(data: Path, run: Path, tmp_path: Path) -> None:
+    train = TrainingData(str(data), read_coco(data, "train"), None)
+    parent, child = tmp_path / "parent", tmp_path / "child"
+    luggage = {"iflytek2021": "no licence stated", "opixray": "academic use only"}
+    fit(train, small_recipe(steps=1, validate_every=1), parent)
+    told = json.loads((parent / "run.json").read_text())
+    told |= {
+        "ancestors": [{"learned": luggage, "left_out": ["iflytek2021/5"]}],
+        "start": "luggage; its terms: research",
+    }
+    (parent / "run.json").write_text(json.dumps(told))
+    start = str(parent / "checkpoints" / "last.ckpt")
+    assert fit(train, small_recipe(start=start, steps=1, validate_every=1), child).endswith("learned from simulated")
+    described = read_run(child)
+    assert "its terms: research" in described.start
+    assert [sorted(one.learned) for one in described.ancestors] == [["iflytek2021", "opixray"], ["simulated"]]
+    grandchild = str(child / "checkpoints" / "last.ckpt")
+    require_unseen(grandchild, ["iflytek2021/5", "pidray"])
+    for seen in ("iflytek2021/4", "opixray", "simulated"):
+        with pytest.raises(SettingsInvalid, match="would not be unseen"):
+            require_unseen(grandchild, [seen])
+    spec = release_module._spec(described, Release("x", "terms", {}), data, "")
+    assert {one.name: one.terms for one in spec.training_data}.items() >= luggage.items()
+
+
+def test_a_checkpoint_says_its_classes_wherever_it_lies(run: Path, tmp_path: Path) -> None:
+    shutil.copy(run / "checkpoints" / "last.ckpt", tmp_path / "copied.ckpt")
+    names = read_run(run).class_names
+    assert class_names_of(str(tmp_path / "copied.ckpt")) == names and len(names) > 1
+    turned_round = Yolox(YoloxShape(0.33, 0.25, depthwise=True), names[::-1])
+    turned_round.load_pretrained(str(tmp_path / "copied.ckpt"))
+    before = load_checkpoint(run, "last").state_dict()
+    key = "head.cls_preds.0.weight"
+    torch.testing.assert_close(turned_round.state_dict()[key], before[key].flip(0))
+    require_rows(str(tmp_path / "copied.ckpt"), names)
+    with pytest.raises(SettingsInvalid, match="in this order"):
+        require_rows(str(tmp_path / "copied.ckpt"), names[::-1])
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("start", None), ("data", 5), ("sources", [1]), ("ancestors", [1]), ("class_names", 5)]
+)
+def test_a_damaged_description_of_a_run_is_told(run: Path, tmp_path: Path, key: str, value: object) -> None:
+    described = json.loads((run / "run.json").read_text()) | {key: value}
+    (tmp_path / "run.json").write_text(json.dumps(described))
+    with pytest.raises(SettingsInvalid, match="is damaged"):
+        read_run(tmp_path)
+
+
+def test_a_checkpoint_of_another_network_is_told_in_a_line(run: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(run, tmp_path / "other")
+    described = json.loads((other / "run.json").read_text())
+    described["recipe"]["model"] = "yolox-nano-x2"
+    (other / "run.json").write_text(json.dumps(described))
+    with pytest.raises(SettingsInvalid, match=r"is no yolox-nano-x2: .* tensors differ"):
+        load_checkpoint(other, "last")
+
+
+def test_other_validation_scans_are_no_part_of_a_run(data: Path, tmp_path: Path) -> None:
+    own = shutil.copytree(data, tmp_path / "data")
+    fit(read_training_data(own, small_recipe()), small_recipe(), tmp_path / "run", stop_after=3)
+    document = json.loads((own / "annotations/val.json").read_text())
+    document["info"] = {"changed": True}
+    (own / "annotations/val.json").write_text(json.dumps(document))
+    with pytest.raises(SettingsInvalid, match="judged on other scans"):
+        fit(read_training_data(own, small_recipe()), small_recipe(), tmp_path / "run", resume=True)
+
+
+def test_nothing_is_saved_by_the_clock_right_before_a_validation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[int] = []
+    save = trainer_module.ModelCheckpoint.on_train_batch_end
+
+    def noted(self: object, trainer: Any, *args: Any) -> None:
+        saved.append(trainer.global_step)
+        save(self, trainer, *args)
+
+    monkeypatch.setattr(trainer_module.ModelCheckpoint, "on_train_batch_end", noted)
+    timed = trainer_module._BetweenValidations(tmp_path, train_time_interval=timedelta(seconds=0))
+    timed.every = 4
+    for step in range(1, 9):
+        with contextlib.suppress(AttributeError, TypeError):
+            timed.on_train_batch_end(SimpleNamespace(global_step=step), None, None, None, 0)
+    assert saved == [1, 2, 3, 5, 6, 7]
 
 
 def test_weights_are_not_given_the_classes_of_another_run(run: Path, tmp_path: Path) -> None:

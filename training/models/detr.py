@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from detector.errors import SettingsInvalid
 from training.models.detr_loss import labels_of
 from training.models.interface import Candidates, DetectionNetwork, Target
-from training.models.pretrained import LoadReport, describe, load_matching, read_state
+from training.models.pretrained import LoadReport, describe, load_matching, read_state, require_rows
 
 #: Queries, and so candidates that leave the graph. As in most releases; far more than any scan holds items.
 QUERIES = 300
@@ -110,6 +110,7 @@ class Detr(DetectionNetwork):
         own = {name for name in self.detector.state_dict() if name.startswith(self.backbone_prefix)}
         if own.isdisjoint(state):
             raise SettingsInvalid(f"{start} has no {self.backbone_name} backbone", remedy=self.backbone_remedy)
+        require_rows(start, self.class_names)
         report = load_matching(self.detector, state)
         self._pretrained = {f"detector.{name}" for name in report.loaded}
         return report

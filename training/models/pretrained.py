@@ -72,13 +72,13 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
 
 def class_names_of(start: str) -> tuple[str, ...]:
-    """The classes that the rows of a classifier stand for, as safetensors published here say, or the run that a
-    checkpoint lies in; () where nothing says it."""
+    """The classes that the rows of a classifier stand for, as safetensors published here and checkpoints say, or the
+    run that an older checkpoint lies in; () where nothing says it."""
     path = Path(start)
     if not path.is_file():
         return ()
     if path.suffix == ".ckpt":
-        return _class_names_of_run(path.parent.parent / "run.json")
+        return _class_names_of_checkpoint(path) or _class_names_of_run(path.parent.parent / "run.json")
     if path.suffix != ".safetensors":
         return ()
     with safe_open(start, "pt") as file:
@@ -86,11 +86,30 @@ def class_names_of(start: str) -> tuple[str, ...]:
     return tuple(str(name) for name in json.loads(said))
 
 
+def _class_names_of_checkpoint(path: Path) -> tuple[str, ...]:
+    try:
+        return tuple(str(name) for name in torch.load(path, map_location="cpu", weights_only=True)["class_names"])
+    # Reading its tensors says what is wrong with it.
+    except Exception:
+        return ()
+
+
+def require_rows(start: str, class_names: Sequence[str]) -> None:
+    """Raises SettingsInvalid where a start's classifier has as many rows as the network's, for other classes: a family
+    that takes them as they are would learn from a knife's row what a gun is."""
+    was = class_names_of(start)
+    if len(was) == len(class_names) and was != tuple(class_names):
+        raise SettingsInvalid(
+            f"{start} knows {', '.join(was)}, in this order; the data has {', '.join(class_names)}",
+            remedy="give the recipe `classes` in the order of the start, or start from other weights",
+        )
+
+
 def _class_names_of_run(described: Path) -> tuple[str, ...]:
     try:
         return tuple(str(name) for name in json.loads(described.read_bytes())["class_names"])
     except (OSError, ValueError, KeyError, TypeError):
-        # A checkpoint that was copied elsewhere is taken row by row.
+        # A checkpoint of an earlier version that was copied elsewhere is taken row by row.
         return ()
 
 

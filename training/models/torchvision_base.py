@@ -26,7 +26,7 @@ from training.models.interface import (
     Target,
     standardised,
 )
-from training.models.pretrained import LoadReport, describe, load_matching, read_state
+from training.models.pretrained import LoadReport, describe, load_matching, read_state, require_rows
 
 #: As `torchvision.models.get_weight` takes it, such as ResNet50_Weights.IMAGENET1K_V2.
 _TORCHVISION_NAME = re.compile(r"\w+_Weights\.\w+")
@@ -78,6 +78,7 @@ class TorchvisionDetector(DetectionNetwork):
         """
         state = {name.removeprefix("detector."): value for name, value in _read(start).items()}
         if any(name.startswith("backbone.") for name in state):
+            require_rows(start, self.class_names)
             report, what = load_matching(self.detector, self._adapted(state)), "whole detector"
             self._pretrained = {f"detector.{name}" for name in report.loaded}
         else:
