@@ -21,10 +21,11 @@ AVERAGED: dict[Flips, str] = {
 def headline(metrics: dict[str, Any]) -> dict[str, dict[str, float]]:
     """Name of a figure -> its value, n and 95 % interval, for `roentgate weights list`.
 
-    Mean over the classes with at least 10 boxes; n counts their boxes; low and high are the interval.
+    Mean over the classes with at least 10 boxes; n counts their boxes; low and high are the interval. Raises ValueError
+    for a figure that is no rate.
     """
     frequent, split = metrics["classes_with_10_boxes"], metrics["setup"]["split"]
-    return {
+    found = {
         f"{split} {metric}": {
             # Finer than any is shown: rounded twice, .64454 would become .644.
             "value": round(float(frequent[metric]), 6),
@@ -34,6 +35,11 @@ def headline(metrics: dict[str, Any]) -> dict[str, dict[str, float]]:
         for metric in ("AP50", "AP")
         if frequent[metric] is not None
     }
+    for name, figures in found.items():
+        rates = [figures[key] for key in ("value", "low", "high") if key in figures]
+        if not all(0 <= rate <= 1 for rate in rates):
+            raise ValueError(f"{name} is no rate: {', '.join(f'{rate:g}' for rate in rates)}")
+    return found
 
 
 def _edges(interval: list[float] | None) -> dict[str, float]:

@@ -43,6 +43,19 @@ def evaluated(file: Path, groups: int = 30, points: tuple[dict[str, Any], ...] =
     return path
 
 
+def test_figures_that_are_no_rates_are_not_published(tmp_path: Path) -> None:
+    file = probe_onnx(tmp_path / "network.onnx", make_spec(chosen_on="val, 100 scans"))
+    path = evaluated(file)
+    metrics = json.loads(path.read_text())
+    figures = {"AP50": 0.7, "AP": 0.3, "n": 40, "AP50_interval": [0.6, 0.8], "AP_interval": [0.2, 0.4]}
+    for wrong in ({"AP50": 7.5}, {"AP": -0.1}, {"AP50_interval": [0.1, 1.2]}):
+        metrics["classes_with_10_boxes"] = {"classes": [], **figures, **wrong}
+        path.write_text(json.dumps(metrics))
+        with pytest.raises(SettingsInvalid, match="is no rate"):
+            publish(file, "odd", tmp_path / "weights", path, default=False)
+    assert not (tmp_path / "weights").exists()
+
+
 def test_weights_whose_alarm_scores_nobody_chose_are_not_published(tmp_path: Path) -> None:
     unchosen = probe_onnx(tmp_path / "network.onnx", make_spec(chosen_on=""))
     with pytest.raises(SettingsInvalid, match="nobody chose its alarm scores") as caught:
