@@ -58,8 +58,8 @@ NARROW_MM, DARKEST_NARROW_MM = 120.0, 40.0
 #: by so much steel, mm: 5 cm of bedding are 30.
 LEVELLED_MM, LEVELLED_STEEL_MM = 1_000.0, 10.0
 #: What is taken for posts, rails and sliding doors may be a load as well: upright stacks with gaps between, goods on a
-#: deck or a rack from end to end, light goods along a wall. Of 84 bare rooms posts make up 0.16 of the length at most,
-#: rails 231 kg and doors 229 kg, both of box wagons.
+#: deck or a rack from end to end, light goods along a wall. Of 266 bare rooms posts make up 0.16 of the length at most,
+#: rails 235 kg and doors 229 kg, both of box wagons.
 MOST_POSTS, MOST_RAILS_KG, MOST_DOORS_KG = 0.2, 300.0, 280.0
 #: A room that borders on air is the funnel of a hopper, whose sheets are met at a slant, mm.
 FUNNEL_MM = 300.0
