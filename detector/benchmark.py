@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from detector.batch import BatchOptions, run_batch
 from detector.discovery import ScanSource
 from detector.errors import SettingsInvalid
-from detector.inspection import Decision
+from detector.inspection import Decision, Inspection
 from detector.pipeline import Detector
 
 #: Scans that are inspected one by one, for the time that a single one takes.
@@ -101,9 +101,9 @@ def _run(detector: Detector, sources: Sequence[ScanSource]) -> tuple[float, Coun
     """Seconds of one run into an empty folder, as `scan` makes it, and the decisions."""
     unread = 0
 
-    def count(inspection: object) -> None:
+    def count(inspection: Inspection | None) -> None:
         nonlocal unread
-        unread += bool(getattr(inspection, "error", ""))
+        unread += bool(inspection and inspection.error)
 
     with tempfile.TemporaryDirectory(prefix="roentgate-benchmark-") as folder:
         started = time.perf_counter()

@@ -71,14 +71,14 @@ def fit(data: TrainingData, recipe: Recipe, run: Path, *, resume: bool = False, 
 
 
 def _fit(data: TrainingData, recipe: Recipe, run: Path, resume: bool, stop_after: int | None) -> str:
-    if resume:
-        require_same(read_run(run), recipe, data)
+    begun_as = read_run(run) if resume else None
+    if begun_as:
+        require_same(begun_as, recipe, data)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     network = build(recipe.model, data.train.class_names)
     require_suited(network, recipe)
     if data.validation is not None and not resume:
         require_readable(data.validation, data.folder)
-    begun_as = read_run(run) if resume else None
     start, pretrained = _started(network, recipe, begun_as)
     stderr.print(f"starts from {start}", markup=False, soft_wrap=True)
     module = DetectionModule(network, recipe, data.validation, pretrained)
@@ -201,7 +201,6 @@ def _write_run(
     pretrained: frozenset[str],
     before: tuple[Ancestor, ...],
 ) -> None:
-    run.mkdir(parents=True, exist_ok=True)
     described = {
         "recipe": recipe.model_dump(mode="json"),
         "class_names": data.train.class_names,

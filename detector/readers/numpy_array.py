@@ -141,11 +141,16 @@ def _check_gapless(data: bytes, archive: zipfile.ZipFile) -> None:
     for member in sorted(archive.infolist(), key=lambda one: one.header_offset):
         if member.header_offset - reached not in trailing:
             raise ScanUnreadable("the .npz holds data that its directory does not list", remedy=_SAVE)
-        name, extra = struct.unpack_from("<HH", data, member.header_offset + _LOCAL_NAME)
-        reached = member.header_offset + _LOCAL_HEADER + name + extra + member.compress_size
+        reached = _start_of(data, member) + member.compress_size
         trailing = _DESCRIPTORS if member.flag_bits & _HAS_DESCRIPTOR else _NOTHING
     if archive.start_dir - reached not in trailing:
         raise ScanUnreadable("the .npz holds data that its directory does not list", remedy=_SAVE)
+
+
+def _start_of(data: bytes, member: zipfile.ZipInfo) -> int:
+    """Where a member's own bytes begin, behind its header."""
+    name, extra = struct.unpack_from("<HH", data, member.header_offset + _LOCAL_NAME)
+    return int(member.header_offset + _LOCAL_HEADER + name + extra)
 
 
 def _check_streams(data: bytes) -> None:
@@ -153,8 +158,7 @@ def _check_streams(data: bytes) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         packed = [member for member in archive.infolist() if member.compress_type == zipfile.ZIP_DEFLATED]
     for member in packed:
-        name, extra = struct.unpack_from("<HH", data, member.header_offset + _LOCAL_NAME)
-        start = member.header_offset + _LOCAL_HEADER + name + extra
+        start = _start_of(data, member)
         stream, rest = zlib.decompressobj(-zlib.MAX_WBITS), data[start : start + member.compress_size]
         while rest and not stream.eof:
             stream.decompress(rest, _STEP)

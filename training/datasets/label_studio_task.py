@@ -44,8 +44,7 @@ def results_of(folder: IndexedFolder, task: Result, subject: str) -> list[Result
     annotations = task.get("annotations", task.get("completions"))
     if annotations is None and "data" not in task:
         return _minimal(task)
-    there = [each for each in annotations if isinstance(each, dict)] if isinstance(annotations, list) else []
-    done = [each for each in there if _is_done(each)]
+    done = _done(annotations)
     if not done:
         folder.warning("missing annotation", subject, "nobody has annotated it; left out")
         return None
@@ -60,16 +59,16 @@ def results_of(folder: IndexedFolder, task: Result, subject: str) -> list[Result
 def disputed(task: Result, results: Sequence[Any]) -> frozenset[str]:
     """Labels that another annotation of the task has and the one that counts, `results`, has not: such an item may be
     there. None where one is called the ground truth."""
-    annotations = task.get("annotations", task.get("completions"))
-    there = [each for each in annotations if isinstance(each, dict)] if isinstance(annotations, list) else []
-    if any(each.get("ground_truth") is True for each in there):
+    done = _done(task.get("annotations", task.get("completions")))
+    if any(each.get("ground_truth") is True for each in done):
         return frozenset()
-    every = [each["result"] for each in there if _is_done(each)]
-    return _every_label([one for each in every for one in each]) - _every_label(results)
+    return _every_label([one for each in done for one in each["result"]]) - _every_label(results)
 
 
-def _is_done(annotation: Result) -> bool:
-    return isinstance(annotation.get("result"), list) and annotation.get("was_cancelled") is not True
+def _done(annotations: Any) -> list[Result]:
+    """Those of a task's annotations that somebody finished."""
+    there = [each for each in annotations if isinstance(each, dict)] if isinstance(annotations, list) else []
+    return [each for each in there if isinstance(each.get("result"), list) and each.get("was_cancelled") is not True]
 
 
 def _every_label(results: Sequence[Any]) -> frozenset[str]:
