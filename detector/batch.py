@@ -26,7 +26,6 @@ from detector.ledger import Key, Ledger, Published
 from detector.outputs import (
     OUTPUTS,
     RunContext,
-    files_there,
     prepared_outputs,
     remove_overlay,
     shows,
@@ -34,7 +33,8 @@ from detector.outputs import (
     to_line,
     write_overlay,
 )
-from detector.pipeline import Detector, PreparedScan
+from detector.outputs.published_files import are_as_noted, noted
+from detector.pipeline import Detector, PreparedScan, RefusedScan
 from detector.read_ahead import read_ahead
 from detector.scan import Scan
 from detector.scan_names import own_text, storable_text, whole_path_marked
@@ -164,8 +164,11 @@ class OutputRun:
         """Every source with its inspection and scan, tiles of neighbouring scans batched; None for one done before."""
         waiting: list[tuple[ScanSource, PreparedScan]] = []
         for source, prepared in read_ahead(self._detector, sources, self._known):
-            if prepared is None or isinstance(prepared, Inspection):
-                yield source, prepared, None
+            if prepared is None:
+                yield source, None, None
+                continue
+            if isinstance(prepared, RefusedScan):
+                yield source, prepared.inspection, prepared.scan
                 continue
             waiting.append((source, prepared))
             # Bound here, it would stay in memory while the next scan is decoded.
@@ -221,8 +224,9 @@ class OutputRun:
             with ledger.snapshot():
                 decisions = self._decisions(sources)
                 context = self._context(seconds)
-                seen, there, shown = context.audit_head[0], files_there(self._folder), ledger.published()
-                if list(there) == names and shown == Published(seen, weights, settings, json.dumps(there)):
+                seen, shown = context.audit_head[0], ledger.published()
+                same = shown and (shown.audit_rows, shown.weights, shown.settings) == (seen, weights, settings)
+                if shown and same and are_as_noted(self._folder, shown.files, names, OUTPUTS):
                     return decisions, shown.counts
                 results = ledger.results(weights, settings)
                 prepared = kept.enter_context(prepared_outputs(self._folder, results, context, names))
@@ -237,7 +241,7 @@ class OutputRun:
                 )
                 if not newer:
                     prepared.publish()
-                    files = json.dumps(files_there(self._folder))
+                    files = noted(self._folder, prepared.digests)
                     ledger.note_published(Published(seen, weights, settings, files, prepared.counts))
         return decisions, prepared.counts
 

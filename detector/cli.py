@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -34,6 +35,7 @@ from detector.ledger import Ledger
 from detector.ledger_file import LedgerUnusable
 from detector.network import Provider
 from detector.outputs import foreign_lines
+from detector.outputs.published_files import altered
 from detector.palette import Palette
 from detector.pipeline import Detector
 from detector.readers import SCAN_SUFFIXES
@@ -63,6 +65,8 @@ from detector.weights_choice import choose_by_sidecars, choose_weights
 
 #: A ledger that does not hold is evidence: moving it away, as a scan that cannot go on is told to, would lose it.
 _AUDIT_REMEDY = "keep the ledger as it is, and compare it with the last sha256 that was noted elsewhere"
+#: Seconds within which a run that has given its files their names notes them.
+_NOTED_AFTER = 1.0
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 weights_app = typer.Typer(no_args_is_help=True, help="Look at the weights that are shipped.")
@@ -210,7 +214,7 @@ def weights_verify() -> None:
 
 @app.command()
 def audit(folder: Annotated[Path, typer.Argument(help="Output folder of a scan.")]) -> None:
-    """Finds results in the ledger that were edited, deleted or moved, and foreign lines in results.jsonl."""
+    """Finds results in the ledger that were edited, deleted or moved, and files beside it that are not as written."""
     path = folder / "ledger.sqlite"
     # Evaluations and benchmarks write a report.html as well, without any ledger.
     if not path.exists() and not (folder / "results.jsonl").is_file():
@@ -237,7 +241,21 @@ def _audited(path: Path) -> tuple[tuple[str, ...], str]:
     with Ledger.to_read(path) as ledger:
         findings, (rows, head) = ledger.verify(), ledger.head()
         findings += tuple(foreign_lines(path.with_name("results.jsonl"), ledger.ever_recorded()))
+        findings += _altered_files(ledger, path.parent)
     return findings, f"{rows} entries, last sha256 {head}: {'ALTERED' if findings else 'intact'}"
+
+
+def _altered_files(ledger: Ledger, folder: Path) -> tuple[str, ...]:
+    """A finding for each output file that is not the one which was noted."""
+    while shown := ledger.published():
+        found = tuple(altered(folder, shown.files))
+        if not found:
+            break
+        # A run notes its files a moment after it gave them their names, and must not look like somebody who edits.
+        time.sleep(_NOTED_AFTER)
+        if ledger.published() == shown and tuple(altered(folder, shown.files)) == found:
+            return found
+    return ()
 
 
 @app.command()

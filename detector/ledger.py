@@ -256,6 +256,9 @@ class Ledger:
 
     def published(self) -> Published | None:
         """What the output files were said to show last."""
+        if not any(self.rows("SELECT 1 FROM sqlite_master WHERE name = 'published'")):
+            # An older version's, that is only looked at.
+            return None
         columns = ", ".join(f"CAST({name} AS INTEGER)" for name in ("audit_rows", "clear", "alarm", "refer"))
         for rows, *counts, weights, settings, files in self.rows(
             f"SELECT {columns}, weights, settings, files FROM published"

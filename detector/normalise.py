@@ -75,10 +75,10 @@ def render(view: Pixels) -> UInt8:
     """(H, W) or (H, W, 3), uint8 or uint16 -> (H, W, 3) uint8 RGB, air bright.
 
     8-bit pixels pass unchanged. 16-bit ones are windowed linearly in transmission between robust black and white.
-    Raises ScanWithoutContent when the view shows nothing, or too much of it is opaque: nothing can be cleared then.
+    Raises ScanWithoutContent when the view shows nothing.
     """
     image = view if view.dtype == np.uint8 else _window(view)
-    _refuse_empty(image)
+    refuse_blank(image)
     return np.ascontiguousarray(np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image)
 
 
@@ -97,7 +97,8 @@ def _window(view: Pixels) -> UInt8:
     return windowed
 
 
-def _refuse_empty(image: UInt8) -> None:
+def refuse_blank(image: UInt8) -> None:
+    """Raise ScanWithoutContent where a drawn view (H, W) or (H, W, 3) shows nothing."""
     coarse = cv2.resize(image, (CONTENT_GRID, CONTENT_GRID), interpolation=cv2.INTER_AREA)
     levels = coarse.reshape(CONTENT_GRID**2, -1)
     # One flat colour shows nothing either, however its channels differ.
@@ -105,9 +106,12 @@ def _refuse_empty(image: UInt8) -> None:
     low, high = int(levels[:, channel].min()), int(levels[:, channel].max())
     if high - low < LEAST_CONTRAST:
         raise ScanWithoutContent(f"all parts of the view lie within {low}..{high} of 255")
+
+
+def black_doubt(image: UInt8) -> str:
+    """Why a rendered view (H, W, 3) of which so much is black must not be cleared; empty where not."""
     opaque = _count_opaque(image) / (image.shape[0] * image.shape[1])
-    if opaque > MOST_OPAQUE:
-        raise ScanWithoutContent(f"{opaque:.0%} of the view is black: nothing behind it can be seen")
+    return f"{opaque:.0%} of the view is black: nothing behind it can be seen" if opaque > MOST_OPAQUE else ""
 
 
 def _count_opaque(image: UInt8) -> int:
@@ -170,7 +174,7 @@ def render_exposure(exposure: Exposure, rendering: str, curve: Curve) -> UInt8:
         low = None if exposure.low is None else exposure.low[rows]
         band = draw(Exposure(exposure.high[rows], low), curve)
         image[start : start + BAND] = band[above : above + BAND]
-    _refuse_empty(image)
+    refuse_blank(image)
     return image
 
 

@@ -62,7 +62,7 @@ Float32 = NDArray[np.float32]
 #: A view narrower than this, in pixels, is a thumbnail or a first line of a scan, not a scan.
 LEAST_SIDE = 32
 #: Raised by hand when reading, rendering, tiling, merging or a doubt changes a decision: earlier results are made anew.
-PIPELINE_VERSION = 16
+PIPELINE_VERSION = 17
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,14 @@ class PreparedScan:
     def squares(self) -> list[UInt8]:
         """Of the tiles that are looked at, in order."""
         return [tile.square for tile in self.tiles if tile.square is not None]
+
+
+@dataclass(frozen=True)
+class RefusedScan:
+    """A scan that could not be prepared. inspection: its REFER. scan: what was decoded, for people; None if nothing."""
+
+    inspection: Inspection
+    scan: Scan | None = None
 
 
 class Detector:
@@ -141,11 +149,11 @@ class Detector:
             )
         name = Path(source).name if isinstance(source, str | Path) else getattr(source, "source", "scan")
         prepared = self.prepare(source, name)
-        return prepared if isinstance(prepared, Inspection) else self.judge([prepared])[0]
+        return prepared.inspection if isinstance(prepared, RefusedScan) else self.judge([prepared])[0]
 
-    def prepare(self, source: str | Path | bytes | Scan, name: str, sha256: str = "") -> PreparedScan | Inspection:
-        """Reads, renders and tiles one scan; an Inspection (REFER) if that cannot be done. sha256: of a source that is
-        bytes, hex, where it is known already."""
+    def prepare(self, source: str | Path | bytes | Scan, name: str, sha256: str = "") -> PreparedScan | RefusedScan:
+        """Reads, renders and tiles one scan, if that can be done. sha256: of a source that is bytes, hex, where it is
+        known already."""
         started, digest = time.perf_counter(), source.sha256 if isinstance(source, Scan) else sha256
         try:
             if isinstance(source, str | Path):
@@ -162,7 +170,8 @@ class Detector:
             return PreparedScan(name, seen.scan, tiles, seen.belt, doubts, notes, time.perf_counter() - started)
         # Whatever it was, this scan has not been looked at. It must reach a person, not stop the belt.
         except Exception as error:
-            return self.refused(name, digest, error, time.perf_counter() - started)
+            decoded = source if isinstance(source, Scan) else None
+            return RefusedScan(self.refused(name, digest, error, time.perf_counter() - started, decoded), decoded)
 
     def judge(self, prepared: Sequence[PreparedScan]) -> list[Inspection]:
         """Inspections of `prepared`, in order, their tiles batched together."""
@@ -171,7 +180,8 @@ class Detector:
             outputs = self._infer([square for scan in prepared for square in scan.squares])
         except Exception as error:
             if len(prepared) == 1:
-                return [self.refused(prepared[0].name, prepared[0].scan.sha256, error, prepared[0].seconds)]
+                (alone,) = prepared
+                return [self.refused(alone.name, alone.scan.sha256, error, alone.seconds, alone.scan)]
             # One scan must not drag those beside it along: each alone.
             return [inspection for scan in prepared for inspection in self.judge([scan])]
         share = (time.perf_counter() - started) / max(1, len(outputs))
@@ -183,15 +193,14 @@ class Detector:
             inspections.append(self._conclude(scan, own, scan.seconds + share * count))
         return inspections
 
-    def refused(self, name: str, digest: str, error: Exception, seconds: float) -> Inspection:
-        """The REFER of a scan that could not be judged, with the error in words."""
+    def refused(self, name: str, digest: str, error: Exception, seconds: float, scan: Scan | None = None) -> Inspection:
+        """The REFER of a scan that could not be judged, with the error in words. scan: as far as it was decoded."""
         if not isinstance(error, RoentgateError):
             error = InferenceFailed(f"{name}: {type(error).__name__}: {error}")
         decision, reasons = refer(error)
         empty = Detections.empty(self.spec.class_names)
-        return Inspection(
-            name, digest, (), decision, reasons, empty, self.weights.label, seconds * 1000, type(error).__name__
-        )
+        label, kind = self.weights.label, type(error).__name__
+        return Inspection(name, digest, _sizes(scan), decision, reasons, empty, label, seconds * 1000, kind)
 
     def _profile_of(self, scan: Scan) -> ScannerProfile | None:
         if self.scanner or not scan.profile:
@@ -235,14 +244,20 @@ class Detector:
             beside = padding_doubt(decisive(lost, self.thresholds), self.spec.input_size)
             doubts = (*prepared.doubts, beside) if beside else prepared.doubts
             decision, reasons = with_findings(verdict, doubts, prepared.notes)
-            sizes = tuple((int(view.shape[1]), int(view.shape[0])) for view in prepared.scan.views)
             detections = listed(found, self.thresholds)
         # One scan that goes wrong here must not end the batch either.
         except Exception as error:
-            return self.refused(prepared.name, prepared.scan.sha256, error, seconds)
+            return self.refused(prepared.name, prepared.scan.sha256, error, seconds, prepared.scan)
         elapsed = (seconds + time.perf_counter() - started) * 1000
         return Inspection(
-            prepared.name, prepared.scan.sha256, sizes, decision, reasons, detections, self.weights.label, elapsed
+            prepared.name,
+            prepared.scan.sha256,
+            _sizes(prepared.scan),
+            decision,
+            reasons,
+            detections,
+            self.weights.label,
+            elapsed,
         )
 
     def _merge(self, prepared: PreparedScan, outputs: list[tuple[Float32, Float32]]) -> tuple[Detections, Detections]:
@@ -289,6 +304,11 @@ def _check_reach(thresholds: EffectiveThresholds, spec: WeightsSpec) -> None:
                 f"boxes of {name} with a score below {fault.end:.4g} are left out, but {score:g} is to decide",
                 remedy=f"give {name} an alarm or refer score above {math.ceil(fault.end * 1e4) / 1e4:g} in the policy",
             )
+
+
+def _sizes(scan: Scan | None) -> tuple[tuple[int, int], ...]:
+    """(width, height) of each view."""
+    return tuple((int(view.shape[1]), int(view.shape[0])) for view in scan.views) if scan else ()
 
 
 def _refuse_tiny(scan: Scan) -> None:

@@ -25,7 +25,8 @@ Verdict = tuple[Decision, tuple[str, ...]]
 
 
 def decide(detections: Detections, thresholds: EffectiveThresholds) -> Verdict:
-    """ALARM when any class reaches its alarm score, else REFER when any reaches its refer score, else CLEAR.
+    """ALARM when any class reaches its alarm score, else REFER when any reaches its refer score, else CLEAR. Reasons
+    name every class that reached either.
 
     Give it everything the network found, before `listed`. Raises InferenceFailed for numbers or classes that nothing
     can be concluded from, so that they never become CLEAR.
@@ -37,13 +38,13 @@ def decide(detections: Detections, thresholds: EffectiveThresholds) -> Verdict:
         for name, scores in strongest
         if scores[0] >= np.float32(thresholds.alarm[name])
     )
-    if alarms:
-        return Decision.ALARM, alarms
     refers = tuple(
         _refer_reason(name, scores[0], thresholds)
         for name, scores in strongest
-        if scores[0] >= np.float32(thresholds.decisive(name))
+        if np.float32(thresholds.decisive(name)) <= scores[0] < np.float32(thresholds.alarm[name])
     )
+    if alarms:
+        return Decision.ALARM, (*alarms, *refers)
     if refers:
         return Decision.REFER, refers
     return Decision.CLEAR, (_clear_reason(strongest, thresholds),)

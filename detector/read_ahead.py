@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 from detector.discovery import ScanSource
 from detector.errors import ScanUnreadable
-from detector.inspection import Inspection
-from detector.pipeline import Detector, PreparedScan
+from detector.pipeline import Detector, PreparedScan, RefusedScan
 from detector.readers import read_headers, sidecar
 from detector.readers.files import read_file
 
@@ -26,7 +25,7 @@ AHEAD_BYTES, AHEAD_PIXELS = 64 * 2**20, 24_000_000
 
 #: (scan's name, SHA-256 of its bytes) -> whether its result is there already.
 Known = Callable[[str, str], bool]
-Prepared = tuple[ScanSource, PreparedScan | Inspection | None]
+Prepared = tuple[ScanSource, PreparedScan | RefusedScan | None]
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class _Decoding:
     """future: None for a scan whose result is there."""
 
     source: ScanSource
-    future: Future[PreparedScan | Inspection] | None
+    future: Future[PreparedScan | RefusedScan] | None
     pixels: int
 
 
@@ -117,7 +116,7 @@ def _decode(
     detector: Detector, source: ScanSource, read: _Bytes | ScanUnreadable, known: Known, pool: ThreadPoolExecutor
 ) -> _Decoding:
     if isinstance(read, ScanUnreadable):
-        return _Decoding(source, pool.submit(detector.refused, source.name, "", read, 0.0), 0)
+        return _Decoding(source, pool.submit(RefusedScan, detector.refused(source.name, "", read, 0.0)), 0)
     if known(source.name, read.sha256):
         return _Decoding(source, None, 0)
     return _Decoding(source, pool.submit(detector.prepare, read.data, source.name, read.sha256), read.pixels)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from detector.errors import ScanWithoutContent
 from detector.normalisation.standardise import standardised
-from detector.normalise import is_grey, letterbox
+from detector.normalise import is_grey, letterbox, refuse_blank
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
 from detector.scanner_profile import Belt, parse_profile
@@ -58,6 +58,8 @@ def rendered(scan: AnnotatedScan) -> tuple[UInt8, tuple[float, float] | None, Be
     profile = parse_profile(read.profile, f"the profile beside {name}") if read.profile else None
     try:
         seen = standardised(read, profile)
+        # Of several views another may show something; the first is the one that is learned from.
+        refuse_blank(seen.images[0])
     except ScanWithoutContent as error:
         raise ScanWithoutContent(f"{name}: {error.what}") from error
     return seen.images[0], profile.pixel_pitch_mm if profile else None, seen.belt

@@ -7,8 +7,9 @@ A profile that does not fit is never bent until it does: the scan is refused wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from detector.normalisation.findings import Findings
 from detector.normalisation.pages import check_pages, split_views, turned
 from detector.normalisation.plateau import dark_plateau
 from detector.normalisation.transmission import exposure_of
-from detector.normalise import UInt8, black_square_mm, opaque_part, render, render_exposure
+from detector.normalise import AIR, UInt8, black_doubt, black_square_mm, opaque_part, render, render_exposure
 from detector.scan import Pixels, Scan
 from detector.scanner_profile import Belt, ScannerProfile
 
@@ -56,26 +57,31 @@ def standardised(scan: Scan, profile: ScannerProfile | None, *, keep_exposures: 
     """The scan as `profile` reads it; without one, as it is stored. keep_exposures: for who measures them as well; they
     take four times the scan's memory and more, and there are none without transmission.
 
-    Raises ProfileMismatch where scan and profile do not fit, ScanWithoutContent where too little was seen to go on.
+    Raises ProfileMismatch where scan and profile do not fit, ScanWithoutContent where no view shows anything, or there
+    was hardly a beam. One blank view among several is a doubt, and air to the network.
     """
     if profile is None or profile.rendering == "stored":
         return _as_stored(scan, profile)
     findings, opaque, square = Findings(), 0.0, 0.0
-    drawn, shown, kept = [], [], []
+    drawn, blank, shown, kept = [], [], [], []
     for exposure, limit in _each_exposure(scan, profile, findings):
-        image = render_exposure(exposure, profile.rendering, profile.curve)
+        draw = partial(render_exposure, exposure, curve=profile.curve)
+        image, nothing = _or_air(exposure.high.shape, partial(draw, profile.rendering))
+        blank.append(nothing)
         # What the network is given may be black where the detector still saw something.
         seen_through = opaque_share(exposure, limit, air_levels.level_of_air(exposure.high))
         opaque = max(opaque, seen_through, opaque_part(image))
         square = max(square, _opaque_square(exposure, limit, profile))
         drawn.append(np.ascontiguousarray(turned(image, profile)))
         # False colours are for the network alone.
-        grey = image if profile.rendering in _GREY_RENDERINGS else render_exposure(exposure, "display", profile.curve)
+        grey = image
+        if profile.rendering not in _GREY_RENDERINGS:
+            grey, _ = _or_air(exposure.high.shape, partial(draw, "display"))
         shown.append(np.ascontiguousarray(turned(grey[:, :, 0], profile)))
         if keep_exposures:
             kept.append(_as_it_lies(exposure, profile))
     seen = replace(scan, views=tuple(shown))
-    doubts, notes = findings.doubts(), findings.notes()
+    doubts, notes = (*_view_doubts(drawn, blank), *findings.doubts()), findings.notes()
     return StandardScan(seen, tuple(drawn), profile.rendering, opaque, doubts, notes, profile.belt, square, tuple(kept))
 
 
@@ -83,13 +89,31 @@ def _as_stored(scan: Scan, profile: ScannerProfile | None) -> StandardScan:
     """The scan without transmission. Of a profile the belt and the pixel pitch are taken."""
     if profile is not None:
         check_pages(scan, profile)
-    images = tuple(render(view) for view in scan.views)
-    starved = tuple(dict.fromkeys(filter(None, map(_starved, scan.views))))
+    images, blank = zip(*(_or_air(view.shape[:2], partial(render, view)) for view in scan.views), strict=True)
+    doubts = (*_view_doubts(images, blank), *dict.fromkeys(filter(None, map(_starved, scan.views))))
     rendering = WINDOWED if any(view.dtype.itemsize > 1 for view in scan.views) else "stored"
     belt: Belt = profile.belt if profile else "x"
     pitch = profile.pixel_pitch_mm if profile else None
     square = 0.0 if pitch is None else max(black_square_mm(image, pitch) for image in images)
-    return StandardScan(scan, images, rendering, max(map(opaque_part, images)), starved, (), belt, square)
+    return StandardScan(scan, images, rendering, max(map(opaque_part, images)), doubts, (), belt, square)
+
+
+def _or_air(size: tuple[int, ...], draw: Callable[[], UInt8]) -> tuple[UInt8, str]:
+    """What `draw` gives; where that shows nothing, air of (H, W) and why."""
+    try:
+        return draw(), ""
+    except ScanWithoutContent as error:
+        return np.full((*size, 3), AIR, np.uint8), error.what
+
+
+def _view_doubts(images: Sequence[UInt8], blank: Sequence[str]) -> tuple[str, ...]:
+    """Which of the views show nothing or are black; the others are looked at. Raises ScanWithoutContent if all show
+    nothing."""
+    if all(blank):
+        raise ScanWithoutContent(blank[0])
+    told = [nothing or black_doubt(image) for image, nothing in zip(images, blank, strict=True)]
+    of = f" of {len(told)}: "
+    return tuple(f"view {number}{of}{text}" if len(told) > 1 else text for number, text in enumerate(told, 1) if text)
 
 
 def _starved(view: Pixels) -> str:

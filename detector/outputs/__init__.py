@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -40,7 +40,6 @@ __all__ = [
     "Record",
     "Results",
     "RunContext",
-    "files_there",
     "foreign_lines",
     "prepared_outputs",
     "remove_overlay",
@@ -59,6 +58,11 @@ class PreparedOutputs:
     counts: Counter[Decision]
     _files: tuple[PreparedText, ...]
     _unwanted: tuple[Path, ...]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Name of each file -> sha256 of its content, hex."""
+        return {file.path.name: file.sha256 for file in self._files}
 
     def publish(self) -> None:
         """Gives each file its name. An output that is not wanted goes: it would speak of other results. Raises
@@ -94,14 +98,3 @@ def prepared_outputs(
             prepared.finish()
         unwanted = tuple(folder / name for name in OUTPUTS if name not in names)
         yield PreparedOutputs(counts, tuple(files.values()), unwanted)
-
-
-def files_there(folder: Path) -> dict[str, list[int]]:
-    """Name of each output that is in `folder` -> [size in bytes, when it was written, when its inode changed, both in
-    ns]: whoever writes or replaces one changes them, and can set back all but the last."""
-    there = {}
-    for name in OUTPUTS:
-        with suppress(FileNotFoundError):
-            status = (folder / name).stat()
-            there[name] = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-    return there

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -20,12 +21,15 @@ class PreparedText:
         self.path = path
         self._temporary = _temporary(path)
         self.file: TextIO = self._temporary.open("x", encoding="utf-8", newline="")
+        self.sha256 = ""
 
     def finish(self) -> None:
-        """All of it is on the disk on return; nothing more can be written."""
+        """All of it is on the disk on return, and sha256 is its digest, hex; nothing more can be written."""
         self.file.flush()
         os.fsync(self.file.fileno())
         self.file.close()
+        with self._temporary.open("rb") as written:
+            self.sha256 = hashlib.file_digest(written, "sha256").hexdigest()
 
     def publish(self) -> None:
         """Takes `path`'s place in one step, after `finish`."""

@@ -20,6 +20,9 @@ _ALPHA_MASK = 0xFF000000
 #: Bytes of the longest header, of masks and of a palette of 256 colours; what lies between these and the pixels is
 #: padding, or private and short.
 _MOST_HEAD, _MOST_BETWEEN = 14 + 124 + 16 + 1024, 512
+#: A header of version 5 may name a colour profile, which follows the pixels; and the most bytes of one. Like the
+#: profiles of other formats it is not applied.
+_VERSION_5, _EMBEDDED, _MOST_PROFILE = 124, b"DEBM", 65_536
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,23 @@ def decode(data: bytes) -> tuple[Pixels, ...]:
     bmp = _parse(data)
     if bmp.end > len(data):
         raise ScanUnreadable(f"the BMP is cut short: {len(data)} of {bmp.end} bytes are there")
-    refuse_trailing(data, bmp.end)
+    refuse_trailing(data, _end_of_profile(data, bmp.end))
     if len(data[_MOST_HEAD : bmp.pixels_at].strip(b"\0")) > _MOST_BETWEEN:
         raise ScanUnreadable("the BMP holds data between its header and its pixels: it may be a second picture")
     rows = np.frombuffer(data, np.uint8, bmp.row_bytes * bmp.header.height, bmp.pixels_at)
     rows = rows.reshape(bmp.header.height, bmp.row_bytes)
     return (_unpack(rows[::-1] if bmp.bottom_up else rows, bmp),)
+
+
+def _end_of_profile(data: bytes, pixels_end: int) -> int:
+    """Where the colour profile behind the pixels ends; `pixels_end` without one."""
+    if struct.unpack_from("<I", data, 14)[0] != _VERSION_5 or data[70:74] != _EMBEDDED:
+        return pixels_end
+    # Counted from the header, which begins behind the 14 bytes of the file's.
+    start, size = struct.unpack_from("<II", data, 126)
+    start += 14
+    is_profile = start == pixels_end and 128 <= size <= _MOST_PROFILE and data[start + 36 : start + 40] == b"acsp"
+    return start + size if is_profile else pixels_end
 
 
 def doubt(data: bytes) -> str:

@@ -6,13 +6,16 @@ import errno
 import json
 import os
 import re
+import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -105,10 +108,63 @@ def test_the_audit_finds_an_edited_line_of_the_results(
     audit = CliRunner().invoke(app, ["audit", str(out)])
     assert (audit.exit_code, "intact" in audit.output) == (0, True)
     path.write_text(before)
-    assert CliRunner().invoke(app, ["audit", str(out)]).exit_code == 0
+    audit = CliRunner().invoke(app, ["audit", str(out)])
+    assert audit.exit_code == 1 and "ever recorded" not in audit.output
+    assert "results.jsonl: not as it was written" in audit.output
     path.write_text(before.replace("ALARM", "CLEAR"))
     audit = CliRunner().invoke(app, ["audit", str(out)])
     assert audit.exit_code == 1 and "results.jsonl line 1: no such result was ever recorded" in audit.output
+    scan_all(belt)
+    assert CliRunner().invoke(app, ["audit", str(out)]).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["results.csv", "detections.coco.json", "report.html"])
+def test_the_audit_finds_an_edited_output_until_a_run_writes_it_anew(
+    name: str, scan_all: Callable[..., BatchSummary], write_scan: WriteScan, tmp_path: Path
+) -> None:
+    belt, out = tmp_path / "belt", tmp_path / "out"
+    write_scan(belt / "bag.png", middle=15)
+    scan_all(belt)
+    # A copy of the folder has other times, and is as whole.
+    shutil.copytree(out, tmp_path / "copy")
+    assert CliRunner().invoke(app, ["audit", str(tmp_path / "copy")]).exit_code == 0
+    (out / name).write_text((out / name).read_text().replace("gun", "bag"))
+    audit = CliRunner().invoke(app, ["audit", str(out)])
+    assert audit.exit_code == 1 and f"{name}: not as it was written" in audit.output
+    assert scan_all(belt).done == 0
+    assert CliRunner().invoke(app, ["audit", str(out)]).exit_code == 0
+    # What was taken elsewhere is not there to be wrong.
+    (out / name).unlink()
+    assert CliRunner().invoke(app, ["audit", str(out)]).exit_code == 0
+
+
+def test_a_ledger_of_before_the_files_were_noted_is_audited(
+    scan_all: Callable[..., BatchSummary], write_scan: WriteScan, tmp_path: Path
+) -> None:
+    write_scan(tmp_path / "belt" / "bag.png")
+    scan_all(tmp_path / "belt")
+    with Ledger(tmp_path / "out" / "ledger.sqlite") as ledger:
+        shown = ledger.published()
+        assert shown is not None
+        times = {name: state[:3] for name, state in json.loads(shown.files).items()}
+        with ledger.exclusively():
+            ledger.note_published(replace(shown, files=json.dumps(times)))
+    assert CliRunner().invoke(app, ["audit", str(tmp_path / "out")]).exit_code == 0
+    with Ledger(tmp_path / "out" / "ledger.sqlite") as ledger:
+        ledger._connection.execute("DROP TABLE published")
+    assert CliRunner().invoke(app, ["audit", str(tmp_path / "out")]).exit_code == 0
+
+
+def test_a_scan_that_was_decoded_and_not_judged_has_its_size_and_its_picture(
+    scan_all: Callable[..., BatchSummary], tmp_path: Path
+) -> None:
+    (tmp_path / "belt").mkdir()
+    assert cv2.imwrite(str(tmp_path / "belt" / "blank.png"), np.full((160, 200, 3), 255, np.uint8))
+    assert scan_all(tmp_path / "belt").decisions[Decision.REFER] == 1
+    record = json.loads((tmp_path / "out" / "results.jsonl").read_text())
+    assert (record["width"], record["height"], record["detections"]) == (200, 160, [])
+    assert cv2.imread(str(tmp_path / "out" / "overlays" / "blank.png.jpg")) is not None
+    assert "no picture" not in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_a_file_keeps_its_name_when_another_of_that_name_joins(

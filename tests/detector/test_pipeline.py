@@ -113,6 +113,33 @@ def test_a_blank_scan_is_referred(detector: Detector) -> None:
     assert inspection.reasons[0].startswith("ScanWithoutContent:")
 
 
+@pytest.mark.parametrize("middle", [250, 20])
+def test_what_was_seen_beside_a_blank_view_or_much_black_alarms_and_is_else_referred(
+    detector: Detector, middle: int
+) -> None:
+    bag, white = picture(160, 160, middle=middle), np.full((160, 160, 3), 255, np.uint8)
+    black = np.vstack([bag, np.zeros((100, 160, 3), np.uint8)])
+    for views, told in (
+        ((bag, white), "view 2 of 2: all parts of the view lie within 255..255 of 255"),
+        ((white, bag), "view 1 of 2: all parts of the view lie within 255..255 of 255"),
+        ((white, black, bag), "view 2 of 3: 38% of the view is black: nothing behind it can be seen"),
+        ((black, bag), "view 1 of 2: 38% of the view is black: nothing behind it can be seen"),
+    ):
+        inspection = detector.inspect(Scan(views, "bag.tif", "0" * 64))
+        assert inspection.decision is (Decision.ALARM if middle == 20 else Decision.REFER)
+        assert told in inspection.reasons and not inspection.error
+        assert [one.view for one in inspection.detections if one.class_name == "gun" and one.score > 0.5] == (
+            [len(views) - 1 if views[0] is not bag else 0] if middle == 20 else []
+        )
+
+
+def test_a_scan_of_blank_views_alone_is_refused_and_says_its_size(detector: Detector) -> None:
+    white = np.full((160, 200, 3), 255, np.uint8)
+    inspection = detector.inspect(Scan((white, white), "bag.tif", "0" * 64))
+    assert inspection.error == "ScanWithoutContent"
+    assert inspection.view_sizes == ((200, 160), (200, 160))
+
+
 @pytest.mark.parametrize("poison", [float("nan"), float("inf"), 3.0, -3.0])
 def test_numbers_that_cannot_be_scores_are_referred(tmp_path: Path, poison: float) -> None:
     detector = Detector(probe_onnx(tmp_path / "poisoned.onnx", poison=poison), provider="cpu")

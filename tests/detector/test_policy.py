@@ -37,7 +37,11 @@ def detections(*found: tuple[str, float], class_names: tuple[str, ...] = CLASSES
 
 def test_an_alarm_names_each_class_once_the_strongest_first() -> None:
     found = detections(("knife", 0.5), ("gun", 0.93), ("gun", 0.41), ("gun", 0.2), ("wrench", 0.5))
-    assert decide(found, THRESHOLDS) == (Decision.ALARM, ("gun 0.93 >= 0.40 (2 boxes)", "knife 0.50 >= 0.45"))
+    told = ("gun 0.93 >= 0.40 (2 boxes)", "knife 0.50 >= 0.45")
+    # What reached its refer score is to be looked at, too.
+    looked_at = "wrench 0.50 is below its alarm score 0.60 but >= 0.30: a person must look"
+    assert decide(found, THRESHOLDS) == (Decision.ALARM, (*told, looked_at))
+    assert decide(found[found.class_ids != found.class_names.index("wrench")], THRESHOLDS) == (Decision.ALARM, told)
 
 
 def test_clear_names_the_highest_score() -> None:

@@ -11,8 +11,7 @@ import pytest
 
 from detector import Detector, read_ahead
 from detector.discovery import ScanSource
-from detector.inspection import Inspection
-from detector.pipeline import PreparedScan
+from detector.pipeline import PreparedScan, RefusedScan
 from detector.readers import Limits
 
 
@@ -48,7 +47,7 @@ def test_scans_beyond_the_pixels_are_decoded_one_at_a_time(
     lock, at_once, most = threading.Lock(), [0], [0]
     prepare = detector.prepare
 
-    def counted(data: bytes, name: str, sha256: str) -> PreparedScan | Inspection:
+    def counted(data: bytes, name: str, sha256: str) -> PreparedScan | RefusedScan:
         with lock:
             at_once[0] += 1
             most[0] = max(most[0], at_once[0])
@@ -89,8 +88,8 @@ def test_a_broken_file_takes_no_room_and_is_referred(detector: Detector, sources
     sources[3].path.write_bytes(b"\x89PNG\r\n\x1a\nnothing more")
     sources[5].path.unlink()
     found = dict(zip(range(12), read_ahead.read_ahead(detector, sources, never), strict=True))
-    assert isinstance(found[3][1], Inspection)
-    assert isinstance(found[5][1], Inspection)
+    assert isinstance(found[3][1], RefusedScan)
+    assert isinstance(found[5][1], RefusedScan)
     assert isinstance(found[4][1], PreparedScan)
 
 
@@ -108,7 +107,7 @@ def test_a_file_is_hashed_once(detector: Detector, sources: list[ScanSource], mo
     monkeypatch.setattr(hashlib, "sha256", noted)
     (_, whole), (_, broken) = read_ahead.read_ahead(detector, sources[:2], never)
     assert isinstance(whole, PreparedScan) and whole.scan.sha256 == digests[0]
-    assert isinstance(broken, Inspection) and broken.sha256 == digests[1]
+    assert isinstance(broken, RefusedScan) and broken.inspection.sha256 == digests[1]
     assert [hashed.count(content) for content in contents] == [1, 1]
 
 

@@ -424,6 +424,29 @@ def test_a_picture_between_the_header_and_the_pixels_of_a_bmp_is_noticed(channel
             assert np.array_equal(view(made), view(data))
 
 
+@pytest.mark.parametrize(
+    ("marked", "behind", "read"),
+    [(b"DEBM", b"", True), (b"DEBM", b"more", False), (b"BGRs", b"", False), (b"DEBM", None, False)],
+)
+def test_a_bmp_may_hold_a_colour_profile_and_nothing_else_behind_its_pixels(
+    marked: bytes, behind: bytes | None, read: bool
+) -> None:
+    image = noise(3)
+    rows = np.zeros((HEIGHT, (3 * WIDTH + 3) // 4 * 4), np.uint8)
+    rows[:, : 3 * WIDTH] = image[::-1, :, ::-1].reshape(HEIGHT, -1)
+    profile = bytearray(RNG.bytes(600))
+    # What is no profile has no such mark, whatever the header says of it.
+    profile[36:40] = b"acsp" if behind is not None else b"spca"
+    header = struct.pack("<IiiHHIIiiII", 124, WIDTH, HEIGHT, 1, 24, 0, 0, 0, 0, 0, 0) + bytes(16) + marked + bytes(52)
+    header += struct.pack("<III", 124 + rows.size, len(profile), 0)
+    data = b"BM" + struct.pack("<III", 0, 0, 14 + 124) + header + rows.tobytes() + profile + (behind or b"")
+    if read:
+        assert np.array_equal(view(data), image)
+    else:
+        with pytest.raises(ScanUnreadable, match="follow the end of the picture"):
+            view(data)
+
+
 @pytest.mark.parametrize("kind", [b"ANMF", b"ANIM", b"VP8X", b"JUNK"])
 def test_another_picture_beside_that_of_a_webp_is_noticed(kind: bytes) -> None:
     data = encode(".webp", noise(3), cv2.IMWRITE_WEBP_QUALITY, 101)
