@@ -56,13 +56,14 @@ class Look:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A scan as the last look found it. since: when it was first seen in this state. restless: since when it has not
-    been seen the same for long enough."""
+    """A scan as the last look found it. since, last: when it was first and last seen in this state. restless: since
+    when it has not been seen the same for long enough."""
 
     source: ScanSource
     folder: Path
     state: _State
     since: float
+    last: float
     restless: float
 
 
@@ -165,11 +166,11 @@ class Arrivals:
     def _now_seen(self, source: ScanSource, folder: Path, now: float) -> _Seen:
         state, before = _state(source.path), self._seen.get(source.path)
         if before is None:
-            return _Seen(source, folder, state, now, now)
+            return _Seen(source, folder, state, now, now, now)
         if before.state == state:
             rested = now - before.since >= self._settle
-            return _Seen(source, folder, state, before.since, now if rested else before.restless)
-        return _Seen(source, folder, state, now, now if self._was_taken(before) else before.restless)
+            return _Seen(source, folder, state, before.since, now, now if rested else before.restless)
+        return _Seen(source, folder, state, now, now, now if self._was_taken(before) else before.restless)
 
     def _was_taken(self, one: _Seen) -> bool:
         taken = self._taken.get(one.source.path)
@@ -189,11 +190,21 @@ class Arrivals:
         others now."""
         lost = []
         for path, one in self._seen.items():
-            rested = now - one.since >= self._settle
-            replaced = path in there and rested and there[path].state != one.state
+            replaced = path in there and there[path].state != one.state and self._rested(one, there[path], now)
             if (path not in there or replaced) and not self._was_taken(one):
                 lost.append(one)
         return lost
+
+    def _rested(self, before: _Seen, after: _Seen, now: float) -> bool:
+        """Whether what is another now may have been a whole scan. What is still being written stays one file, and is
+        not found the same by two looks, however far apart they are."""
+        until = before.last if _file(before.state) == _file(after.state) else now
+        return until - before.since >= self._settle
+
+
+def _file(state: _State) -> _State:
+    """What of a state stays while a file is written: its inode."""
+    return state[3:4]
 
 
 def _content(state: _State) -> _State:

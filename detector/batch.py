@@ -33,6 +33,7 @@ from detector.outputs import (
     to_line,
     write_overlay,
 )
+from detector.outputs.atomic import remove_left_behind
 from detector.outputs.published_files import are_as_noted, noted
 from detector.pipeline import Detector, PreparedScan, RefusedScan
 from detector.read_ahead import read_ahead
@@ -99,6 +100,8 @@ def run_batch(
 def output_run(detector: Detector, folder: Path, options: BatchOptions) -> Iterator[OutputRun]:
     """A run into an output folder, which is made; its ledger is open inside."""
     (folder / "overlays").mkdir(parents=True, exist_ok=True)
+    for one in (folder, folder / "overlays"):
+        remove_left_behind(one)
     with Ledger(folder / "ledger.sqlite") as ledger:
         # Adds what a ledger of an earlier version lacks.
         ledger.claim(())
@@ -211,7 +214,7 @@ class OutputRun:
             except (cv2.error, MemoryError, ValueError) as error:
                 # The decision stands without its picture; a disk that cannot be written (OSError) ends the run instead.
                 tell(f"{visible(inspection.scan)}: no picture: {visible(str(error))}")
-        self._ledger.record(key, to_line(inspection), small, final=not inspection.error)
+        self._ledger.record(key, to_line(inspection, datetime.now(UTC)), small, final=not inspection.error)
 
     def publish(self, sources: Sequence[ScanSource] = ()) -> tuple[Counter[Decision], Counter[Decision]]:
         """Brings the output files up to the ledger. Returns the decisions of the claimed `sources`, and of all results

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -130,7 +133,7 @@ def scan(
         chosen, policy=rules, provider=provider, threads=threads, batch=batch, tile=tile, scanner=profile
     )
     options = BatchOptions(overlay, report)
-    with named_by(output), progress_of(len(sources), quiet=quiet) as progress:
+    with _kept_when_stopped(output), named_by(output), progress_of(len(sources), quiet=quiet) as progress:
         summary = run_batch(detector, sources, output, options, progress)
     if not quiet:
         tell(f"weights {visible(detector.weights.label)}")
@@ -139,6 +142,40 @@ def scan(
         raise typer.Exit(Exit.ALARM)
     if summary.decisions[Decision.REFER]:
         raise typer.Exit(Exit.REFERRED)
+
+
+class _Stopped(BaseException):
+    """SIGINT or SIGTERM; no `except Exception` on the way takes it for a scan's error."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextmanager
+def _kept_when_stopped(output: Path) -> Iterator[None]:
+    """Ends at SIGINT or SIGTERM with a line that says what stays; the second of them ends the process as it does any
+    other."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def heard(number: int, _frame: FrameType | None) -> None:
+        for one in numbers:
+            signal.signal(one, signal.SIG_DFL)
+        raise _Stopped(number)
+
+    before = [(number, signal.signal(number, heard)) for number in numbers]
+    try:
+        yield
+    except _Stopped as stopped:
+        tell(
+            f"stopped: what was inspected is in {visible(str(output / 'ledger.sqlite'))}, the other files there are of "
+            "an earlier run, if any\n  what to do: run the same again, it goes on where this stopped"
+        )
+        # As a shell tells of it.
+        raise typer.Exit(128 + stopped.number) from None
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def _ask(names: Sequence[str]) -> str:

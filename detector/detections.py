@@ -104,12 +104,16 @@ class Detections:
         return self[np.argsort(-self.scores, kind="stable")]
 
     def to_supervision(self) -> supervision.Detections:
-        """The same as `supervision.Detections`, for people who hold that library (it is not a dependency)."""
+        """The same as `supervision.Detections`, for people who hold that library (it is not a dependency); `view`, from
+        0, is in its data, as boxes of another view are other pixels."""
         import supervision
 
         return supervision.Detections(
             xyxy=self.boxes_xyxy.copy(),
             confidence=self.scores.copy(),
             class_id=self.class_ids.copy(),
-            data={"class_name": np.array([self.class_names[index] for index in self.class_ids], dtype=str)},
+            data={
+                "class_name": np.array([self.class_names[index] for index in self.class_ids], dtype=str),
+                "view": self.views.copy(),
+            },
         )

@@ -3,7 +3,7 @@
     with Ledger(folder / "ledger.sqlite") as ledger:
         key = Key("bag_0001.png", file_sha256, weights_sha256, policy.fingerprint())
         if not ledger.has(key):
-            ledger.record(key, to_line(inspection), thumbnail, final=not inspection.error)
+            ledger.record(key, to_line(inspection, datetime.now(UTC)), thumbnail, final=not inspection.error)
         problems = ledger.verify()
 
 Each audit row's sha256 covers the row before it, so an edit, a removal or an exchange breaks the chain from there on. A

@@ -45,7 +45,7 @@ class Network:
     def __init__(self, weights: Weights, provider: Provider | str = Provider.AUTO, threads: int = 0) -> None:
         """threads: for one operator, 0 for one a core. Raises ProviderUnavailable or WeightsRejected."""
         self.spec = weights.spec
-        self._session, self.provider, self.passed_over = _start(weights, Provider(provider), threads)
+        self._session, self.provider, self.passed_over = _start(weights, _provider(provider), threads)
         names = [value.name for value in (*self._session.get_inputs(), *self._session.get_outputs())]
         if names != [INPUT_NAME, BOXES_NAME, SCORES_NAME]:
             raise WeightsRejected(f"{weights.name}: graph has {names}, not {[INPUT_NAME, BOXES_NAME, SCORES_NAME]}")
@@ -76,6 +76,15 @@ class Network:
             raise InferenceFailed("the network returned numbers that are not finite")
         if scores.min() < 0 or scores.max() > 1:
             raise InferenceFailed(f"the network returned scores outside 0..1: {scores.min():g}..{scores.max():g}")
+
+
+def _provider(name: Provider | str) -> Provider:
+    try:
+        return Provider(name)
+    except ValueError:
+        raise ProviderUnavailable(
+            f"no provider is called {name!r}", remedy=f"use one of {', '.join(one.value for one in Provider)}"
+        ) from None
 
 
 def _start(weights: Weights, provider: Provider, threads: int) -> tuple[onnxruntime.InferenceSession, Provider, str]:

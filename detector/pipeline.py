@@ -40,8 +40,8 @@ from detector.policy import decide, decisive, listed, refer, with_findings
 from detector.readers import Limits, read_scan
 from detector.readers.files import read_file
 from detector.scan import Scan
-from detector.scanner_profile import Belt, ScannerProfile, parse_profile
-from detector.settings import EffectiveThresholds, Policy
+from detector.scanner_profile import Belt, ScannerProfile, load_profile, parse_profile
+from detector.settings import EffectiveThresholds, Policy, load_policy
 from detector.tile_squares import (
     TileSquare,
     along_belt,
@@ -103,25 +103,30 @@ class Detector:
         self,
         weights: str | Path = "",
         *,
-        policy: Policy | None = None,
+        policy: Policy | str | Path | None = None,
         provider: Provider | str = Provider.AUTO,
         threads: int = 0,
         batch: int = 8,
         tile: str | int = "auto",
         limits: Limits | None = None,
-        scanner: ScannerProfile | None = None,
+        scanner: ScannerProfile | str | Path | None = None,
     ) -> None:
-        """weights: shipped name or .onnx file, empty for those of the scanner's profile, else the default. threads: of
-        the network, 0 for one a core. batch: tiles handed to it at once, mirror images counted. tile: 'auto', 'off',
-        or pixels of a tile's side. scanner: how its files are to be read; it goes before a profile that lies beside a
-        file.
+        """weights: shipped name or .onnx file, empty for those of the scanner's profile, else the default. policy,
+        scanner: read, or the TOML file that holds one. threads: of the network, 0 for one a core. batch: tiles handed
+        to it at once, mirror images counted. tile: 'auto', 'off', or pixels of a tile's side. scanner: how its files
+        are to be read; it goes before a profile that lies beside a file.
 
         Raises WeightsRejected, ProviderUnavailable or SettingsInvalid; never starts half.
         """
+        if batch < 1 or threads < 0:
+            raise SettingsInvalid(
+                f"batch = {batch}, threads = {threads}", remedy="give a batch of 1 or more, and 0 threads or more"
+            )
+        scanner = load_profile(Path(scanner)) if isinstance(scanner, str | Path) else scanner
         self.scanner = scanner
         self.weights = load_weights(weights or (scanner.weights if scanner else ""))
         self.spec = self.weights.spec
-        self.policy = policy or Policy()
+        self.policy = load_policy(Path(policy)) if isinstance(policy, str | Path) else policy or Policy()
         palettes = known_palettes(self.spec, self.policy)
         self.thresholds = self.policy.effective(self.spec.thresholds)
         _check_reach(self.thresholds, self.spec)

@@ -83,6 +83,11 @@ class Policy(BaseModel):
         known = tuple(class_names)
         for table, thresholds in (("alarm", self.alarm), ("refer", self.refer)):
             for name in thresholds:
+                if name not in known and name in Policy.model_fields:
+                    raise SettingsInvalid(
+                        f"policy: {name} stands in [{table}], where it would be a class",
+                        remedy=f"put the line {name} = ... before the first table of the file",
+                    )
                 if name not in known:
                     raise SettingsInvalid(
                         f"policy: [{table}] names the class {name!r}, which the weights do not know"

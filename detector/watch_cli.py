@@ -46,6 +46,8 @@ from detector.weights_choice import choose_weights
 
 #: Seconds between two lines that say that the watch goes on.
 LINE_SECONDS = 60.0
+#: Scans that are named at once, of those that were not inspected: a folder that is emptied may have held very many.
+_MOST_TOLD = 1_000
 
 
 def watch_command(
@@ -162,7 +164,7 @@ class _Log:
         for folder in look.emptied:
             tell(f"{visible(str(folder))}: held scans, and holds none now")
         if look.gone:
-            tell(f"gone or replaced before this watch inspected them: {_counted(look.gone)}")
+            _tell_each("gone or replaced before this watch inspected it, and has no result", look.gone)
         more = look.left_out - (self._last.left_out if self._last else Counter())
         for suffix, count in sorted(more.items()):
             # A scan that is in no result is an error, too.
@@ -174,7 +176,7 @@ class _Log:
             tell(self._counts())
 
     def kept(self, sources: Sequence[ScanSource]) -> None:
-        tell(f"gone when they were to be read, so what was recorded of them before stands: {_counted(sources)}")
+        _tell_each("gone when it was to be read, so what was recorded of it before stands", sources)
 
     def end(self, output: Path) -> None:
         if not self._quiet:
@@ -186,5 +188,9 @@ class _Log:
         return f"{present} scans there; inspected since the start: {counts}"
 
 
-def _counted(sources: Sequence[ScanSource]) -> str:
-    return f"{len(sources)} scans, the first {visible(sources[0].name)}"
+def _tell_each(what: str, sources: Sequence[ScanSource]) -> None:
+    """A line for each, as nothing else names them; of very many the first."""
+    for source in sources[:_MOST_TOLD]:
+        tell(f"{visible(source.name)}: {what}")
+    if len(sources) > _MOST_TOLD:
+        tell(f"and {len(sources) - _MOST_TOLD:,} more of these")

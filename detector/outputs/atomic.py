@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
+
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.partial")
+#: Seconds without a word written after which nobody is writing a file any more.
+_LEFT_BEHIND = 3600.0
 
 
 class PreparedText:
@@ -65,6 +71,15 @@ def write_bytes_whole(path: Path, content: bytes) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_left_behind(folder: Path) -> None:
+    """Removes what a process that was killed had not given its name yet. What is younger than _LEFT_BEHIND may still be
+    written by another one."""
+    for path in folder.glob(".*.partial"):
+        with suppress(FileNotFoundError):
+            if _TEMPORARY.fullmatch(path.name) and time.time() - path.stat().st_mtime > _LEFT_BEHIND:
+                path.unlink()
 
 
 def _temporary(path: Path) -> Path:

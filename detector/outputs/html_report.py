@@ -22,7 +22,7 @@ from urllib.parse import quote
 from detector.inspection import Decision
 from detector.ledger import StoredResult
 from detector.outputs.overlay import shows
-from detector.outputs.record import Add, Record, RunContext, strongest
+from detector.outputs.record import Add, Record, RunContext, strongest, two_digits
 from detector.outputs.report_page import CONTENT_SECURITY_POLICY, SCRIPT, STYLE
 from detector.scan_names import overlay_name
 from detector.terminal import visible
@@ -129,13 +129,15 @@ def _row(record: Record, picture: str, link: str) -> str:
     decision = Decision(record["decision"])
     top = strongest(record)
     width, height = record["width"], record["height"]
-    score = f"{top['score']:.2f}" if top else "&ndash;"
+    score = two_digits(top["score"]) if top else "&ndash;"
+    when = record.get("inspected_utc", "").partition(".")[0].replace("T", " ")
     views = f" &middot; {record['views']} views" if "views" in record else ""
     # <bdi>: a name in a script that runs from right to left must not rearrange the row.
     cells = (
         f'<td class="picture">{_picture(record["scan"], picture, link)}',
         f'<td data-value="{ORDER.index(decision)}"><span class="badge {decision}">{_SIGNS[decision]} {decision}</span>',
-        f'<td class="scan" data-value="{_text(record["scan"])}"><bdi>{_text(record["scan"])}</bdi>',
+        f'<td class="scan" data-value="{_text(record["scan"])}"><bdi>{_text(record["scan"])}</bdi>'
+        + (f"<small>{_text(when)} UTC</small>" if when else ""),
         '<td class="reasons">' + "".join(f"<p>{_text(reason)}</p>" for reason in record["reasons"]),
         f'<td class="number" data-value="{top["score"] if top else ""}">{score}',
         f'<td class="number" data-value="{len(record["detections"])}">{len(record["detections"])}',
@@ -167,7 +169,7 @@ def _head(counts: Counter[str], left_out: Counter[str], context: RunContext) -> 
 <meta http-equiv="Content-Security-Policy" content="{CONTENT_SECURITY_POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head><body>
 <header><h1>Roentgate inspection report</h1>
-<p class="run"><b>{context.started.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC</b> &middot; took
+<p class="run">Last run <b>{context.started.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC</b> &middot; took
 <b>{_duration(context.seconds)}</b> &middot; weights <b>{_text(name)}</b>
 <span title="{_text(digest)}">{_text(digest[:19])}</span></p>{_terms_banner(context.terms)}
 <div class="bar" role="group" aria-label="Show by decision">

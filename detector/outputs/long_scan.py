@@ -20,6 +20,7 @@ from detector.normalise import AIR, UInt8
 from detector.outputs.crops import cropped
 from detector.outputs.drawing import GAP, ColourPair, Pen, boxes, colours_of, filled, fit, frame, stacked
 from detector.outputs.marks import Mark, draw_marks
+from detector.outputs.record import two_digits
 from detector.outputs.shown_view import ShownView
 from detector.scan import Scan
 
@@ -173,7 +174,7 @@ def _draw_crop(
     x1, y1, x2, y2 = one.box_xyxy
     measured = f"{x2 - x1:.0f} x {y2 - y1:.0f} px"
     after = _write(canvas, f"{index + 1}", (x, y, right), layout, colours)
-    after = _write(canvas, f"{one.class_name} {one.score:.2f}{view}", (after, y, right), layout, _INK)
+    after = _write(canvas, f"{one.class_name} {two_digits(one.score)}{view}", (after, y, right), layout, _INK)
     for text in (f"{measured} at {factor:.1f} : 1", measured):
         if fit(text, layout.pen, right - after, layout.words)[0] == layout.pen:
             _write(canvas, text, (after, y, right), layout, _DIM)

@@ -22,6 +22,7 @@ from detector.normalise import AIR, UInt8, render
 from detector.outputs.atomic import write_bytes_whole
 from detector.outputs.drawing import GAP, Pen, Rectangle, boxes, frame, jpeg, label, resized, stacked
 from detector.outputs.long_scan import is_long, needs_sheet, sheet, small_picture
+from detector.outputs.record import two_digits
 from detector.outputs.shown_view import ShownView
 from detector.policy import decisive
 from detector.scan import Pixels, Scan
@@ -140,7 +141,7 @@ def _draw(canvas: UInt8, found: Detections, scale: float) -> None:
         frame(canvas, rectangle, colours, pen.width)
     taken: list[Rectangle] = []
     for one, rectangle, colours in drawn:
-        taken.append(label(canvas, f"{one.class_name} {one.score:.2f}", rectangle, colours, pen, taken))
+        taken.append(label(canvas, f"{one.class_name} {two_digits(one.score)}", rectangle, colours, pen, taken))
 
 
 def _picture(view: Pixels) -> UInt8:

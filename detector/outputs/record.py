@@ -1,6 +1,6 @@
 """An Inspection as one line of results.jsonl, and what the writers of this folder are given.
 
->>> line = to_line(inspection)
+>>> line = to_line(inspection, datetime.now(UTC))
 >>> ledger.record(key, line, thumbnail(scan, inspection, thresholds), final=not inspection.error)
 """
 
@@ -10,7 +10,8 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 import numpy as np
@@ -46,8 +47,9 @@ class RunContext:
     audit_head: tuple[int, str]
 
 
-def to_record(inspection: Inspection) -> Record:
-    """The result in the order of the contract; boxes in pixels of the view as stored, to a hundredth.
+def to_record(inspection: Inspection, inspected: datetime) -> Record:
+    """The result in the order of the contract; boxes in pixels of the view as stored, to a hundredth. inspected: when
+    it was decided, aware.
 
     width and height are the first view's, None for a scan that could not be decoded. With several views, `views` says
     how many, `view_sizes` their (width, height), and each detection its `view`, from 1.
@@ -64,18 +66,19 @@ def to_record(inspection: Inspection) -> Record:
         "detections": [_detection(one, several) for one in inspection.detections],
         "weights": storable_text(inspection.weights),
         "elapsed_ms": round(inspection.elapsed_ms, 1),
+        "inspected_utc": f"{inspected.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{inspected.microsecond // 1000:03d}Z",
     }
     if several:
         record |= {"views": len(inspection.view_sizes), "view_sizes": [list(size) for size in inspection.view_sizes]}
     return record
 
 
-def to_line(inspection: Inspection) -> str:
+def to_line(inspection: Inspection, inspected: datetime) -> str:
     """The record as JSON without a line break; ASCII, so that no reader takes U+2028 in a file's name for one.
 
     Raises ValueError for numbers that are not finite: `decide` refuses those before.
     """
-    return json.dumps(to_record(inspection), allow_nan=False)
+    return json.dumps(to_record(inspection, inspected), allow_nan=False)
 
 
 def counts_by_class(record: Record) -> Counter[str]:
@@ -86,6 +89,11 @@ def counts_by_class(record: Record) -> Counter[str]:
 def strongest(record: Record) -> Mapping[str, Any] | None:
     """The detection with the highest score, None where there is none."""
     return max(record["detections"], key=lambda one: one["score"], default=None)
+
+
+def two_digits(score: float | np.float32) -> str:
+    """A score for people, cut off after two digits: rounded it might show a threshold that it does not reach."""
+    return str(Decimal(str(np.float32(score))).quantize(Decimal("0.01"), ROUND_FLOOR))
 
 
 def _detection(one: Detection, several: bool) -> Record:

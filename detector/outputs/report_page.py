@@ -52,6 +52,7 @@ td.picture img { display: block; width: 132px; height: 88px; margin: auto; objec
   border: 1px solid var(--line); }
 td.picture small { color: var(--dim); }
 td.scan { min-width: 220px; max-width: 340px; overflow-wrap: anywhere; font-weight: 600; }
+td.scan small { display: block; color: var(--dim); font-weight: 400; }
 td.reasons { min-width: 220px; overflow-wrap: anywhere; }
 td.reasons p { margin: 0 0 2px; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }

@@ -13,7 +13,7 @@ from detector.outputs.record import Add, Record, RunContext, counts_by_class, st
 
 COLUMNS = (
     "scan", "decision", "reasons", "detections", "counts", "top_class", "top_score", "width", "height", "views",
-    "sha256", "weights", "elapsed_ms",
+    "sha256", "weights", "elapsed_ms", "inspected_utc",
 )  # fmt: skip
 
 #: Where a spreadsheet would find a formula: file names are chosen by whoever sends the parcel. In countries that write
@@ -59,6 +59,8 @@ def _row(record: Record) -> tuple[object, ...]:
         record["sha256"],
         record["weights"],
         record["elapsed_ms"],
+        # Lines of before it was kept have none.
+        record.get("inspected_utc", ""),
     )
 
 

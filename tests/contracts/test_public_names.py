@@ -98,11 +98,12 @@ def test_detections_convert_to_supervision() -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setitem(sys.modules, "supervision", stand_in)
         found = detector.Detections(
-            np.array([[1, 2, 3, 4]], np.float32), np.array([0.5], np.float32), np.array([1]), np.array([0]), ("a", "b")
+            np.array([[1, 2, 3, 4]], np.float32), np.array([0.5], np.float32), np.array([1]), np.array([2]), ("a", "b")
         )
         fields = found.to_supervision()
     assert fields["xyxy"].tolist() == [[1, 2, 3, 4]]  # type: ignore[index]
     assert fields["data"]["class_name"].tolist() == ["b"]  # type: ignore[index]
+    assert fields["data"]["view"].tolist() == [2]  # type: ignore[index]
 
 
 def test_albumentations_is_imported_in_one_place() -> None:

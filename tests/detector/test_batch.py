@@ -7,12 +7,14 @@ import json
 import os
 import re
 import shutil
+import signal
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -400,3 +402,51 @@ def test_an_older_clear_that_was_put_in_front_of_an_alarm_reaches_no_output(
         with pytest.raises(LedgerUnusable, match=r"result of bag\.png is not the one that was recorded"):
             scan_all(scan)
         assert lines(tmp_path) == {"bag.png": "ALARM"}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_scan_that_is_stopped_says_what_stays_and_goes_on_where_it_was(
+    number: signal.Signals,
+    code: int,
+    probe: Path,
+    write_scan: WriteScan,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in range(3):
+        write_scan(tmp_path / "belt" / f"{name}.png", middle=15 + name)
+    command = ["scan", str(tmp_path / "belt"), "--output", str(tmp_path / "out"), "--weights", str(probe)]
+    record, done = Ledger.record, []
+
+    def stopped(*given: Any, **named: Any) -> None:
+        record(*given, **named)
+        done.append(given)
+        if len(done) == 2:
+            os.kill(os.getpid(), number)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "record", stopped)
+        ended = CliRunner().invoke(app, [*command, "--batch", "1"])
+    assert ended.exit_code == code and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert "stopped: what was inspected is in" in ended.output and "run the same again" in ended.output
+    assert not (tmp_path / "out" / "results.jsonl").exists()
+    again = CliRunner().invoke(app, command)
+    assert again.exit_code in (0, 3) and "2 done before" in " ".join(again.output.split()), again.output
+    assert len(lines(tmp_path)) == 3
+
+
+def test_what_a_killed_run_left_half_written_goes_once_nobody_can_be_writing_it(
+    scan_all: Callable[..., BatchSummary], write_scan: WriteScan, tmp_path: Path
+) -> None:
+    write_scan(tmp_path / "belt" / "bag.png", middle=15)
+    out = tmp_path / "out"
+    (out / "overlays").mkdir(parents=True)
+    left = [out / ".0123456789abcdef.partial", out / "overlays" / ".fedcba9876543210.partial"]
+    others = [out / ".fresh6789abcdef0.partial", out / ".00000000000000ff.partial"]
+    for path in (*left, *others):
+        path.write_text("half")
+    for path in (*left, others[0]):
+        os.utime(path, (0, 0))
+    scan_all(tmp_path / "belt")
+    # The one is no name of ours, the other is young.
+    assert [path.exists() for path in (*left, *others)] == [False, False, True, True]

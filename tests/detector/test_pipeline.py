@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from detector import Decision, Detector, Policy, Scan
 from detector import pipeline as pipeline_module
-from detector.errors import InferenceFailed, SettingsInvalid
+from detector.errors import InferenceFailed, ProviderUnavailable, SettingsInvalid
 from detector.normalisation.standardise import WINDOWED
 from detector.scanner_profile import Rendering, ScannerProfile
 from tests.conftest import make_spec, picture, probe_onnx
@@ -249,6 +249,31 @@ def test_a_box_in_the_padding_keeps_the_alarms_beside_it(probe: Path, monkeypatc
     inspection = detector.inspect(Scan((picture(128, 64),), "bag.png", "0" * 64))
     assert inspection.decision is Decision.ALARM
     assert inspection.reasons[0].startswith("gun 0.80") and "gun 0.90 was found beside" in inspection.reasons[1]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "told"),
+    [
+        ({"provider": "gpu"}, ProviderUnavailable, "no provider is called 'gpu'"),
+        ({"batch": 0}, SettingsInvalid, "batch = 0"),
+        ({"threads": -1}, SettingsInvalid, "threads = -1"),
+        ({"policy": "nowhere.toml"}, SettingsInvalid, "nowhere.toml"),
+        ({"scanner": "nowhere.toml"}, SettingsInvalid, "nowhere.toml"),
+    ],
+)
+def test_what_a_detector_cannot_work_with_is_said_in_our_words(
+    probe: Path, given: dict[str, Any], error: type[Exception], told: str
+) -> None:
+    with pytest.raises(error, match=told):
+        Detector(probe, **{"provider": "cpu", **given})
+
+
+def test_a_policy_and_a_profile_may_be_given_as_files(probe: Path, tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text("[alarm]\ngun = 0.01\n")
+    (tmp_path / "scanner.toml").write_text('name = "lane"\nrendering = "stored"\npixel_pitch_mm = [2.0, 2.0]\n')
+    detector = Detector(probe, provider="cpu", policy=str(tmp_path / "policy.toml"), scanner=tmp_path / "scanner.toml")
+    assert detector.thresholds.alarm["gun"] == 0.01
+    assert detector.scanner is not None and detector.scanner.pixel_pitch_mm == (2.0, 2.0)
 
 
 def test_a_policy_changes_the_decision_and_the_fingerprint(probe: Path) -> None:

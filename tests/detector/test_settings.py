@@ -26,6 +26,13 @@ def test_a_policy_lies_over_the_weights_own_scores(tmp_path: Path) -> None:
     assert thresholds.listed_from("knife") == 0.1 and thresholds.listed_from("gun") == 0.2
 
 
+def test_a_setting_below_a_table_is_told_from_a_class(tmp_path: Path) -> None:
+    policy = load_policy(written(tmp_path, "[alarm]\ngun = 0.35\nmin_score = 0.2\n"))
+    with pytest.raises(SettingsInvalid, match=r"min_score stands in \[alarm\]") as wrong:
+        policy.effective(WEIGHTS)
+    assert "before the first table" in wrong.value.remedy
+
+
 def test_no_policy_changes_nothing() -> None:
     thresholds = Policy().effective(WEIGHTS)
     assert thresholds.alarm == WEIGHTS and thresholds.refer == {}

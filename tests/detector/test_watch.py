@@ -204,6 +204,22 @@ def test_what_is_gone_before_its_turn_is_told_and_what_is_renamed_is_not(
     assert names(seen.look().gone) == ["bag.png"]
 
 
+def test_a_file_that_is_still_being_written_is_not_lost(
+    seen: Arrivals, clock: Clock, belt: Path, write_scan: WriteScan
+) -> None:
+    data = write_scan(belt / "whole.png").read_bytes()
+    (belt / "whole.png").unlink()
+    seen.look()
+    for part in range(1, 6):
+        (belt / "bag.png").write_bytes(data[: len(data) * part // 5])
+        # Looks are as far apart as a file must rest.
+        clock.seconds += 1
+        look = seen.look()
+        assert (look.ready, look.gone) == ((), ())
+    clock.seconds += 1
+    assert names(seen.look().ready) == ["bag.png"]
+
+
 def test_a_file_that_never_rests_is_taken_once_a_while(
     seen: Arrivals, clock: Clock, belt: Path, write_scan: WriteScan
 ) -> None:
