@@ -75,17 +75,19 @@ def _ask(files: list[Path], scanner: Path, output: Path | None, asked: tuple[str
     profile = load_profile(scanner)
     pitch = _pitch(profile)
     name, question = asked
+    read_by: Answer = {"profile": profile.name, "profile_sha256": profile.fingerprint()}
     judged = True
     for source in named_apart(ScanSource(path.name or str(path), path) for path in files):
         try:
-            answers = _answers(source, profile, pitch, question)
+            answers, told = _answers(source, profile, pitch, question)
         # Whatever it was, this scan has not been looked at; those after it still are.
         except Exception as error:
             judged = False
-            typer.echo(_line(source, _UNANSWERED[name] | _refusal(source, error)))
+            typer.echo(_line(source, _UNANSWERED[name] | _refusal(source, error) | read_by))
             continue
         for number, (answer, picture) in enumerate(answers, start=1):
-            typer.echo(_line(source, answer if len(answers) == 1 else {"view": number, **answer}))
+            view = {"view": number} if len(answers) > 1 else {}
+            typer.echo(_line(source, view | answer | told | read_by))
             judged = judged and all(answer[key] is not None for key in _UNANSWERED[name])
             if output is not None:
                 write_picture(picture, output / overlay_name(source.name, f".view{number}.{name}.png"))
@@ -132,14 +134,16 @@ def _pitch(profile: ScannerProfile) -> Pitch:
 
 def _answers(
     source: ScanSource, profile: ScannerProfile, pitch: Pitch, question: Question
-) -> list[tuple[Answer, UInt8]]:
+) -> tuple[list[tuple[Answer, UInt8]], Answer]:
+    """The answer of each view with its picture, and what is told of the scan beside them."""
     limits = Limits()
     scan: Scan = read_scan(read_file(source.path, source.name, limits), source.name, limits)
     seen = standardised(scan, profile, keep_exposures=True)
     if seen.doubts:
         raise ScanWithoutContent("; ".join(seen.doubts))
     views = zip(seen.exposures, seen.scan.views, strict=True)
-    return [question(exposure, view, profile, pitch) for exposure, view in views]
+    answers = [question(exposure, view, profile, pitch) for exposure, view in views]
+    return answers, {"sha256": scan.sha256, "notes": list(seen.notes)}
 
 
 def _empty(exposure: Exposure, view: Pixels, profile: ScannerProfile, pitch: Pitch) -> tuple[Answer, UInt8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from detector.errors import SettingsInvalid
 from detector.exit_codes import Exit
 from detector.normalisation import standardise
 from detector.normalisation.exposure import Exposure
+from detector.scanner_profile import load_profile
 from tests.detector.cargo_scene import AIR, Float32, container, lattice, stored
 
 PROFILE = f'name = "gate 3"\nenergies = ["high"]\nair_value = {AIR}\nbits_stored = 16\nrendering = "cargo"\n'
@@ -89,6 +91,21 @@ def test_a_scan_that_cannot_be_judged_is_not_empty(tmp_path: Path, profile: Path
     for line in lines[:3]:
         assert line["occupancy"] is None
         assert line["error"] and line["remedy"]
+
+
+def test_an_answer_says_of_which_bytes_and_by_which_profile_it_is(tmp_path: Path, profile: Path) -> None:
+    file = scan(tmp_path, "a.png", container())
+    _, (line,) = asked("empty", file, "--scanner", profile)
+    assert line["sha256"] == hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    assert (line["profile"], line["profile_sha256"]) == (
+        load_profile(profile).name,
+        load_profile(profile).fingerprint(),
+    )
+    assert line["notes"] == []
+    profile.write_text((PROFILE + PITCH).replace(f"air_value = {AIR}\n", ""))
+    _, (guessed,) = asked("empty", file, "--scanner", profile)
+    # Kilograms rest on it.
+    assert any("level of air was guessed" in note for note in guessed["notes"])
 
 
 def test_two_files_of_one_name_are_told_apart(tmp_path: Path, profile: Path) -> None:
