@@ -263,5 +263,13 @@ class OutputRun:
             **({"scanner": detector.scanner.name} if detector.scanner else {}),
         }
         label = storable_text(detector.weights.label)
-        spec = detector.spec
-        return RunContext(label, spec.class_names, spec.terms, settings, self._begun, seconds, self._ledger.head())
+        return RunContext(
+            label,
+            detector.spec.class_names,
+            detector.thresholds,
+            detector.spec.terms,
+            settings,
+            self._begun,
+            seconds,
+            self._ledger.head(),
+        )

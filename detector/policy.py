@@ -78,6 +78,13 @@ def listed(detections: Detections, thresholds: EffectiveThresholds) -> Detection
     return detections[detections.scores >= floors[detections.class_ids]].sorted_by_score()
 
 
+def told_score(name: str, score: float | np.float32, thresholds: EffectiveThresholds) -> str:
+    """A score for people, as the reasons tell it: with as many digits as show on which side of its thresholds it is."""
+    alarm = thresholds.alarm[name]
+    below = np.float32(score) < np.float32(alarm) and name in thresholds.refer
+    return tell_apart(score, alarm, *([thresholds.refer[name]] if below else []))[0]
+
+
 def _refuse_nonsense(detections: Detections, thresholds: EffectiveThresholds) -> None:
     scores, class_ids = detections.scores, detections.class_ids
     if not np.isfinite(scores).all() or not np.isfinite(detections.boxes_xyxy).all():

@@ -22,9 +22,11 @@ from urllib.parse import quote
 from detector.inspection import Decision
 from detector.ledger import StoredResult
 from detector.outputs.overlay import shows
-from detector.outputs.record import Add, Record, RunContext, strongest, two_digits
+from detector.outputs.record import Add, Record, RunContext, strongest
 from detector.outputs.report_page import CONTENT_SECURITY_POLICY, SCRIPT, STYLE
+from detector.policy import told_score
 from detector.scan_names import overlay_name
+from detector.settings import EffectiveThresholds
 from detector.terminal import visible
 
 #: Rows of ALARM, and of REFER, at most; of all together, where CLEAR scans fill them up.
@@ -50,7 +52,7 @@ def write_html_report(file: TextIO, folder: Path, context: RunContext) -> Iterat
     chosen = _Chosen()
     yield chosen.add
     file.write(_head(chosen.counts, chosen.left_out(), context))
-    table = _Table(file, folder / "overlays")
+    table = _Table(file, folder / "overlays", context.thresholds)
     for stored in chosen.rows():
         table.add(stored)
     file.write(_foot(table.without_picture, context))
@@ -97,8 +99,9 @@ class _Chosen:
 class _Table:
     """Writes rows, and keeps the account of pictures."""
 
-    def __init__(self, file: TextIO, overlays: Path) -> None:
+    def __init__(self, file: TextIO, overlays: Path, thresholds: EffectiveThresholds) -> None:
         self.without_picture = 0
+        self._thresholds = thresholds
         self._file, self._overlays, self._budget = file, overlays, PICTURE_BYTES
 
     def add(self, stored: StoredResult) -> None:
@@ -112,7 +115,7 @@ class _Table:
         # Not any picture of that name: it may be of another policy.
         own = shows(record["scan"], self._overlays, stored.key.mark())
         link = f"overlays/{quote(overlay_name(record['scan']))}" if own else ""
-        self._file.write(_row(record, picture, link))
+        self._file.write(_row(record, picture, link, self._thresholds))
 
 
 def _top_score(record: Record) -> float:
@@ -125,11 +128,11 @@ def _text(value: object) -> str:
     return html.escape(visible(str(value)).translate(_DIRECTIONS), quote=True)
 
 
-def _row(record: Record, picture: str, link: str) -> str:
+def _row(record: Record, picture: str, link: str, thresholds: EffectiveThresholds) -> str:
     decision = Decision(record["decision"])
     top = strongest(record)
     width, height = record["width"], record["height"]
-    score = two_digits(top["score"]) if top else "&ndash;"
+    score = told_score(top["class"], top["score"], thresholds) if top else "&ndash;"
     when = record.get("inspected_utc", "").partition(".")[0].replace("T", " ")
     views = f" &middot; {record['views']} views" if "views" in record else ""
     # <bdi>: a name in a script that runs from right to left must not rearrange the row.

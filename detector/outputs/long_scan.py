@@ -1,7 +1,7 @@
 """A long scan on one sheet: the whole, shrunk, with numbered marks, and a crop of each item that decided.
 
 >>> if needs_sheet(scan, found):
-...     picture = sheet(scan, found)
+...     picture = sheet(scan, found, thresholds)
 
 A handgun of 50 pixels in a container of 12,000 x 2,500 is a speck on a screen 1,600 pixels wide. Below or beside the
 whole, each item stands as large as it is stored or larger, with what is around it. Memory is that of the sheet.
@@ -20,9 +20,10 @@ from detector.normalise import AIR, UInt8
 from detector.outputs.crops import cropped
 from detector.outputs.drawing import GAP, ColourPair, Pen, boxes, colours_of, filled, fit, frame, stacked
 from detector.outputs.marks import Mark, draw_marks
-from detector.outputs.record import two_digits
 from detector.outputs.shown_view import ShownView
+from detector.policy import told_score
 from detector.scan import Scan
+from detector.settings import EffectiveThresholds
 
 #: A view with a longer side than this, in pixels, is long: no luggage scanner's picture is.
 LONG_SIDE = 2048
@@ -105,7 +106,7 @@ def needs_sheet(scan: Scan, found: Detections) -> bool:
     return bool((sides * SCREEN < LEGIBLE * longest).any())
 
 
-def sheet(scan: Scan, found: Detections) -> UInt8:
+def sheet(scan: Scan, found: Detections, thresholds: EffectiveThresholds) -> UInt8:
     """(H, W, 3) RGB: views one below the other, all of `found` framed, the MOST_CROPS strongest numbered and cut out.
 
     Neither side is above SHEET_SIDE. `found` is not empty.
@@ -119,7 +120,8 @@ def sheet(scan: Scan, found: Detections) -> UInt8:
     canvas[: wholes.shape[0], : wholes.shape[1]] = wholes
     _write(canvas, _summary(len(ranked), layout.scale), (*layout.corner, width), layout, _DIM)
     for index, (one, class_id) in enumerate(zip(crops, crops.class_ids.tolist(), strict=True)):
-        _draw_crop(canvas, layout, index, one, shown, colours_of(class_id))
+        words = f"{one.class_name} {told_score(one.class_name, one.score, thresholds)}"
+        _draw_crop(canvas, layout, index, one, shown, (words, colours_of(class_id)))
     return canvas
 
 
@@ -159,9 +161,10 @@ def _summary(count: int, scale: float) -> str:
 
 
 def _draw_crop(
-    canvas: UInt8, layout: _Layout, index: int, one: Detection, shown: list[ShownView], colours: ColourPair
+    canvas: UInt8, layout: _Layout, index: int, one: Detection, shown: list[ShownView], told: tuple[str, ColourPair]
 ) -> None:
-    """The crop with this index and the words above it."""
+    """The crop with this index and the words above it. told: what it is called, and its colours."""
+    words, colours = told
     picture, box, factor = cropped(shown[one.view], one.box_xyxy, layout.size)
     width = layout.pen.width
     # Round the item, not on it: it may be no wider than a few lines.
@@ -174,7 +177,7 @@ def _draw_crop(
     x1, y1, x2, y2 = one.box_xyxy
     measured = f"{x2 - x1:.0f} x {y2 - y1:.0f} px"
     after = _write(canvas, f"{index + 1}", (x, y, right), layout, colours)
-    after = _write(canvas, f"{one.class_name} {two_digits(one.score)}{view}", (after, y, right), layout, _INK)
+    after = _write(canvas, f"{words}{view}", (after, y, right), layout, _INK)
     for text in (f"{measured} at {factor:.1f} : 1", measured):
         if fit(text, layout.pen, right - after, layout.words)[0] == layout.pen:
             _write(canvas, text, (after, y, right), layout, _DIM)

@@ -22,9 +22,8 @@ from detector.normalise import AIR, UInt8, render
 from detector.outputs.atomic import write_bytes_whole
 from detector.outputs.drawing import GAP, Pen, Rectangle, boxes, frame, jpeg, label, resized, stacked
 from detector.outputs.long_scan import is_long, needs_sheet, sheet, small_picture
-from detector.outputs.record import two_digits
 from detector.outputs.shown_view import ShownView
-from detector.policy import decisive
+from detector.policy import decisive, told_score
 from detector.scan import Pixels, Scan
 from detector.scan_names import overlay_name, storable_text
 from detector.settings import EffectiveThresholds
@@ -53,7 +52,7 @@ def write_overlay(
     in the file as a comment beside the scan's own, which `remove_overlay` asks for. Raises OSError.
     """
     found = decisive(inspection.detections, thresholds)
-    picture = sheet(scan, found) if needs_sheet(scan, found) else _whole(scan, found)
+    picture = sheet(scan, found, thresholds) if needs_sheet(scan, found) else _whole(scan, found, thresholds)
     path = folder / overlay_name(inspection.scan)
     write_bytes_whole(path, _commented(jpeg(picture, quality=90), f"{mark} {_scan_mark(inspection.scan)}".encode()))
     return path
@@ -111,12 +110,12 @@ def thumbnail(scan: Scan, inspection: Inspection, thresholds: EffectiveThreshold
     return jpeg(small, quality=72)
 
 
-def _whole(scan: Scan, found: Detections) -> UInt8:
+def _whole(scan: Scan, found: Detections, thresholds: EffectiveThresholds) -> UInt8:
     long, scale = is_long(scan), _overlay_scale(scan)
     pictures = []
     for number, view in enumerate(scan.views):
         canvas = ShownView(view).whole(scale) if long else resized(_picture(view), scale)
-        _draw(canvas, found[found.views == number], scale)
+        _draw(canvas, found[found.views == number], thresholds, scale)
         pictures.append(canvas)
     return stacked(pictures)
 
@@ -132,7 +131,7 @@ def _overlay_scale(scan: Scan) -> float:
     return min(largest, (MOST_PIXELS / (across * down)) ** 0.5) if is_long(scan) else largest
 
 
-def _draw(canvas: UInt8, found: Detections, scale: float) -> None:
+def _draw(canvas: UInt8, found: Detections, thresholds: EffectiveThresholds, scale: float) -> None:
     """Boxes and labels; the strongest label gets its place first."""
     size = float(canvas.shape[0] * canvas.shape[1]) ** 0.5
     pen = Pen(width=max(2, round(size / 280)), font_scale=float(np.clip(size / 1000, 0.5, 4.0)))
@@ -141,7 +140,16 @@ def _draw(canvas: UInt8, found: Detections, scale: float) -> None:
         frame(canvas, rectangle, colours, pen.width)
     taken: list[Rectangle] = []
     for one, rectangle, colours in drawn:
-        taken.append(label(canvas, f"{one.class_name} {two_digits(one.score)}", rectangle, colours, pen, taken))
+        taken.append(
+            label(
+                canvas,
+                f"{one.class_name} {told_score(one.class_name, one.score, thresholds)}",
+                rectangle,
+                colours,
+                pen,
+                taken,
+            )
+        )
 
 
 def _picture(view: Pixels) -> UInt8:

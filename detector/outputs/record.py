@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from detector.detections import Detection
 from detector.inspection import Inspection
 from detector.ledger import StoredResult
 from detector.scan_names import storable_text
+from detector.settings import EffectiveThresholds
 
 #: Stored results in a stable order (`ledger.results(...)`, or a list).
 Results = Iterable[StoredResult]
@@ -33,13 +33,14 @@ Add = Callable[[StoredResult, Record], object]
 class RunContext:
     """What the writers need besides the results.
 
-    weights: NAME@sha256:HEX. class_names: of the weights, in their order. terms: under which the weights may be used.
-    settings: name -> value, for people. started: aware, of this run. seconds: wall clock of this run. audit_head: rows
-    and last hash of the ledger's audit (`ledger.head()`).
+    weights: NAME@sha256:HEX. class_names: of the weights, in their order. thresholds: of this run. terms: under which
+    the weights may be used. settings: name -> value, for people. started: aware, of this run. seconds: wall clock of
+    this run. audit_head: rows and last hash of the ledger's audit (`ledger.head()`).
     """
 
     weights: str
     class_names: tuple[str, ...]
+    thresholds: EffectiveThresholds
     terms: str
     settings: Mapping[str, str]
     started: datetime
@@ -89,11 +90,6 @@ def counts_by_class(record: Record) -> Counter[str]:
 def strongest(record: Record) -> Mapping[str, Any] | None:
     """The detection with the highest score, None where there is none."""
     return max(record["detections"], key=lambda one: one["score"], default=None)
-
-
-def two_digits(score: float | np.float32) -> str:
-    """A score for people, cut off after two digits: rounded it might show a threshold that it does not reach."""
-    return str(Decimal(str(np.float32(score))).quantize(Decimal("0.01"), ROUND_FLOOR))
 
 
 def _detection(one: Detection, several: bool) -> Record:

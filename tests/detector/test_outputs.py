@@ -32,12 +32,13 @@ from detector.outputs import (
     to_record,
 )
 from detector.outputs.atomic import text_written_whole
-from detector.outputs.record import two_digits
 from detector.policy import refer
 from detector.scan_names import overlay_name
+from detector.settings import EffectiveThresholds
 
 CLASSES = ("gun", "knife")
 WEIGHTS = "luggage@sha256:" + "ab" * 32
+THRESHOLDS = EffectiveThresholds({"gun": 0.4, "knife": 0.4}, {}, 0.05)
 #: An hour east of Greenwich, a few moments before nine.
 INSPECTED = datetime(2026, 3, 1, 8, 59, 59, 250_999, tzinfo=timezone(timedelta(hours=1)))
 HOSTILE = (
@@ -47,7 +48,14 @@ HOSTILE = (
     "a\u2028b\n.png",
 )
 CONTEXT = RunContext(
-    WEIGHTS, CLASSES, "free", {"min_score": "0.05"}, datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC), 61.0, (3, "f" * 64)
+    WEIGHTS,
+    CLASSES,
+    THRESHOLDS,
+    "free",
+    {"min_score": "0.05"},
+    datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC),
+    61.0,
+    (3, "f" * 64),
 )
 
 
@@ -124,13 +132,17 @@ def test_a_line_is_the_contract_to_the_letter() -> None:
     )
 
 
-def test_a_score_for_people_never_shows_a_threshold_that_it_does_not_reach(tmp_path: Path) -> None:
-    assert [two_digits(score) for score in (0.83877, np.float32(0.84), 0.8399999, 1.0, 0.004)] == [
-        "0.83", "0.84", "0.83", "1.00", "0.00",
-    ]  # fmt: skip
-    write_outputs(tmp_path, stored(inspection("a.png", 0.8388, decision=Decision.REFER)), CONTEXT)
-    page = (tmp_path / "report.html").read_text()
-    assert ">0.83</td>" in page and "2026-03-01 07:59:59 UTC" in page
+def test_a_score_in_the_report_never_shows_a_threshold_that_it_does_not_reach(tmp_path: Path) -> None:
+    near = stored(inspection("a.png", 0.83877, decision=Decision.REFER))
+    for thresholds, told in (
+        (EffectiveThresholds({"gun": 0.84, "knife": 1}, {"gun": 0.8}, 0.05), "0.839"),
+        (EffectiveThresholds({"gun": 0.8387, "knife": 1}, {"gun": 0.8}, 0.05), "0.8388"),
+        (EffectiveThresholds({"gun": 0.9, "knife": 1}, {"gun": 0.84}, 0.05), "0.839"),
+        (EffectiveThresholds({"gun": 0.06, "knife": 1}, {}, 0.05), "0.84"),
+    ):
+        write_outputs(tmp_path, near, replace(CONTEXT, thresholds=thresholds))
+        page = (tmp_path / "report.html").read_text()
+        assert f">{told}</td>" in page and "2026-03-01 07:59:59 UTC" in page
 
 
 def test_a_line_of_before_the_time_was_kept_has_none(tmp_path: Path) -> None:
@@ -246,7 +258,7 @@ def test_the_report_loads_nothing_and_names_stay_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("terms", "warned"), [("Research use only", True), ("CC BY 4.0", False)])
 def test_weights_for_research_are_announced(tmp_path: Path, terms: str, warned: bool) -> None:
-    context = RunContext(WEIGHTS, CLASSES, terms, {}, CONTEXT.started, 0.5, (0, "0" * 64))
+    context = RunContext(WEIGHTS, CLASSES, THRESHOLDS, terms, {}, CONTEXT.started, 0.5, (0, "0" * 64))
     assert ('role="note"' in page_of(tmp_path, [], context)) is warned
 
 

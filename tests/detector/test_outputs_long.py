@@ -116,13 +116,13 @@ def test_every_shape_gives_a_sheet_within_bounds(size: tuple[int, int]) -> None:
     height, width = size
     places = np.random.default_rng(1).uniform(0, 1, (30, 2)) * (width - 20, height - 20)
     boxes = [(x, y, x + 20, y + 20) for x, y in places.tolist()]
-    picture = long_scan.sheet(Scan((load(*size, np.uint8),), "a", "0"), found(*boxes))
+    picture = long_scan.sheet(Scan((load(*size, np.uint8),), "a", "0"), found(*boxes), THRESHOLDS)
     longest = min(long_scan.SHEET_SIDE, max(size))
     assert longest * 0.98 <= picture.shape[1] <= longest and picture.shape[0] <= longest
 
 
 def test_marks_lie_where_the_items_are_in_the_shrunk_whole() -> None:
-    picture = long_scan.sheet(Scan((load(1000, 8192, np.uint8),), "a", "0"), found((6000, 700, 6040, 730)))
+    picture = long_scan.sheet(Scan((load(1000, 8192, np.uint8),), "a", "0"), found((6000, 700, 6040, 730)), THRESHOLDS)
     rows, columns = np.nonzero(coloured(picture[:500]))
     assert (columns.min() + columns.max()) / 2 == pytest.approx(3010, abs=3) and rows.max() == pytest.approx(376, abs=6)
 
@@ -138,7 +138,7 @@ def test_the_strongest_get_crops_and_the_rest_is_told_in_words(monkeypatch: pyte
     monkeypatch.setattr(long_scan, "_write", noted)
     scores = tuple(np.linspace(0.5, 0.9, 19).tolist())
     boxes: list[Box] = [(100 + 110 * index, 200, 130 + 110 * index, 230) for index in range(19)]
-    long_scan.sheet(Scan((load(800, 2400),), "a", "0"), found(*boxes, scores=scores))
+    long_scan.sheet(Scan((load(800, 2400),), "a", "0"), found(*boxes, scores=scores), THRESHOLDS)
     assert written[0] == "The whole, the 12 strongest, and 7 more framed without a number"
     assert [text for text in written if text.isdecimal()] == [str(number) for number in range(1, 13)]
     names = [text for text in written if text.startswith(CLASSES)]
@@ -156,7 +156,7 @@ def test_views_share_one_sheet_and_one_count(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(long_scan, "draw_marks", noted)
     views = (load(500, 2400), load(400, 2200))
     detections = found(SMALL, SMALL, SMALL, views=(1, 0, 1), scores=(0.5, 0.6, 0.7))
-    picture = long_scan.sheet(Scan(views, "a", "0"), detections)
+    picture = long_scan.sheet(Scan(views, "a", "0"), detections, THRESHOLDS)
     assert numbers == [["2"], ["1", "3"]]
     assert picture.shape[1] == 2400 and (picture[500:508] == 60).all() and (picture[520:900, 2300:] == 255).all()
 
