@@ -140,16 +140,8 @@ def _draw(canvas: UInt8, found: Detections, thresholds: EffectiveThresholds, sca
         frame(canvas, rectangle, colours, pen.width)
     taken: list[Rectangle] = []
     for one, rectangle, colours in drawn:
-        taken.append(
-            label(
-                canvas,
-                f"{one.class_name} {told_score(one.class_name, one.score, thresholds)}",
-                rectangle,
-                colours,
-                pen,
-                taken,
-            )
-        )
+        words = f"{one.class_name} {told_score(one.class_name, one.score, thresholds)}"
+        taken.append(label(canvas, words, rectangle, colours, pen, taken))
 
 
 def _picture(view: Pixels) -> UInt8:
