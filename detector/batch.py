@@ -214,7 +214,7 @@ class OutputRun:
             except (cv2.error, MemoryError, ValueError) as error:
                 # The decision stands without its picture; a disk that cannot be written (OSError) ends the run instead.
                 tell(f"{visible(inspection.scan)}: no picture: {visible(str(error))}")
-        self._ledger.record(key, to_line(inspection, datetime.now(UTC)), small, final=not inspection.error)
+        self._ledger.record(key, to_line(inspection), small, final=not inspection.error)
 
     def publish(self, sources: Sequence[ScanSource] = ()) -> tuple[Counter[Decision], Counter[Decision]]:
         """Brings the output files up to the ledger. Returns the decisions of the claimed `sources`, and of all results

@@ -3,7 +3,7 @@
     with Ledger(folder / "ledger.sqlite") as ledger:
         key = Key("bag_0001.png", file_sha256, weights_sha256, policy.fingerprint())
         if not ledger.has(key):
-            ledger.record(key, to_line(inspection, datetime.now(UTC)), thumbnail, final=not inspection.error)
+            ledger.record(key, to_line(inspection), thumbnail, final=not inspection.error)
         problems = ledger.verify()
 
 Each audit row's sha256 covers the row before it, so an edit, a removal or an exchange breaks the chain from there on. A
@@ -66,9 +66,11 @@ class Key:
 
 @dataclass(frozen=True)
 class StoredResult:
-    """A result as recorded. line: one of results.jsonl. thumbnails: key -> its JPEG."""
+    """A result as recorded. line: one of results.jsonl. utc: when, in ISO 8601 to a microsecond. thumbnails: key -> its
+    JPEG."""
 
     line: str
+    utc: str
     key: Key
     thumbnails: Callable[[Key], bytes]
 
@@ -234,7 +236,8 @@ class Ledger:
         scans' paths. Within `snapshot` thumbnails are of the same moment."""
         for scan, sha256, *stored in self.rows(_CURRENT_RESULTS, (weights, settings)):
             key = Key(scan, sha256, weights, settings)
-            yield StoredResult(self._audited_line(key, stored), key, self.thumbnail)
+            _, _, utc, *_ = stored
+            yield StoredResult(self._audited_line(key, stored), utc, key, self.thumbnail)
 
     def head(self) -> tuple[int, str]:
         """(rows in the audit, sha256 of the last): kept elsewhere, it shows later that nothing was cut off."""

@@ -115,7 +115,8 @@ class _Table:
         # Not any picture of that name: it may be of another policy.
         own = shows(record["scan"], self._overlays, stored.key.mark())
         link = f"overlays/{quote(overlay_name(record['scan']))}" if own else ""
-        self._file.write(_row(record, picture, link, self._thresholds))
+        when = f"{stored.utc[:10]} {stored.utc[11:19]} UTC"
+        self._file.write(_row(record, picture, link, when, self._thresholds))
 
 
 def _top_score(record: Record) -> float:
@@ -128,19 +129,18 @@ def _text(value: object) -> str:
     return html.escape(visible(str(value)).translate(_DIRECTIONS), quote=True)
 
 
-def _row(record: Record, picture: str, link: str, thresholds: EffectiveThresholds) -> str:
+def _row(record: Record, picture: str, link: str, when: str, thresholds: EffectiveThresholds) -> str:
     decision = Decision(record["decision"])
     top = strongest(record)
     width, height = record["width"], record["height"]
     score = told_score(top["class"], top["score"], thresholds) if top else "&ndash;"
-    when = record.get("inspected_utc", "").partition(".")[0].replace("T", " ")
     views = f" &middot; {record['views']} views" if "views" in record else ""
     # <bdi>: a name in a script that runs from right to left must not rearrange the row.
     cells = (
         f'<td class="picture">{_picture(record["scan"], picture, link)}',
         f'<td data-value="{ORDER.index(decision)}"><span class="badge {decision}">{_SIGNS[decision]} {decision}</span>',
         f'<td class="scan" data-value="{_text(record["scan"])}"><bdi>{_text(record["scan"])}</bdi>'
-        + (f"<small>{_text(when)} UTC</small>" if when else ""),
+        f"<small>{_text(when)}</small>",
         '<td class="reasons">' + "".join(f"<p>{_text(reason)}</p>" for reason in record["reasons"]),
         f'<td class="number" data-value="{top["score"] if top else ""}">{score}',
         f'<td class="number" data-value="{len(record["detections"])}">{len(record["detections"])}',

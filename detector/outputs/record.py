@@ -1,6 +1,6 @@
 """An Inspection as one line of results.jsonl, and what the writers of this folder are given.
 
->>> line = to_line(inspection, datetime.now(UTC))
+>>> line = to_line(inspection)
 >>> ledger.record(key, line, thumbnail(scan, inspection, thresholds), final=not inspection.error)
 """
 
@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -48,9 +48,8 @@ class RunContext:
     audit_head: tuple[int, str]
 
 
-def to_record(inspection: Inspection, inspected: datetime) -> Record:
-    """The result in the order of the contract; boxes in pixels of the view as stored, to a hundredth. inspected: when
-    it was decided, aware.
+def to_record(inspection: Inspection) -> Record:
+    """The result in the order of the contract; boxes in pixels of the view as stored, to a hundredth.
 
     width and height are the first view's, None for a scan that could not be decoded. With several views, `views` says
     how many, `view_sizes` their (width, height), and each detection its `view`, from 1.
@@ -67,19 +66,18 @@ def to_record(inspection: Inspection, inspected: datetime) -> Record:
         "detections": [_detection(one, several) for one in inspection.detections],
         "weights": storable_text(inspection.weights),
         "elapsed_ms": round(inspection.elapsed_ms, 1),
-        "inspected_utc": f"{inspected.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{inspected.microsecond // 1000:03d}Z",
     }
     if several:
         record |= {"views": len(inspection.view_sizes), "view_sizes": [list(size) for size in inspection.view_sizes]}
     return record
 
 
-def to_line(inspection: Inspection, inspected: datetime) -> str:
+def to_line(inspection: Inspection) -> str:
     """The record as JSON without a line break; ASCII, so that no reader takes U+2028 in a file's name for one.
 
     Raises ValueError for numbers that are not finite: `decide` refuses those before.
     """
-    return json.dumps(to_record(inspection, inspected), allow_nan=False)
+    return json.dumps(to_record(inspection), allow_nan=False)
 
 
 def counts_by_class(record: Record) -> Counter[str]:

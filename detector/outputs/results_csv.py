@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from detector.ledger import StoredResult
 from detector.outputs.record import Add, Record, RunContext, counts_by_class, strongest
 
 COLUMNS = (
@@ -26,7 +27,7 @@ def write_results_csv(file: TextIO, _folder: Path, _context: RunContext) -> Iter
     """Writes a heading and a row a scan, UTF-8, in the order in which results are added. Raises OSError."""
     writer = csv.writer(_Lines(file))
     writer.writerow(COLUMNS)
-    yield lambda _, record: writer.writerow([_cell(value) for value in _row(record)])
+    yield lambda stored, record: writer.writerow([_cell(value) for value in _row(stored, record)])
 
 
 class _Lines:
@@ -41,7 +42,7 @@ class _Lines:
         return self._file.write(row.removesuffix("\r\n") + "\n")
 
 
-def _row(record: Record) -> tuple[object, ...]:
+def _row(stored: StoredResult, record: Record) -> tuple[object, ...]:
     counts = counts_by_class(record)
     top = strongest(record) or {"class": "", "score": ""}
     return (
@@ -59,8 +60,7 @@ def _row(record: Record) -> tuple[object, ...]:
         record["sha256"],
         record["weights"],
         record["elapsed_ms"],
-        # Lines of before it was kept have none.
-        record.get("inspected_utc", ""),
+        f"{stored.utc[:23]}Z",
     )
 
 
