@@ -49,7 +49,7 @@ class Clearing:
             opaque_square_doubt(seen.opaque_mm, self.policy.refer_opaque_mm),
             self.spec.never_clear,
             "" if self.spec.chosen_on else UNCHOSEN,
-            "" if seen.rendering in self.spec.renderings else self._untrained(seen.rendering),
+            rendering_doubt(self.weights, self.spec.renderings, seen.rendering),
             self._colour_doubt(seen),
             pitch_doubt(self.spec.look, self.tile_pixels, pitch_mm),
             size_doubt(self.spec.look, self.tile_pixels, tiles),
@@ -62,13 +62,6 @@ class Clearing:
         # The doubt tells the share already, with what the policy allows.
         notes = ("" if opaque else opaque_note(seen.opaque), *seen.notes, skipped)
         return tuple(filter(None, doubts)), tuple(filter(None, notes))
-
-    def _untrained(self, rendering: str) -> str:
-        known = ", ".join(repr(name) for name in self.spec.renderings)
-        remedy = (
-            ": more than 8 bits need a scanner profile that draws them (--scanner)" if rendering == WINDOWED else ""
-        )
-        return f"the weights {self.weights} were not trained on {rendering!r} scans but on {known}{remedy}"
 
     def _colour_doubt(self, seen: StandardScan) -> str:
         if not (self.spec.coloured and seen.rendering == "stored"):
@@ -93,6 +86,15 @@ def known_palettes(spec: WeightsSpec, policy: Policy) -> tuple[Palette, ...]:
             remedy="leave it out, or export the weights anew",
         )
     return spec.colours.unpacked() if spec.colours else ()
+
+
+def rendering_doubt(weights: str, known: Sequence[str], rendering: str) -> str:
+    """Why weights of that name do not know scans that are drawn so; nothing where it is among what they know."""
+    if rendering in known:
+        return ""
+    remedy = ": more than 8 bits need a scanner profile that draws them (--scanner)" if rendering == WINDOWED else ""
+    trained = ", ".join(map(repr, known))
+    return f"the weights {weights} were not trained on {rendering!r} scans but on {trained}{remedy}"
 
 
 def opaque_note(share: float) -> str:

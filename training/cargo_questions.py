@@ -1,6 +1,6 @@
 """What a container officer also asks, measured on simulated freight of the TEST family: `empty?` and `anomalies`.
 
-    python -m training.cargo_questions --scans 200
+    python -m training.cargo_questions
 
 Bare vehicles are simulated as bare; heaps of known mass and people are put into them; loads are those of
 `simulate_freight`. The vehicles are the same kinds in both families (see `Family`), at other places and sizes.
@@ -12,6 +12,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import count, islice
 from types import MappingProxyType
 
 import numpy as np
@@ -128,6 +129,19 @@ CASES: MappingProxyType[str, Fill] = MappingProxyType(
 )
 
 
+#: Whole loads, which are no Fill.
+WHOLE_LOAD = "whole load"
+#: Vehicles of each case: many bare ones, as few may be called not empty, and twice as many layers as of what is plain.
+SCANS: MappingProxyType[str, int] = MappingProxyType(
+    {
+        **{name: 150 if name == "bare" else 20 if name.startswith("layer") else 10 for name in CASES},
+        WHOLE_LOAD: 10,
+    }
+)
+#: Homogeneous loads, each without a threat and with every one that is looked for.
+ANOMALY_LOADS = 15
+
+
 def simulate_vehicle(seed: int, family: Family, fill: Fill, conveyance: str = "") -> FreightScan:
     """A vehicle with `fill` in one of its rooms, at both energies and PITCH_MM. conveyance: one of CONVEYANCES, as
     often as it comes if left out; the same seed gives the same vehicle and noise."""
@@ -233,15 +247,16 @@ class AnomalyFigures:
     homogeneity: float | None
 
 
-def measure_empty(seeds: Iterable[int], family: Family = Family.TEST) -> dict[str, OccupancyCase]:
-    """Every case of CASES and whole loads, each on a vehicle for each seed."""
-    numbers = list(seeds)
+def measure_empty(scans: Mapping[str, int] = SCANS, family: Family = Family.TEST) -> dict[str, OccupancyCase]:
+    """Those cases of CASES, and WHOLE_LOAD, that `scans` has a number of vehicles for, each on so many of its own."""
     figures = {
-        name: _occupied(simulate_vehicle(1_000 * place + seed, family, fill) for seed in numbers)
+        name: _occupied(simulate_vehicle(1_000 * place + seed, family, fill) for seed in range(scans[name]))
         for place, (name, fill) in enumerate(CASES.items())
+        if name in scans
     }
-    loaded = (simulate_freight(seed, family) for seed in numbers)
-    figures["whole load"] = _occupied(scan for scan in loaded if scan.cargo)
+    if WHOLE_LOAD in scans:
+        loaded = (scan for seed in count() if (scan := simulate_freight(seed, family)).cargo)
+        figures[WHOLE_LOAD] = _occupied(islice(loaded, scans[WHOLE_LOAD]))
     return figures
 
 
@@ -299,11 +314,8 @@ def _covered(scan: FreightScan, compared: LoadComparison) -> bool:
 
 def main() -> None:
     """Prints both measurements of the TEST family as JSON."""
-    parser = argparse.ArgumentParser(description="What a container officer also asks, on simulated freight.")
-    parser.add_argument("--scans", type=int, default=200, help="scans in all, about")
-    count = parser.parse_args().scans
-    empty = measure_empty(range(max(1, round(0.7 * count / (len(CASES) + 1)))))
-    anomalies = measure_anomalies(range(max(1, round(0.3 * count / 4))))
+    argparse.ArgumentParser(description="What a container officer also asks, on simulated freight.").parse_args()
+    empty, anomalies = measure_empty(), measure_anomalies(range(ANOMALY_LOADS))
     figures = {"empty": {name: asdict(case) for name, case in empty.items()}, "anomalies": asdict(anomalies)}
     print(json.dumps(figures, indent=1))
 

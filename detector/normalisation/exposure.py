@@ -45,12 +45,15 @@ _EDGE_ELEMENTS, _MOST_ELEMENTS, _UNEVEN = 100, 8, 50
 class Exposure:
     """high, low: (H, W) float32 transmission at the high and the low energy; low is None where there is one energy.
 
-    resolution: the transmission that one and a half of the stored levels make up at the high energy.
+    resolution: the transmission that one and a half of the stored levels make up at the high energy. steps: of each
+    energy, high first, the transmission that one stored level makes up, for each detector element, (H, 1), or (1, W)
+    where the elements lie across; empty where nothing was stored.
     """
 
     high: Float32
     low: Float32 | None = None
     resolution: float = 0.0
+    steps: tuple[Float32, ...] = ()
 
 
 def opaque_limit(exposure: Exposure, opaque_transmission: float) -> float:

@@ -157,7 +157,8 @@ def _each_exposure(scan: Scan, profile: ScannerProfile, findings: Findings) -> I
 def _as_it_lies(exposure: Exposure, profile: ScannerProfile) -> Exposure:
     """As the pixels lay in the file."""
     low = None if exposure.low is None else turned(exposure.low, profile)
-    return replace(exposure, high=turned(exposure.high, profile), low=low)
+    steps = tuple(turned(step, profile) for step in exposure.steps)
+    return replace(exposure, high=turned(exposure.high, profile), low=low, steps=steps)
 
 
 def _opaque_square(exposure: Exposure, limit: float, profile: ScannerProfile) -> float:

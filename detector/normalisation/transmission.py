@@ -40,18 +40,21 @@ def exposure_of(pages: list[Pixels], profile: ScannerProfile, findings: Findings
     """
     parts = dict(zip(profile.energies, pages, strict=True))
     found = {energy: _transmission(page, energy, profile, findings) for energy, page in parts.items()}
-    high, resolution = found["high"]
+    high, resolution, step = found["high"]
     if "low" not in found:
-        return Exposure(high, resolution=resolution)
-    low = found["low"][0]
+        return Exposure(high, resolution=resolution, steps=(step,))
+    low, _, low_step = found["low"]
     check_order(low, high)
     check_curve(low, high, profile.curve)
     check_two_pages(pages)
-    return Exposure(high, low, resolution)
+    return Exposure(high, low, resolution, (step, low_step))
 
 
-def _transmission(page: Pixels, energy: Energy, profile: ScannerProfile, findings: Findings) -> tuple[Float32, float]:
-    """Transmission (elements, moments), and how much of it one and a half levels make up."""
+def _transmission(
+    page: Pixels, energy: Energy, profile: ScannerProfile, findings: Findings
+) -> tuple[Float32, float, Float32]:
+    """Transmission (elements, moments), how much of it one and a half levels make up, and one of each element
+    (elements, 1)."""
     highest = full_scale(page, profile)
     levels = page if profile.polarity == "air bright" else page.dtype.type(highest) - page
     dark, gain = of_energy(profile.calibration.dark, energy), of_energy(profile.calibration.gain, energy)
@@ -89,7 +92,9 @@ def _transmission(page: Pixels, energy: Energy, profile: ScannerProfile, finding
     step = max(1, int((transmission.size / 200_000) ** 0.5))
     densest = float(np.percentile(transmission[::step, ::step], DENSEST_PERCENT))
     findings.densest = max(findings.densest, densest)
-    return transmission, resolution
+    # What was mended is of no element's own levels.
+    beam = np.where(faulty[:, None], air, field) - dark
+    return transmission, resolution, np.asarray(gain / np.maximum(beam, 1), np.float32)
 
 
 def _check_air_rows(transmission: Float32, columns: slice, faulty: Flags) -> None:

@@ -18,15 +18,15 @@ from detector.normalisation.exposure import Exposure
 from detector.normalisation.standardise import standardised
 from detector.scanner_profile import parse_profile
 from detector.tile_squares import Look
-from detector.weights import ManifestEntry, load_weights
+from detector.weights import ManifestEntry, load_weights, weights_folder
 from tests.conftest import make_spec, probe_onnx
 from training.cargo import area, benchmark_costs, benchmark_plan, benchmark_run, tile_set
 from training.cargo.backgrounds import with_threats
 from training.cargo.benchmark import benchmark, benchmark_on_backgrounds
-from training.cargo.benchmark_figures import ALL, HEADLINE, benchmark_figures, document
+from training.cargo.benchmark_figures import ALL, HEADLINE, benchmark_figures, document, told_of_referred
 from training.cargo.benchmark_plan import plan
 from training.cargo.benchmark_report import markdown, page
-from training.cargo.card import card, headline
+from training.cargo.card import LIMITS, card, headline
 from training.cargo.false_alarms import false_alarm_boxes, searching_detector
 from training.cargo.luggage_threats import luggage_threats, materials_of
 from training.cargo.reading import as_scanned, profile_text
@@ -183,6 +183,21 @@ def test_a_pd_stands_beside_the_pfa_that_was_reached(weights: str) -> None:
     assert values == pytest.approx({"value": 1.0, "n": 5.0, "low": 0.4782, "high": 1.0}, abs=1e-4)
 
 
+def test_what_was_said_of_referred_scans_is_counted_by_kind(weights: str) -> None:
+    never = "nothing is cleared"
+    said = [
+        ("REFER", [never, "opaque: 12% of the cargo area, the policy allows 10%", "opaque: 3% of the cargo area"]),
+        ("REFER", [never, "opaque: 55.5% of the cargo area, the policy allows 10%"]),
+        ("ALARM", ["gun 0.90", "opaque: 13% of the cargo area, the policy allows 10%"]),
+    ]
+    found = told_of_referred([{"decision": decision, "reasons": reasons} for decision, reasons in said], never)
+    opaque = "opaque: #% of the cargo area, the policy allows #%"
+    assert found == {opaque: 2, "opaque: #% of the cargo area": 1}
+    setup = {"weights": "x", "scans": "own", "version": 1, "size": "1", "costs": {"seconds_per_mpx": {}, "peak_mb": 1}}
+    figures = benchmark_figures([record(0), record(1, "knife")], {"gun": 0.5})
+    assert f"<td>{opaque}</td>" in page(figures, {**setup, "referred": found}, ())
+
+
 def test_an_alarm_elsewhere_in_the_scan_is_not_one_on_the_threat() -> None:
     clean = [record(number) for number in range(100)]
     held = [record(1000 + number, "handgun", 0.9) | {"boxes": [[200, 200, 240, 240]]} for number in range(10)]
@@ -230,6 +245,11 @@ def test_its_figures_make_a_card_that_says_simulation_first(weights: str, tmp_pa
     text = card("x", spec.model_copy(update={"pixel_pitch_mm": None}), entry, metrics)
     assert text.splitlines()[2].startswith("**Measured on real clean scans with simulated threats")
     assert "of any pixel pitch" in text and "not validated on real containers" not in text
+
+
+def test_the_shipped_card_names_the_limits_that_a_new_one_would() -> None:
+    shipped = (weights_folder() / "README.md").read_text(encoding="utf-8").partition("<!-- card cargo-n -->")[2]
+    assert LIMITS in shipped.partition("<!-- end cargo-n -->")[0]
 
 
 def test_simulated_scans_are_read_by_the_profile_beside_them() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from training import cargo_questions
 from training.cargo_questions import (
     CASES,
-    OccupancyCase,
+    SCANS,
+    WHOLE_LOAD,
     exposure_of,
     heap,
     measure_anomalies,
@@ -26,6 +28,7 @@ from training.evaluation.intervals import Rate
 from training.simulation.freight import Family
 from training.simulation.materials import CARGO_BEAM, mass_attenuation
 
+ROOT = Path(__file__).parents[2]
 FORTY = "lorry with 40 ft container"
 
 
@@ -57,11 +60,10 @@ def test_the_same_seed_gives_the_same_load_with_and_without_a_threat() -> None:
     assert not differs.any()
 
 
-def test_every_case_is_counted_and_empty_ones_are_empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    few = {name: CASES[name] for name in ("bare", "heap of 80 kg")}
-    monkeypatch.setattr(cargo_questions, "CASES", few)
-    figures = measure_empty(range(2))
-    assert list(figures) == ["bare", "heap of 80 kg", "whole load"]
+def test_every_case_is_counted_and_empty_ones_are_empty() -> None:
+    figures = measure_empty({"bare": 2, "heap of 80 kg": 2, WHOLE_LOAD: 1})
+    assert list(figures) == ["bare", "heap of 80 kg", WHOLE_LOAD]
+    assert figures[WHOLE_LOAD].scans == 1
     assert figures["bare"].scans == figures["bare"].occupied.total == 2
     assert figures["bare"].occupied.count == 0
     assert figures["heap of 80 kg"].occupied.count == 2
@@ -79,17 +81,21 @@ def test_anomalies_are_counted_by_threat() -> None:
 def test_main_prints_both_measurements_as_json(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["cargo_questions", "--scans", "8"])
-    seen: list[int] = []
-
-    def no_cases(seeds: Iterable[int]) -> dict[str, OccupancyCase]:
-        seen.extend(seeds)
-        return {}
-
-    monkeypatch.setattr(cargo_questions, "measure_empty", no_cases)
+    monkeypatch.setattr(sys, "argv", ["cargo_questions"])
+    monkeypatch.setattr(cargo_questions, "measure_empty", dict)
     none = cargo_questions.AnomalyFigures(0, 0, 0, Rate(0, 0, None, None), {}, None)
-    monkeypatch.setattr(cargo_questions, "measure_anomalies", lambda seeds: none)
+    monkeypatch.setattr(cargo_questions, "measure_anomalies", lambda seeds: replace(none, scans=len(seeds)))
     cargo_questions.main()
     printed = json.loads(capsys.readouterr().out)
-    assert printed["empty"] == {} and printed["anomalies"]["scans"] == 0
-    assert seen == [0]
+    assert printed["empty"] == {} and printed["anomalies"]["scans"] == 15
+
+
+def test_the_page_tells_as_many_scans_of_each_case_as_the_command_makes() -> None:
+    assert SCANS.keys() == {*CASES, WHOLE_LOAD}
+    page = (ROOT / "docs" / "decisions" / "0013-what-else-a-container-officer-asks.md").read_text(encoding="utf-8")
+    layers = {scans for name, scans in SCANS.items() if name.startswith("layer")}
+    heaps = sum(SCANS[f"heap of {kilograms} kg"] for kilograms in (10, 20, 40, 80))
+    assert f"| nothing | 0 of {SCANS['bare']} (" in page and f"| 10, 20, 40, 80 kg | {heaps} of {heaps} (" in page
+    assert layers == {20} and page.count(" of 20 (") == 3 and SCANS["person"] == 10
+    # Nine and one that was not judged.
+    assert SCANS[WHOLE_LOAD] == 10

@@ -22,7 +22,7 @@ from detector.scanner_profile import Rendering, ScannerProfile
 from detector.weights import Weights, load_weights
 from training.cargo.backgrounds import THREATS_EACH, Backgrounds
 from training.cargo.benchmark_costs import Costs, measure_costs
-from training.cargo.benchmark_figures import BenchmarkFigures, benchmark_figures, document
+from training.cargo.benchmark_figures import BenchmarkFigures, benchmark_figures, document, told_of_referred
 from training.cargo.benchmark_plan import SIZES, VERSION
 from training.cargo.benchmark_report import page
 from training.cargo.benchmark_run import Record, Setup, claim_run, read_records, run_benchmark, written
@@ -56,11 +56,13 @@ def benchmark_on_backgrounds(
 ) -> BenchmarkFigures:
     """The same figures on the clean scans of a folder, taken up where it was stopped.
 
-    Raises SettingsInvalid when no scan can be a background, or if `output` holds another run.
+    Raises SettingsInvalid for a profile of scans that the weights do not know, when no scan can be a background, or if
+    `output` holds another run.
     """
+    backgrounds = Backgrounds(folder, profile, weights)
     digest = profile.fingerprint()[:12] if profile else "beside"
     claim_run(output, Setup(load_weights(weights).label, "", f"{folder.absolute()}, profile {digest}"))
-    backgrounds, done = Backgrounds(folder, profile, weights), read_records(output)
+    done = backgrounds.unchanged(read_records(output))
     total = (1 + THREATS_EACH) * len(backgrounds.sources) - len(done)
     made = written(output, backgrounds.records(done))
     records = [*done.values(), *watch("cargo benchmark", made, total)]
@@ -86,6 +88,7 @@ def _written(
     loaded = load_weights(weights)
     figures = benchmark_figures(records, loaded.spec.thresholds)
     setup = _setup(loaded, of, measure_costs(weights))
+    setup["referred"] = told_of_referred(records, loaded.spec.never_clear)
     if left_out:
         setup["left_out"] = dict(left_out)
     metrics = {"setup": setup, **document(figures)}

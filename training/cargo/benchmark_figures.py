@@ -8,6 +8,8 @@ Thresholds are chosen on the clean scans of the same kind of run, and the interv
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -100,6 +102,18 @@ def _alarms_by_vehicle(records: Sequence[Record], scores: ScanScores) -> Callabl
 def _decisions(records: Sequence[Record]) -> dict[str, int]:
     found = [record["decision"] for record in records]
     return {name: found.count(name) for name in ("CLEAR", "ALARM", "REFER")}
+
+
+def told_of_referred(records: Sequence[Record], never_clear: str) -> dict[str, int]:
+    """What was said of the scans that were referred, commonest first -> of how many; numbers as '#'. never_clear: of
+    the weights, left out."""
+    said = Counter(
+        told
+        for record in records
+        if record["decision"] == "REFER"
+        for told in {re.sub(r"\d+(\.\d+)?", "#", reason) for reason in record["reasons"] if reason != never_clear}
+    )
+    return dict(said.most_common())
 
 
 def _scores(

@@ -61,7 +61,9 @@ def page(figures: BenchmarkFigures, setup: dict[str, Any], false_alarms: Sequenc
         for title, shows in TABLES.items()
     ]
     costs, left_out = setup["costs"], setup.get("left_out", {})
-    facts = [("", (str(key), str(value))) for key, value in setup.items() if key not in ("costs", "left_out")]
+    referred = setup.get("referred", {})
+    told = ("costs", "left_out", "referred")
+    facts = [("", (str(key), str(value))) for key, value in setup.items() if key not in told]
     facts += [
         ("", (f"seconds per megapixel of simulated scans, {name} energies", f"{value:.2f}"))
         for name, value in costs["seconds_per_mpx"].items()
@@ -81,6 +83,13 @@ def page(figures: BenchmarkFigures, setup: dict[str, Any], false_alarms: Sequenc
             "With the weights' own alarm scores.",
             table(("", "CLEAR", "ALARM", "REFER"), decisions),
         ),
+        section(
+            "What was said of the scans that were referred",
+            "Besides what the weights never clear.",
+            table(("", "scans"), [("", (said, str(count))) for said, count in referred.items()]),
+        )
+        if referred
+        else "",
         section(
             f"Left out of the folder: {len(left_out)}",
             "No figure holds these scans.",

@@ -52,15 +52,18 @@ def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, 
         _untold(metrics),
         ANCHOR,
         f"Seconds a megapixel on {setup['cores']} cores, by energies: {seconds}; at most {costs['peak_mb']:.0f} MB.",
-        _LIMITS,
+        LIMITS,
     ]
     return "\n\n".join(filter(None, parts))
 
 
-_LIMITS = """**Limits.** The simulation leaves out most of what makes real scans hard: beam hardening, the clutter of \
-real trade, damaged and hand-packed loads, scanners with faults of their own. Loads and threats of the benchmark have \
-other shapes than those of training, but come from the same simulation. Retrain on scans of your scanner, and measure \
-with clean scans of your own, before anything depends on it. It assists an officer and replaces none."""
+#: What the benchmark's scans lack; the shipped card says the same.
+LIMITS = """**Limits.** The simulation leaves out most of what makes real scans hard: beam hardening, the clutter of \
+real trade, damaged and hand-packed loads, scanners with faults of their own. Its beam is nearly parallel, so that \
+nothing is magnified by how near the source it lies, its scatter a fixed share of the beam around each place, and its \
+corrugated walls have stronger stripes than real ones. Loads and threats of the benchmark have other shapes than those \
+of training, but come from the same simulation. Retrain on scans of your scanner, and measure with clean scans of your \
+own, before anything depends on it. It assists an officer and replaces none."""
 
 
 def _first_line(spec: WeightsSpec, setup: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ OUTLETS, OUTLET, RISE = 3, 28.0, 108.0
 #: Height of the source above the ground, cm; what is level with it shows one edge only.
 SOURCE_HEIGHT = 150.0
 #: How much larger the near side is drawn than the middle, and smaller the far side: 122 cm of 4,500 from the source.
+#: Real gantries have the source some metres away (.15 to .25). Changing it asks for another VERSION of the benchmark.
 PARALLAX = 0.027
 #: One wave of the corrugation of ISO container side walls, cm, and the steel of one wall.
 WAVE, SHEET = 27.8, 0.18
@@ -62,7 +63,8 @@ def _corrugated(board: Board, body: Area, generator: np.random.Generator) -> Non
     for phase in generator.uniform(0, 1, 2).tolist():
         along = (board.x / WAVE + phase) % 1.0
         flank = ((along > 0.26) & (along < 0.5)) | (along > 0.76)
-        # A flank at 28 degrees to the beam presents 1 / sin(28) of its sheet, less what the stretch takes away.
+        # Stronger than an ISO panel's: its flank (36 mm deep over 68 mm) lies at 28 degrees to the wall, and so puts
+        # 1 / cos(28) = 1.13 of its sheet in the beam's way. Changing it asks for another VERSION of the benchmark.
         walls += np.float32(SHEET) * np.where(flank, np.float32(1.45), np.float32(1.0))
     patch = board.patch(Area(body.left + 5, body.top + 5, body.right - 5, body.bottom - 14))
     board.add("steel", patch.inside * walls[:, patch.where[1]], patch.where)
