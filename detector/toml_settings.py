@@ -19,6 +19,7 @@ WholeNumber = Annotated[int, Field(strict=True)]
 
 #: Kind of pydantic's error -> what to do, where its own words do not say.
 _REMEDIES = {
+    "tuple_type": 'give a list in brackets: {key} = ["a", "b"], or {key} = [1, 2] where numbers are meant',
     "dict_type": "make it a table: [{key}], and below it a line for each name",
     "less_than_equal": "give at most {le:g}; where that is 1, a share and not per cent is meant",
 }

@@ -2,8 +2,9 @@
 
 `OUTPUT/<setting>/seed<n>/` holds each run and its `figures.json`; `OUTPUT/ablation.json` and `ablation.md` the table:
 AP50 on the validation split overall, of rare classes and of each class, as mean and spread over the seeds, and the
-difference to the first setting, seed by seed. What is there is not done again, and a run that was cut off goes on.
-Many settings of two values each are better screened than tried one by one: see `training/screening.py`.
+difference to the first setting, seed by seed, with its interval. What is there is not done again, and a run that was
+cut off goes on. Many settings of two values each are better screened than tried one by one: see
+`training/screening.py`.
 
 Scans of sources that the recipe leaves out are figures of their own, `unseen`: all of train and val, as none was
 learned from.
@@ -11,26 +12,31 @@ learned from.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import re
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from pathlib import Path
 from typing import Any
+
+from scipy.stats import t as student
 
 from detector.errors import SettingsInvalid
 from detector.outputs.atomic import write_bytes_whole
 from training.checkpoints import holds_run
 from training.datasets.coco_index import CocoIndex, read_coco
 from training.evaluation.alignment import align
-from training.evaluation.average_precision import PrecisionTable, average_precision
+from training.evaluation.average_precision import LEAST_BOXES, PrecisionTable, average_precision
 from training.evaluation.transfer import is_of
 from training.export import export_network, load_checkpoint, unchosen_spec
 from training.file_digests import annotations_digest
 from training.fit import fit
+from training.kept_results import claim_files, understood
 from training.recipe import Recipe, resolve_recipe
 from training.scoring import predict_onnx
 from training.screening import Factor, screening_settings, screening_table
@@ -102,16 +108,18 @@ def ablate(
     _require_readable_unseen(data, next(iter(recipes.values())))
     # The same classes for all, whatever a setting leaves of the training scans.
     rare = rare_classes(max((both.train for both in splits.values()), key=len))
+    boxes = boxes_measured(next(iter(splits.values())), next(iter(recipes.values())), rare)
     results: list[SettingResult] = []
     for number, setting in enumerate(settings):
+        of_setting = setting_folder(output, number, setting)
         by_seed: dict[int, Figures] = {}
         for seed in ablation.seeds:
-            folder = output / f"{number:02d}_{_folder_name(setting)}" / f"seed{seed}"
+            folder = of_setting / f"seed{seed}"
             progress(f"{' '.join(setting)}, seed {seed}")
             by_seed[seed] = _figures_of(splits[setting, seed], recipes[setting, seed], folder, rare)
         results.append(SettingResult(" ".join(setting), by_seed))
         # After each setting, so that a long comparison can be read while it goes on.
-        _write(output, results, ablation, rare)
+        _write(output, results, ablation, rare, boxes)
     return results
 
 
@@ -150,17 +158,34 @@ def combinations(vary: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def axes(vary: Sequence[str]) -> list[list[str]]:
-    """("a=1,2", "b=x,y") -> [["a=1", "a=2"], ["b=x", "b=y"]]. Commas within brackets do not divide."""
+    """("a=1,2", "b=x,y") -> [["a=1", "a=2"], ["b=x", "b=y"]]. Commas within brackets or quotes do not divide."""
     found: list[list[str]] = []
     for text in vary:
         key, separator, values = text.partition("=")
-        options = re.findall(r"(?:\[[^\]]*\]|[^,\[])+", values)
+        options = _divided(values)
         if not (key and separator and options):
             raise SettingsInvalid(f"--vary {text}: not of the form key=value,value", remedy="give key=first,second")
         found.append([f"{key}={option}" for option in options])
     if not found:
         raise SettingsInvalid("nothing to vary", remedy="give --vary key=first,second")
     return found
+
+
+def _divided(values: str) -> list[str]:
+    """The values between the commas that divide; none where a bracket of either kind or a quote is left open."""
+    found, depth, quote = [""], 0, ""
+    for sign in values:
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in "\"'":
+            quote = sign
+        else:
+            depth += (sign in "[{") - (sign in "]}")
+        if sign == "," and not depth and not quote:
+            found.append("")
+        else:
+            found[-1] += sign
+    return [] if depth or quote else [one for one in found if one]
 
 
 def _require_distinct(options: list[list[str]], seeds: Sequence[int]) -> None:
@@ -184,8 +209,23 @@ def _factor(options: list[str]) -> Factor:
     return Factor(key, (values[0], values[1]))
 
 
-def _folder_name(setting: tuple[str, ...]) -> str:
-    return re.sub(r"[^\w.=-]+", "_", "_".join(setting))[:100]
+def setting_folder(output: Path, number: int, setting: tuple[str, ...]) -> Path:
+    """Where the runs of a setting lie, whatever stands beside it. number: its place in the list.
+
+    Earlier versions put the place before the name: such a folder is taken where it is there, that of this place first.
+    """
+    whole = re.sub(r"[^\w.=-]+", "_", "_".join(setting))
+    name, digest = whole[:100], hashlib.sha256(" ".join(setting).encode()).hexdigest()
+    folder = output / f"{name}_{digest[:8]}"
+    if folder.is_dir() or not output.is_dir():
+        return folder
+    placed = re.compile(rf"\d{{2,}}_{re.escape(name)}")
+    before = [path for path in output.iterdir() if placed.fullmatch(path.name)]
+    here = output / f"{number:02d}_{name}"
+    if here in before:
+        return here
+    # A name that was cut short may be that of another setting.
+    return before[0] if len(before) == 1 and name == whole else folder
 
 
 def _figures_of(data: TrainingData, recipe: Recipe, folder: Path, rare: Sequence[str]) -> Figures:
@@ -193,10 +233,12 @@ def _figures_of(data: TrainingData, recipe: Recipe, folder: Path, rare: Sequence
     kept = folder / "figures.json"
     annotations = {split: annotations_digest(Path(data.folder), split) for split in ("train", "val")}
     described = {"recipe": recipe.model_dump(mode="json"), "annotations": annotations}
+    claim_files(folder, recipe, begun=kept.is_file() or holds_run(folder / "checkpoints"))
     if kept.is_file():
-        before = json.loads(kept.read_bytes())
-        _require_same(before, described, folder)
-        return {name: float(value) for name, value in before["figures"].items()}
+        with understood(kept):
+            before = json.loads(kept.read_bytes())
+            _require_same(before, described, folder)
+            return {name: float(value) for name, value in before["figures"].items()}
     fit(data, recipe, folder, resume=holds_run(folder / "checkpoints"))
     figures = _score(data, recipe, folder, rare)
     write_bytes_whole(kept, (json.dumps({**described, "figures": figures}, indent=1) + "\n").encode())
@@ -243,6 +285,31 @@ def _table_of(index: CocoIndex, exported: Path) -> PrecisionTable:
     return average_precision(index, align(index, predict_onnx(index, exported)))
 
 
+def boxes_measured(data: TrainingData, recipe: Recipe, rare: Sequence[str]) -> dict[str, int]:
+    """Name of a figure -> boxes that it is of."""
+    assert data.validation is not None
+    classes = _boxes_looked_for(data.validation)
+    unseen = left_out_scans(Path(data.folder), recipe, data.train.class_names)
+    return {
+        "AP50": sum(classes.values()),
+        "AP50 of frequent": _of_frequent(classes),
+        "AP50 of rare": sum(classes[name] for name in rare if name in classes),
+        "AP50 of frequent, unseen": _of_frequent(_boxes_looked_for(unseen)) if unseen else 0,
+        **{f"AP50 {name}": count for name, count in classes.items()},
+    }
+
+
+def _boxes_looked_for(index: CocoIndex) -> dict[str, int]:
+    """Of each class, in the scans whose source looked for it: the others count for nothing."""
+    ids = [int(one) for scan in index.scans for one in scan.class_ids[~scan.ignore & scan.annotated[scan.class_ids]]]
+    counts = Counter(ids)
+    return {name: counts[class_id] for class_id, name in enumerate(index.class_names)}
+
+
+def _of_frequent(boxes: Mapping[str, int]) -> int:
+    return sum(count for count in boxes.values() if count >= LEAST_BOXES)
+
+
 def left_out_scans(folder: Path, recipe: Recipe, class_names: tuple[str, ...]) -> CocoIndex | None:
     """What the recipe leaves out of train and val: none of it was learned from. None if it leaves nothing out."""
     if not recipe.leave_out:
@@ -257,17 +324,20 @@ def rare_classes(train: CocoIndex) -> list[str]:
     return [name for name, count in train.boxes_per_class().items() if 0 < count < RARE_BOXES]
 
 
-def _write(output: Path, results: list[SettingResult], ablation: Ablation, rare: Sequence[str]) -> None:
+def _write(
+    output: Path, results: list[SettingResult], ablation: Ablation, rare: Sequence[str], boxes: Mapping[str, int]
+) -> None:
     document: dict[str, Any] = {
         "recipe": ablation.recipe,
         "changes": ablation.changes,
         "seeds": ablation.seeds,
         "rare": rare,
+        "boxes": boxes,
         "settings": {result.setting: {str(seed): row for seed, row in result.by_seed.items()} for result in results},
     }
     write_bytes_whole(output / "ablation.json", (json.dumps(document, indent=1) + "\n").encode())
     if not ablation.screening:
-        text = table(results, rare)
+        text = table(results, rare, boxes)
     elif len(results) == len(ablation.settings()):
         names = _common(results)
         figures: dict[str, Sequence[float]] = {name: [result.mean(name) for result in results] for name in names}
@@ -284,22 +354,25 @@ def _common(results: Sequence[SettingResult]) -> list[str]:
     return [name for name in rows[0] if all(name in row for row in rows)]
 
 
-def table(results: Sequence[SettingResult], rare: Sequence[str]) -> str:
-    """Markdown: a row for each figure, a column for each setting, and differences to the first setting."""
+def table(results: Sequence[SettingResult], rare: Sequence[str], boxes: Mapping[str, int]) -> str:
+    """Markdown: a row for each figure, a column for each setting, and differences to the first setting. boxes: as
+    `boxes_measured`."""
     first, *others = results
     names = _common(results)
-    heads = ["figure", first.setting, *(head for other in others for head in (other.setting, "difference"))]
+    differing = (head for other in others for head in (other.setting, f"{other.setting}, difference"))
+    heads = ["figure", "n", first.setting, *differing]
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     for name in names:
-        cells = [name, _with_spread(first.mean(name), first.spread(name))]
+        cells = [name, str(boxes[name]), _with_spread(first.mean(name), first.spread(name))]
         for other in others:
             cells += [_with_spread(other.mean(name), other.spread(name)), _difference(first, other, name)]
         lines.append("| " + " | ".join(cells) + " |")
     seeds = ", ".join(str(seed) for seed in first.by_seed)
     closing = (
-        f"Mean and standard deviation over seeds {seeds}, of the last network, on the validation split. Differences "
-        f"to the first setting seed by seed, with their standard deviation. Rare (fewer than {RARE_BOXES} training "
-        f"boxes): {', '.join(rare) or 'none'}."
+        f"Mean and standard deviation over seeds {seeds}, of the last network, on the n boxes of the validation split "
+        "(unseen: of train and val). Differences to the first setting seed by seed, with the 95 % t-interval of their "
+        "mean: what other seeds would change, not other scans; one seed alone has none. Rare (fewer than "
+        f"{RARE_BOXES} training boxes): {', '.join(rare) or 'none'}."
     )
     return "\n".join([*lines, "", closing, ""])
 
@@ -307,8 +380,12 @@ def table(results: Sequence[SettingResult], rare: Sequence[str]) -> str:
 def _difference(first: SettingResult, other: SettingResult, name: str) -> str:
     """Of the same seeds: what the seed does to both cancels."""
     paired = [row[name] - first.by_seed[seed][name] for seed, row in other.by_seed.items()]
-    return _with_spread(statistics.fmean(paired), statistics.stdev(paired) if len(paired) > 1 else None, "+.3f")
+    mean = statistics.fmean(paired)
+    if len(paired) < 2:
+        return f"{mean:+.3f}"
+    half = float(student.ppf(0.975, len(paired) - 1)) * statistics.stdev(paired) / sqrt(len(paired))
+    return f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]"
 
 
-def _with_spread(mean: float, spread: float | None, form: str = ".3f") -> str:
-    return f"{mean:{form}}" + ("" if spread is None else f" ± {spread:.3f}")
+def _with_spread(mean: float, spread: float | None) -> str:
+    return f"{mean:.3f}" + ("" if spread is None else f" ± {spread:.3f}")

@@ -169,9 +169,13 @@ def evaluate(
 
     detector = detector_for(weights)
     index = read_split(data, split, detector.spec.class_names)
-    unknown = [name for name in class_names(data, split) if name not in detector.spec.class_names]
-    if unknown:
-        stderr.print(f"not measured, as the weights do not know them: {', '.join(unknown)}", markup=False)
+    boxes = index.boxes_of_others()
+    not_measured = {
+        name: boxes.get(name, 0) for name in class_names(data, split) if name not in detector.spec.class_names
+    }
+    if not_measured:
+        named = ", ".join(f"{name} ({count} boxes)" for name, count in not_measured.items())
+        stderr.print(f"not measured, as the weights do not know them: {named}", markup=False, soft_wrap=True)
     predictions = predict_with(detector, index, with_progress)
     metrics = evaluate(index, predictions, detector.spec.thresholds, seed)
     setup = EvaluationSetup(
@@ -185,17 +189,10 @@ def evaluate(
         left_out=detector.spec.left_out,
         trained_on=tuple(source.name for source in detector.spec.training_data),
         scanners_of=scanners_of(index),
+        not_measured=not_measured,
     )
     path = write_evaluation(output, index, predictions, metrics, setup)
-    mean, over = (
-        (metrics.table.mean_of_frequent, f"{len(metrics.table.frequent)} classes with at least 10 boxes")
-        if metrics.table.frequent
-        else (metrics.table.mean, "all classes with boxes")
-    )
-    if mean.AP50 is None or mean.AP is None:
-        typer.echo(f"AP50 not measurable: no scan of {split} holds an item of {weights}'s classes; {path}")
-    else:
-        typer.echo(f"AP50 {mean.AP50:.3f}, AP {mean.AP:.3f} over {over}; {path}")
+    typer.echo(f"{metrics.told() or f'AP50 not measurable: no scan of {split} holds an item of the classes'}; {path}")
 
 
 @app.command("blend")

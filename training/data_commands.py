@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from detector.errors import RoentgateError, SettingsInvalid
 from training.progress import with_progress
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from training.datasets.taxonomy import Taxonomy
 
 data_app = typer.Typer(no_args_is_help=True, help="Check, prepare and look at annotated scans.")
-console = Console(highlight=False)
 
+#: Columns of a table in a pipe, a log or a file, where nothing has to fit a screen.
+_WIDE = 1000
 #: Findings of one kind that are printed.
 _SHOWN = 5
 
@@ -179,7 +181,7 @@ def data_stats(data: PreparedFolder) -> None:
     from training.datasets.statistics import statistics, statistics_tables
 
     for table in statistics_tables(statistics(data)):
-        console.print(table)
+        _print_table(table)
 
 
 @data_app.command("colours")
@@ -194,7 +196,7 @@ def data_colours(data: PreparedFolder) -> None:
         raise SettingsInvalid(
             f"{data}: scans of one scanner alone", remedy="give a folder with 100 scans each of two scanners at least"
         )
-    console.print(colours_table(told))
+    _print_table(colours_table(told))
 
 
 @data_app.command("preview")
@@ -218,6 +220,14 @@ def data_preview(
 
         preview(data, split, output, count=scans, seed=seed)
     typer.echo(f"wrote {output}")
+
+
+def _print_table(table: Table) -> None:
+    """Cut to the width of a terminal alone."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDE
+    console.print(table)
 
 
 def _line(finding: Finding) -> str:

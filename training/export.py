@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from detector.errors import SettingsInvalid
 from detector.weights_spec import BOXES_NAME, INPUT_NAME, METADATA_KEY, SCORES_NAME, WeightsSpec
 from training.checkpoints import CLASS_NAMES, odd_tensors, read_checkpoint
+from training.datasets.splits import TRAIN
+from training.datasets.terms import donor_sources
 from training.models.interface import DetectionNetwork
 from training.models.table import build
 from training.recipe import Recipe
@@ -52,7 +54,8 @@ class Run:
 
     data: the folder it was trained on, as it was named then. emphasis, annotations, validation: digests of the recipe's
     file of that name and of the annotations of train and val, or "". pretrained: names of the parameters that the start
-    filled; None where an earlier version did not keep them. ancestors: what the start had learned from.
+    filled; None where an earlier version did not keep them. ancestors: what the start had learned from. donors: sources
+    of which items alone were learned, in scans of others; None where an earlier version did not keep them.
     """
 
     recipe: Recipe
@@ -65,10 +68,17 @@ class Run:
     validation: str = ""
     pretrained: frozenset[str] | None = None
     ancestors: tuple[Ancestor, ...] = ()
+    donors: frozenset[str] | None = None
 
     def whole_recipe(self) -> Recipe:
         """The recipe with the classes that were the data's, in their order."""
         return self.recipe.model_copy(update={"classes": self.class_names})
+
+    def learned(self, data: Path) -> dict[str, int]:
+        """Source -> scans of it; 0 where items alone were learned. data: the folder it was trained on, which tells of
+        these where the run does not."""
+        donors = donor_sources(data, TRAIN) if self.donors is None else self.donors
+        return dict.fromkeys(sorted(donors), 0) | self.sources
 
 
 def read_run(run: Path) -> Run:
@@ -94,6 +104,7 @@ def read_run(run: Path) -> Run:
             ancestors=tuple(
                 Ancestor(dict(one["learned"]), tuple(one["left_out"])) for one in values.get("ancestors", ())
             ),
+            donors=frozenset(map(str, values["donors"])) if "donors" in values else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(error).partition("\n")[0]

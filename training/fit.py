@@ -23,6 +23,8 @@ from detector.terminal import stderr
 from training.batch_memory import batch_too_large
 from training.checkpoints import NO_ROOM, Begun, NotSaved, begun
 from training.datasets.coco_index import CocoIndex
+from training.datasets.splits import TRAIN, VAL
+from training.datasets.terms import donor_sources
 from training.export import Ancestor, Run, read_run
 from training.file_digests import annotations_digest, file_digest
 from training.fit_checks import (
@@ -208,10 +210,12 @@ def _write_run(
         "data": data.folder,
         "sources": _scans_by_source(data.train),
         "emphasis": file_digest(Path(recipe.emphasis)) if recipe.emphasis else "",
-        "annotations": annotations_digest(Path(data.folder), "train"),
-        "validation": annotations_digest(Path(data.folder), "val"),
+        "annotations": annotations_digest(Path(data.folder), TRAIN),
+        "validation": annotations_digest(Path(data.folder), VAL),
         "pretrained": sorted(pretrained),
         "ancestors": [asdict(one) for one in before],
+        # The folder may have moved by the time that somebody starts from this run.
+        "donors": sorted(donor_sources(Path(data.folder), TRAIN)),
     }
     with text_written_whole(run / "run.json") as file:
         file.write(json.dumps(described, indent=2) + "\n")

@@ -62,6 +62,7 @@ def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, 
         f"the station's pipeline on {setup['provider']}. Classes that a scan's source did not look for count neither "
         f"way. Brackets hold 95 % intervals: a bootstrap {_drawn(metrics)}, for AP50, AP and Pd at least the exact "
         "one.",
+        _not_measured(setup),
         _class_table(spec, metrics),
         _mean_line(frequent),
         _pd_table(metrics["pd_at_pfa"]),
@@ -90,6 +91,12 @@ def _drawn(metrics: dict[str, Any]) -> str:
         if groups < scans
         else "by scan, as no two are known to be of one bag"
     )
+
+
+def _not_measured(setup: dict[str, Any]) -> str:
+    """Evaluations of before this was kept do not tell."""
+    named = ", ".join(f"{name} ({boxes} boxes)" for name, boxes in setup.get("not_measured", {}).items())
+    return f"**Not measured**, as it does not know them: {named}." if named else ""
 
 
 def _mean_line(frequent: dict[str, Any]) -> str:

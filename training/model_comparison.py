@@ -33,6 +33,7 @@ from training.export import export_network, load_checkpoint, unchosen_spec
 from training.file_digests import annotations_digest
 from training.fit import fit
 from training.fit_checks import require_readable, require_suited
+from training.kept_results import claim_files, understood
 from training.models.table import MODELS, build
 from training.recipe import RECIPES, Recipe, resolve_recipe
 from training.scoring import predict_onnx
@@ -41,6 +42,7 @@ from training.training_data import TrainingData, read_split
 #: Share of the run that the averaged weights look back on; a recipe's own decay is meant for its own, longer run.
 _AVERAGED_SHARE = 0.05
 _QUARTILES = 4
+_RESULT = "result.json"
 _ANEW = "choose another output folder, or remove that one"
 
 
@@ -113,9 +115,12 @@ def compare(
     _require_scans(scored, data, split)
     rows = []
     for model in models:
+        start, folder = (starts or {}).get(model, ""), output / model
         recipe = comparison_recipe(model, budget).model_dump(mode="json")
-        own = {**setting, "start": (starts or {}).get(model, ""), "recipe": recipe}
-        rows.append(_result(output / model, own) or _measured(model, train, scored, budget, output / model, own))
+        own = {**setting, "start": start, "recipe": recipe}
+        begun = (folder / _RESULT).is_file() or holds_run(folder / "run" / "checkpoints")
+        claim_files(folder, comparison_recipe(model, budget, start), begun=begun)
+        rows.append(_result(folder, own) or _measured(model, train, scored, budget, folder, own))
     times = time_side_by_side({model: output / model / "model.onnx" for model in models}, scored, timing_rounds)
     pairs = [(row, times[row.model]) for row in rows]
     _write(output, pairs, setting)
@@ -150,14 +155,19 @@ def _require_sizes(models: Sequence[str], budget: Budget) -> None:
 
 
 def _result(folder: Path, setting: dict[str, Any]) -> Compared | None:
-    path = folder / "result.json"
+    path = folder / _RESULT
     if not path.is_file():
         return None
-    document = json.loads(path.read_text(encoding="utf-8"))
+    with understood(path):
+        return _kept_result(path, setting)
+
+
+def _kept_result(path: Path, setting: dict[str, Any]) -> Compared:
+    document = json.loads(path.read_bytes())
     named = {"annotations": "state of the annotations"}
     changed = [named.get(name, name) for name, value in setting.items() if document["setting"].get(name) != value]
     if changed:
-        raise SettingsInvalid(f"{folder} holds a result of another {', '.join(changed)}", remedy=_ANEW)
+        raise SettingsInvalid(f"{path.parent} holds a result of another {', '.join(changed)}", remedy=_ANEW)
     row = document["row"]
     if "classes" not in row:
         raise SettingsInvalid(
@@ -189,7 +199,7 @@ def _measured(
         mean.AP, mean.AP50, intervals.mean_of_frequent if frequent else intervals.mean, classes,
         sum(table.classes[name].n for name in classes), metrics.scans, seconds,
     )  # fmt: skip
-    write_bytes_whole(folder / "result.json", _as_json({"setting": setting, "row": asdict(row)}))
+    write_bytes_whole(folder / _RESULT, _as_json({"setting": setting, "row": asdict(row)}))
     return row
 
 
@@ -280,7 +290,8 @@ def markdown(pairs: Sequence[tuple[Compared, Milliseconds]], setting: Mapping[st
     lines = [
         f"{budget['steps']} steps of {budget['batch_size']} scans, seed {budget['seed']}, scored on "
         f"`{setting['split']}`; AP and AP50 are means over {', '.join(pairs[0][0].classes)}. Times on {machine()}: one "
-        "scan, from file to decision.",
+        "scan, from file to decision. One training each: brackets tell what other scans would change, not what another "
+        "seed would, and no difference between networks is tested.",
         "",
         "| model | start | input | parameters (M) | AP | AP50 (95 %) | boxes / scans | ms a scan (quartiles) |",
         "|---|---|---|---|---|---|---|---|",

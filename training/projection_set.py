@@ -70,8 +70,8 @@ def write_projection_set(data: Path, output: Path, plan: ProjectionPlan, watch: 
     """Writes the set, or what is missing of it; returns how many scans this call made.
 
     watch: passes the numbers of the scans on and tells how far it has come. Backgrounds are the split's scans without
-    a box, or all where there are none. Raises SettingsInvalid when `output` holds a set of another plan or of other
-    annotations, or nothing can be projected.
+    a box, or all where there are none. Raises SettingsInvalid when `output` holds more scans, or a set of
+    another plan or of other annotations, or nothing can be projected.
     """
     index = read_split(data, plan.split)
     if any(scan.drawn for scan in index.scans):
@@ -79,12 +79,18 @@ def write_projection_set(data: Path, output: Path, plan: ProjectionPlan, watch: 
             f"{data} holds tiles of freight: their channels are no colours, by which items are projected",
             remedy="project into luggage scans; `freight-set` hides threats in freight",
         )
+    journal = output / f"{plan.split}.jsonl"
+    done = {record["image"]["file_name"]: record for record in whole_lines(journal)}
+    if plan.scans < len(done):
+        # Their pictures would stay, without a word about what is in them.
+        raise SettingsInvalid(
+            f"{output} holds {len(done)} projected scans, more than {plan.scans}",
+            remedy=f"give --scans {len(done)} or more, or another --output",
+        )
     made_of = {"data": str(data.resolve()), "state of the annotations": annotations_digest(data, plan.split)}
     settings = {**made_of, **asdict(plan)}
     # More scans of the same plan are the same set, grown. Sets of earlier versions do not say all of it.
     claim(output, "projection.json", settings, may_grow=("scans",), unsaid=settings)
-    journal = output / f"{plan.split}.jsonl"
-    done = {record["image"]["file_name"]: record for record in whole_lines(journal)}
     maker = _Maker(index, plan)
     made = 0
     with appending(journal) as append:

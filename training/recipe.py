@@ -11,7 +11,8 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from detector.errors import SettingsInvalid
 from detector.scanner_profile import Rendering
@@ -21,8 +22,23 @@ from detector.toml_settings import read_toml, validated
 RECIPES = Path(__file__).parent / "recipes"
 
 
+def _holds_boolean(value: Any) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return any(map(_holds_boolean, value)) if isinstance(value, list | tuple) else isinstance(value, bool)
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_number_is_true(cls, value: Any, info: ValidationInfo) -> Any:
+        # A number would take true for 1, and a training would run with it.
+        kind = cls.model_fields[str(info.field_name)].annotation
+        if kind is bool or (isinstance(kind, type) and issubclass(kind, _Section)) or not _holds_boolean(value):
+            return value
+        raise PydanticCustomError("boolean", "true and false are no values of this key")
 
 
 class AugmentationSettings(_Section):
@@ -187,7 +203,22 @@ def resolve_recipe(recipe: str, changes: list[str]) -> Recipe:
     values = read_toml(path)
     for change in changes:
         _apply(values, change)
-    return validated(Recipe, values, str(path))
+    try:
+        return validated(Recipe, values, str(path))
+    except SettingsInvalid:
+        if changes and _is_whole(path):
+            # Nothing is wrong with the file.
+            validated(Recipe, values, " ".join(f"--set {change}" for change in changes))
+        raise
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the file is a recipe by itself."""
+    try:
+        validated(Recipe, read_toml(path), str(path))
+    except SettingsInvalid:
+        return False
+    return True
 
 
 def _apply(values: dict[str, Any], change: str) -> None:

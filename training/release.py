@@ -18,7 +18,7 @@ from detector.weights_spec import Flips, TrainingSource, WeightsSpec
 from training.blend import blended
 from training.datasets.coco_index import CocoIndex
 from training.datasets.splits import TRAIN, VAL
-from training.datasets.terms import donor_sources, stated_terms
+from training.datasets.terms import stated_terms
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
 from training.evaluation.thresholds import choose_thresholds
@@ -127,7 +127,7 @@ def _spec(run: Run, release: Release, data: Path, averaged_with: str) -> Weights
     terms = inherited | stated_terms(data) | release.source_terms
     # Who uses the weights has to keep also the terms of scans of which items alone were learned, and of what the start
     # had learned from.
-    learned = dict.fromkeys((*inherited, *donor_sources(data, TRAIN)), 0) | run.sources
+    learned = dict.fromkeys(inherited, 0) | run.learned(data)
     sources = tuple(
         TrainingSource(name=source, scans=scans, terms=terms.get(source, "terms not stated"))
         for source, scans in sorted(learned.items())

@@ -6,13 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markdown import Markdown
 
 from detector.errors import SettingsInvalid
 
 study_app = typer.Typer(no_args_is_help=True)
-console = Console(highlight=False)
 
 Data = Annotated[Path, typer.Option(help="Folder that `data prepare` wrote.")]
 Output = Annotated[Path, typer.Option(help="Folder for runs and tables; run again to finish it.")]
@@ -39,7 +36,8 @@ def compare_command(
 
     pairs = dict(_pair(text, "--start") for text in starts or [])
     compare(models, data, Budget(steps, batch, input_size, seed), output, starts=pairs)
-    console.print(Markdown((output / "comparison.md").read_text(encoding="utf-8")))
+    # As it stands: drawn for the width of a terminal, its columns would be cut until they look alike.
+    typer.echo((output / "comparison.md").read_text(encoding="utf-8"))
 
 
 @study_app.command("ablate")
@@ -62,7 +60,7 @@ def ablate_command(
     except ValueError:
         raise SettingsInvalid(f"--seeds {seeds}: not of the form 0,1,2") from None
     ablate(Ablation(recipe, tuple(vary), numbers, tuple(changes or ()), screening), data, output, typer.echo)
-    console.print(Markdown((output / "ablation.md").read_text(encoding="utf-8")))
+    typer.echo((output / "ablation.md").read_text(encoding="utf-8"))
 
 
 @study_app.command("transfer")

@@ -105,8 +105,9 @@ def ancestors(start: str) -> tuple[Ancestor, ...]:
     run = _run_of(start)
     if run is None:
         return ()
-    terms = stated_terms(Path(run.data))
-    learned = {name: terms.get(name, "terms not stated") for name in run.sources}
+    data = Path(run.data)
+    terms = stated_terms(data)
+    learned = {name: terms.get(name, "terms not stated") for name in run.learned(data)}
     return (*run.ancestors, Ancestor(learned, run.recipe.leave_out))
 
 
@@ -133,7 +134,7 @@ def provenance(start: str) -> str:
     if spec is not None:
         sources = ", ".join(source.name for source in spec.training_data)
         return f"; {spec.name} began with {spec.pretrained}, learned from {sources}; its terms: {spec.terms}"
-    return f"; that run began with {run.start}, learned from {', '.join(run.sources)}" if run else ""
+    return f"; that run began with {run.start}, learned from {', '.join(run.learned(Path(run.data)))}" if run else ""
 
 
 def start_file(start: str) -> str:

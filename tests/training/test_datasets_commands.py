@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,10 @@ import cv2
 import numpy as np
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from detector.errors import SettingsInvalid
+from training.cli import app
 from training.datasets.check import check, summarise
 from training.datasets.coco_index import read_coco
 from training.datasets.findings import Severity
@@ -57,6 +60,18 @@ def write(folder: Path, split: str, content: dict[str, Any]) -> None:
 
 def kinds(data: Path) -> set[str]:
     return {finding.kind for finding in check(data) if finding.severity == Severity.ERROR}
+
+
+def test_statistics_are_whole_where_nothing_has_to_fit_a_screen(tmp_path: Path) -> None:
+    data = make_data(tmp_path)
+    for path in (data / "annotations").glob("*.json"):
+        path.write_text(path.read_text().replace('"gun"', '"lighter"').replace('"knife"', '"lighter_fluid"'))
+    shown = CliRunner().invoke(app, ["data", "stats", str(data)], env={"COLUMNS": "80"}).stdout
+    assert "lighter_fluid" in shown and "side 5/50/95 %, pixels" in shown and "…" not in shown
+    # On a screen that is too narrow, names are folded and not cut.
+    console = Console(width=40, file=io.StringIO())
+    console.print(statistics_tables(statistics(data))[0])
+    assert "…" not in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_statistics_count_by_class_and_source(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
@@ -14,7 +15,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 
 from detector.detections import Detections
 from detector.errors import SettingsInvalid
-from training.datasets.coco_index import AnnotatedScan, CocoIndex
+from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
 from training.evaluation import matching
 from training.evaluation.alignment import align, intersection_over_union, predict
 from training.evaluation.average_precision import average_precision
@@ -31,7 +32,7 @@ from training.evaluation.intervals import (
 from training.evaluation.matching import match_all, match_class, resampled_precision
 from training.evaluation.metrics import IOUS, evaluate
 from training.evaluation.operating_curve import full_curve, last_alarm, operating_curve, rates_at, threshold_for
-from training.evaluation.scan_scores import ScanScores, ScoredScans, classes_with_clean_scans
+from training.evaluation.scan_scores import ScanScores, ScoredScans, classes_with_clean_scans, is_clean
 from training.evaluation.thresholds import LEAST_THRESHOLD, choose_thresholds
 from training.operating_point import Wanted, choose_operating_point
 
@@ -289,6 +290,31 @@ def test_classes_judged_on_clean_scans_come_from_the_data() -> None:
     index, _ = clean_case()
     assert [NAMES[class_id] for class_id in classes_with_clean_scans(index)] == ["gun", "knife"]
     assert classes_with_clean_scans(index_of(scan_of(("gun", BOX)))) == ()
+
+
+def test_a_scan_with_an_item_that_the_weights_do_not_know_is_not_clean() -> None:
+    index, found = clean_case()
+    assert is_clean(index.scans[0], (0, 1)) and index.boxes_of_others() == {}
+    others = replace(index, scans=tuple(replace(scan, of_others=("bottle", "bottle")) for scan in index.scans))
+    assert classes_with_clean_scans(others) == () and not is_clean(others.scans[0], (0, 1))
+    assert others.boxes_of_others() == {"bottle": 2 * len(index)}
+    held = ScoredScans.of(index, align(index, found)).of_classes((0, 1)).clean
+    one = replace(index, scans=(others.scans[0], *index.scans[1:]))
+    assert ScoredScans.of(one, align(one, found)).of_classes((0, 1)).clean.sum() == held.sum() - 1
+
+
+def test_boxes_of_classes_that_nobody_asked_for_are_counted_and_left_out(tmp_path: Path) -> None:
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").touch()
+    image = {"id": 1, "file_name": "a.png", "width": 50, "height": 50}
+    boxes = [{"id": n, "image_id": 1, "category_id": n % 2 + 1, "bbox": [1, 1, 9, 9]} for n in range(3)]
+    categories = [{"id": 1, "name": "gun"}, {"id": 2, "name": "bottle"}]
+    coco = {"images": [image], "annotations": boxes, "categories": categories}
+    (tmp_path / "annotations" / "test.json").write_text(json.dumps(coco))
+    assert read_coco(tmp_path, "test", ("gun",)).boxes_of_others() == {"bottle": 1}
+    assert read_coco(tmp_path, "test", ("knife",)).boxes_of_others() == {"bottle": 1, "gun": 2}
+    assert read_coco(tmp_path, "test").scans[0].of_others == ()
 
 
 def test_pd_at_pfa_by_hand() -> None:

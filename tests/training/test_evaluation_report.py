@@ -104,6 +104,17 @@ def test_json_has_every_part(written: Path) -> None:
     assert contents["error_kinds"]["kinds"]["background"]["count"] == 21
 
 
+def test_classes_that_the_weights_do_not_know_are_named(tmp_path: Path) -> None:
+    index, found = make_split(tmp_path, clean=0)
+    metrics = evaluate(index, found, dict.fromkeys(NAMES, 0.5))
+    setup = replace(SETUP, not_measured={"<bottle>": 12, "whip": 0})
+    path = write_evaluation(tmp_path / "EVAL", index, found, metrics, setup)
+    assert json.loads(path.read_text())["setup"]["not_measured"] == {"<bottle>": 12, "whip": 0}
+    text = (tmp_path / "EVAL/report.html").read_text()
+    assert "Not measured, as the weights do not know them: &lt;bottle&gt; (12 boxes), whip (0 boxes)" in text
+    assert metrics.told().startswith("AP50 0.500 [0.") and metrics.told().endswith("over 2 classes with a box, n 2")
+
+
 def test_without_clean_scans_it_says_so(tmp_path: Path) -> None:
     index, found = make_split(tmp_path, clean=0)
     metrics = evaluate(index, found, dict.fromkeys(NAMES, 0.5))

@@ -43,6 +43,7 @@ def test_two_networks_are_compared_once_and_timed_anew(
     assert "cores" in document["machine"] and document["budget"]["steps"] == 2
     table = (tmp_path / "comparison.md").read_text()
     assert all(f"| {model} | random weights | 64 |" in table for model in PAIR)
+    assert "no difference between networks is tested" in table
 
     def again(*_: object, **__: object) -> str:
         raise AssertionError("a model already done is not trained again")
@@ -81,12 +82,39 @@ def test_results_of_other_annotations_are_not_taken_for_these(data: Path, tmp_pa
     result.write_text(json.dumps(written))
     with pytest.raises(SettingsInvalid, match="does not say which classes its means are of"):
         compare(PAIR[:1], tmp_path / "data", TINY, tmp_path / "out", timing_rounds=1)
+    result.write_text(result.read_text()[:-40])
+    with pytest.raises(SettingsInvalid, match=r"result\.json is damaged") as refused:
+        compare(PAIR[:1], tmp_path / "data", TINY, tmp_path / "out", timing_rounds=1)
+    assert "remove that file" in refused.value.remedy
+    written["row"]["classes"] = ["gun"]
+    result.write_text(json.dumps(written))
     path = tmp_path / "data" / "annotations" / "val.json"
     document = json.loads(path.read_text())
     document["annotations"][0]["bbox"][0] += 1
     path.write_text(json.dumps(document))
     with pytest.raises(SettingsInvalid, match=r"another state of the annotations$"):
         compare(PAIR[:1], tmp_path / "data", TINY, tmp_path / "out", timing_rounds=1)
+
+
+def test_a_result_from_another_start_is_not_taken_for_this(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+
+    def noted(model: str, *_: object) -> None:
+        begun.append(model)
+        (tmp_path / "out" / model / "result.json").write_text("{}")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(model_comparison, "_measured", noted)
+    start = tmp_path / "start.pth"
+    start.write_bytes(b"as it was")
+    with pytest.raises(KeyboardInterrupt):
+        compare(PAIR[:1], data, TINY, tmp_path / "out", starts={PAIR[0]: str(start)})
+    start.write_bytes(b"another")
+    with pytest.raises(SettingsInvalid, match="begun with other content of start"):
+        compare(PAIR[:1], data, TINY, tmp_path / "out", starts={PAIR[0]: str(start)})
+    assert begun == [PAIR[0]]
 
 
 def test_a_size_that_a_network_does_not_take_is_refused_before_any_training(data: Path, tmp_path: Path) -> None:

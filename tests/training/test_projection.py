@@ -304,6 +304,11 @@ def test_a_set_cut_off_goes_on_to_the_same_files_and_another_plan_is_refused(dat
         if path.name not in ("train.jsonl", "projection.json"):
             assert (tmp_path / "parts" / path.relative_to(tmp_path / "whole")).read_bytes() == path.read_bytes()
     assert write_projection_set(data, tmp_path / "parts", plan) == 0
+    whole = (tmp_path / "parts" / "annotations" / "train.json").read_bytes()
+    with pytest.raises(SettingsInvalid, match="holds 3 projected scans, more than 2"):
+        write_projection_set(data, tmp_path / "parts", ProjectionPlan(scans=2, seed=5))
+    assert (tmp_path / "parts" / "annotations" / "train.json").read_bytes() == whole
+    assert json.loads((tmp_path / "parts" / "projection.json").read_text())["scans"] == 3
     with pytest.raises(SettingsInvalid, match=r"begun with other seed \(5, here 6\)"):
         write_projection_set(data, tmp_path / "parts", ProjectionPlan(scans=3, seed=6))
     with pytest.raises(SettingsInvalid, match="3-1"):

@@ -69,6 +69,16 @@ def test_a_card_without_a_scan_with_an_item_says_so(exported: Path, tmp_path: Pa
     assert "| 5.0% | no such scan | no such scan |" in (tmp_path / "weights" / "README.md").read_text()
 
 
+def test_a_card_names_what_was_in_the_scans_and_not_measured(exported: Path, tmp_path: Path) -> None:
+    path = evaluated(exported)
+    metrics = json.loads(path.read_text())
+    metrics["setup"]["not_measured"] = {"bottle": 12}
+    path.write_text(json.dumps(metrics))
+    publish(exported, "quiet", tmp_path / "weights", path, default=False)
+    text = (tmp_path / "weights" / "README.md").read_text()
+    assert "**Not measured**, as it does not know them: bottle (12 boxes)." in text
+
+
 def test_a_card_names_sources_of_items_alone(tmp_path: Path) -> None:
     sources = (TrainingSource(name="donor", scans=0, terms="ask"), TrainingSource(name="own", scans=9, terms="free"))
     file = probe_onnx(tmp_path / "network.onnx", make_spec(training_data=sources))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -133,6 +135,21 @@ def test_changes_are_applied_and_unknown_keys_answered_with_the_nearest() -> Non
     assert "yolox-nano" in caught.value.remedy
 
 
+def test_a_list_that_is_asked_for_in_a_change_is_told_of_the_change(tmp_path: Path) -> None:
+    assert resolve_recipe("yolox-nano", ["augmentation.projection_opaque=true"]).augmentation.projection_opaque
+    with pytest.raises(SettingsInvalid, match=r"^--set leave_out=opixray --set steps=7: leave_out = ") as refused:
+        resolve_recipe("yolox-nano", ["leave_out=opixray", "steps=7"])
+    assert 'leave_out = ["a", "b"]' in refused.value.remedy
+    # What the file itself has wrong is the file's.
+    own = tmp_path / "own.toml"
+    own.write_text('model = "yolox-nano"\nsteps = true\n')
+    with pytest.raises(SettingsInvalid, match=r"own\.toml: steps = True"):
+        resolve_recipe(str(own), ["seed=1"])
+    # And what it lacks may come from a change.
+    own.write_text('model = "yolox-nano"\nsteps = 0\n')
+    assert resolve_recipe(str(own), ["steps=5"]).steps == 5
+
+
 def test_a_short_run_is_not_judged_on_the_weights_it_began_with() -> None:
     average = growing_average(0.999)
     averaged, now = torch.zeros(1), torch.ones(1)
@@ -159,6 +176,11 @@ def test_a_short_run_is_not_judged_on_the_weights_it_began_with() -> None:
         (["augmentation.zoom=[nan, 1]"], "augmentation.zoom.0 = nan: input should be a finite number"),
         (["augmentation.zoom=[1, inf]"], "augmentation.zoom.1 = inf: input should be a finite number"),
         (["augmentation.hue=500"], "hue"),
+        (["steps=true"], "steps = True: true and false are no values of this key"),
+        (["learning_rate=true"], "learning_rate = True: true and false"),
+        (["augmentation.flip=false"], "augmentation.flip = False: true and false"),
+        (["multi_scale=[true]"], "multi_scale = .*: true and false"),
+        (["most_bags={gun=true}"], "most_bags = .*: true and false"),
         (["seed=-1"], "seed"),
         (["seed=4294967296"], "seed"),
         (['classes=["gun", "gun"]'], "named twice"),

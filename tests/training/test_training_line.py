@@ -45,7 +45,7 @@ from training.parity import ParityFailed, require_parity
 from training.recipe import RECIPES, Recipe, resolve_recipe
 from training.release import Release, export_release
 from training.simulation import simulate_dataset
-from training.trainable import require_unseen
+from training.trainable import ancestors, provenance, require_unseen
 from training.training_data import TrainingData, read_training_data
 from training.training_stream import TrainingStream
 
@@ -173,6 +173,33 @@ def test_what_a_start_has_learned_follows_through_every_generation(data: Path, r
     assert {one.name: one.terms for one in spec.training_data}.items() >= luggage.items()
 
 
+def test_sources_whose_items_alone_were_learned_are_no_less_seen(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.fit._train", lambda *_: None)
+    own, parent = shutil.copytree(data, tmp_path / "data"), tmp_path / "parent"
+    annotations = own / "annotations" / "train.json"
+    terms = {"simulated": "made here", "pidray": "research only"}
+    annotations.write_text(json.dumps(json.loads(annotations.read_text()) | {"info": {"terms": terms}}))
+    fit(TrainingData(str(own), read_coco(own, "train"), None), small_recipe(), parent)
+    start = str(parent / "checkpoints" / "last.ckpt")
+    described = read_run(parent)
+    spec = release_module._spec(described, Release("x", "terms", {}), own, "")
+    assert [(one.name, one.terms) for one in spec.training_data] == sorted(terms.items())
+    assert [one.learned for one in ancestors(start)] == [terms]
+    assert provenance(start).endswith("learned from pidray, simulated")
+    # As runs were described before they kept it: the folder still tells, for as long as it is there.
+    older = json.loads((parent / "run.json").read_text())
+    kept = older.pop("donors")
+    (parent / "run.json").write_text(json.dumps(older))
+    assert [one.learned for one in ancestors(start)] == [terms]
+    (parent / "run.json").write_text(json.dumps(older | {"donors": kept}))
+    own.rename(tmp_path / "moved")
+    assert [sorted(one.learned) for one in ancestors(start)] == [["pidray", "simulated"]]
+    with pytest.raises(SettingsInvalid, match="has learned from pidray, so pidray would not be unseen"):
+        require_unseen(start, ["pidray"])
+
+
 def test_a_checkpoint_says_its_classes_wherever_it_lies(run: Path, tmp_path: Path) -> None:
     shutil.copy(run / "checkpoints" / "last.ckpt", tmp_path / "copied.ckpt")
     names = read_run(run).class_names
@@ -188,7 +215,8 @@ def test_a_checkpoint_says_its_classes_wherever_it_lies(run: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("start", None), ("data", 5), ("sources", [1]), ("ancestors", [1]), ("class_names", 5)]
+    ("key", "value"),
+    [("start", None), ("data", 5), ("sources", [1]), ("ancestors", [1]), ("donors", 5), ("class_names", 5)],
 )
 def test_a_damaged_description_of_a_run_is_told(run: Path, tmp_path: Path, key: str, value: object) -> None:
     described = json.loads((run / "run.json").read_text()) | {key: value}
@@ -655,6 +683,40 @@ def test_overfitting_asks_nothing_of_the_scans_that_are_left_out(
     recipe = small_recipe(emphasis=str(emphasis), classes=train.class_names)
     with pytest.raises(Begun):
         overfit_check(train, recipe, tmp_path / "run", 1)
+
+
+def test_overfitting_varies_nothing_and_takes_a_recipe_of_freight(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Colour shifts that were left in made a recipe of freight one that nobody could read back."""
+    monkeypatch.setattr("training.fit._train", raising_what_begins)
+    recipe = resolve_recipe("cargo-n", ["start="])
+    with pytest.raises(Begun):
+        overfit_check(read_coco(data, "train"), recipe, tmp_path / "run", 1)
+    varied = read_run(tmp_path / "run").recipe.augmentation
+    assert (varied.hue, varied.saturation, varied.thickness, varied.flip) == (0, 0, 1, 0)
+
+
+def test_overfitting_takes_the_place_of_an_earlier_check_and_of_no_other_run(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leaving_a_checkpoint(module: object, few: object, stream: object, run: Path, *_: object) -> None:
+        (run / "checkpoints").mkdir()
+        (run / "checkpoints" / "last.ckpt").write_bytes(b"as of a training")
+        raise Begun(few)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("training.fit._train", leaving_a_checkpoint)
+    train, folder = read_coco(data, "train"), tmp_path / "overfit"
+    for seed in (0, 1):
+        with pytest.raises(Begun):
+            overfit_check(train, small_recipe(seed=seed), folder, 1)
+        (folder / "notes.txt").write_text("somebody's own")
+    assert read_run(folder).recipe.seed == 1 and (folder / "notes.txt").is_file()
+    with pytest.raises(Begun):
+        fit(TrainingData(str(data), train, None), small_recipe(), tmp_path / "run")
+    with pytest.raises(SettingsInvalid, match="already holds a run"):
+        overfit_check(train, small_recipe(), tmp_path / "run", 1)
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
 
 
 def test_overfitting_leaves_out_classes_that_the_few_scans_were_not_looked_through_for(

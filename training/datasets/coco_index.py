@@ -41,6 +41,7 @@ class AnnotatedScan:
     scans of one bag and near-duplicates share it; empty for a scan that stands alone. scanner: empty if not known.
     drawn: the file holds what the station drew for the network, to be taken as it is. name: `file_name` as the
     annotations have it, which tells scans of one folder apart; the file's own name where nothing is given.
+    of_others: class of each box that is no part of this, as the caller wanted no such class; in no order.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class AnnotatedScan:
     scanner: str = ""
     drawn: bool = False
     name: str = ""
+    of_others: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or self.path.name)
@@ -83,6 +85,10 @@ class CocoIndex:
         """Number of boxes of each class, ignored ones left out."""
         counts = Counter(int(index) for scan in self.scans for index in scan.class_ids[~scan.ignore])
         return {name: counts[index] for index, name in enumerate(self.class_names)}
+
+    def boxes_of_others(self) -> dict[str, int]:
+        """Number of boxes of each class that the caller did not want, ignored ones too; without classes of no box."""
+        return dict(Counter(name for scan in self.scans for name in scan.of_others))
 
     def never_looked_for(self) -> tuple[str, ...]:
         """Classes that no scan can be clean of, in the order of their ids; all where there is no scan."""
@@ -189,13 +195,18 @@ def _build(document: dict[str, Any], folder: Path, class_names: tuple[str, ...] 
     names = class_names or tuple(_names(document))
     position = {name: index for index, name in enumerate(names)}
     # None for a class that the caller does not want: known to the file, left out here.
-    ids = {category["id"]: position.get(str(category["name"])) for category in document["categories"]}
+    named = {category["id"]: str(category["name"]) for category in document["categories"]}
+    ids = {category: position.get(name) for category, name in named.items()}
     boxes: dict[Any, list[dict[str, Any]]] = {image["id"]: [] for image in document["images"]}
     if len(boxes) < len(document["images"]):
         raise SettingsInvalid("two images have one id: their boxes cannot be told apart", remedy=_CHECK)
     for annotation in document["annotations"]:
         boxes[annotation["image_id"]].append(annotation)
-    scans = (_scan(image, boxes[image["id"]], ids, len(names), folder) for image in document["images"])
+    scans = []
+    for image in document["images"]:
+        scan = _scan(image, boxes[image["id"]], ids, len(names), folder)
+        others = (named[each["category_id"]] for each in boxes[image["id"]] if ids[each["category_id"]] is None)
+        scans.append(replace(scan, of_others=tuple(others)))
     return CocoIndex(names, tuple(scans))
 
 

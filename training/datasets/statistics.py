@@ -150,7 +150,8 @@ def _count_source(index: CocoIndex, scans: Sequence[AnnotatedScan]) -> SourceCou
 
 def _class_table(split: SplitStatistics) -> Table:
     table = Table(title=f"{split.split}: {split.scans:,} scans", title_justify="left", title_style="bold")
-    table.add_column("class")
+    # Folded and not cut where it is too wide: two classes must differ, and so must 1 and 10.
+    table.add_column("class", overflow="fold")
     heads = (
         "boxes",
         "scans with it",
@@ -162,7 +163,7 @@ def _class_table(split: SplitStatistics) -> Table:
         "side 5/50/95 %, pixels",
     )
     for head in heads:
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", overflow="fold")
     for name, count in split.classes.items():
         numbers = (count.boxes, count.scans, count.looked_for, count.clean, count.small, count.medium, count.large)
         sides = " / ".join(f"{side:.0f}" for side in count.sides) if count.sides else "-"
@@ -176,9 +177,9 @@ def _part_table(split: SplitStatistics) -> Table | None:
         return None
     table = Table(title=f"{split.split}: by scanner and subset", title_justify="left", title_style="bold")
     for head in ("scanner", "subset"):
-        table.add_column(head)
+        table.add_column(head, overflow="fold")
     for head in ("scans", "bags", "boxes"):
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", overflow="fold")
     for part in split.parts:
         numbers = (f"{number:,}" for number in (part.scans, part.groups, part.boxes))
         table.add_row(escape(part.scanner or "?"), escape(part.subset or "-"), *numbers)
@@ -190,9 +191,9 @@ def _source_table(split: SplitStatistics) -> Table:
     table = Table(
         title=f"{split.split}: boxes by source ('?': not looked for)", title_justify="left", title_style="bold"
     )
-    table.add_column("class")
+    table.add_column("class", overflow="fold")
     for name in split.sources:
-        table.add_column(escape(name), justify="right")
+        table.add_column(escape(name), justify="right", overflow="fold")
     sources = split.sources.values()
     for name in split.classes:
         table.add_row(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +87,25 @@ def clopper_pearson(count: float, total: int) -> Interval:
     """
     low = float(beta.ppf(0.025, count, total - count + 1)) if count else 0.0
     high = float(beta.ppf(0.975, count + 1, total - count)) if count < total else 1.0
+    return low, high
+
+
+def ratio_interval(above: float, of_above: Interval, below: float, of_below: Interval) -> Interval:
+    """95 % interval of above / below, figures of 0 and more with intervals of their own, `below` not 0.
+
+    Each side keeps its own two limits, which near 0 and 1 lie far from symmetric (Donner and Zou 2012, Statistical
+    Methods in Medical Research 21, 347-359, for a ratio). Both are taken as independent: of figures measured on the
+    same scans, whose chance they share, it is too wide. The upper limit is infinite where `below` may be 0.
+    """
+    least_above, most_above = min(of_above[0], above), max(of_above[1], above)
+    least_below, most_below = min(of_below[0], below), max(of_below[1], below)
+    product = above * below
+    # The limits are roots of r^2 * divisor - 2 * r * product + wanted. The lower one is written so that no divisor that
+    # is 0 or below it, as where `below` may be twice as large, is divided by.
+    divisor, wanted = most_below * (2 * below - most_below), least_above * (2 * above - least_above)
+    low = wanted / (product + sqrt(max(0.0, product**2 - divisor * wanted))) if wanted > 0 else 0.0
+    divisor, wanted = least_below * (2 * below - least_below), most_above * (2 * above - most_above)
+    high = (product + sqrt(max(0.0, product**2 - divisor * wanted))) / divisor if divisor > 0 else inf
     return low, high
 
 

@@ -15,13 +15,20 @@ from detector.detections import Detections
 from detector.errors import SettingsInvalid
 from training.datasets.coco_index import CocoIndex
 from training.evaluation.alignment import align
-from training.evaluation.average_precision import PrecisionTable, average_precision
+from training.evaluation.average_precision import LEAST_BOXES, PrecisionTable, average_precision
 from training.evaluation.breakdown import Part, SizeRow, by_part, by_size, scanner_of, source_of, subset_of
 from training.evaluation.calibration_error import Calibration, measure_calibration
 from training.evaluation.error_kinds import ErrorCosts, error_costs
 from training.evaluation.errors_found import ErrorsFound, find_errors
 from training.evaluation.froc import Froc, froc
-from training.evaluation.intervals import PrecisionIntervals, Rate, bootstrap_precision, group_draws, group_numbers
+from training.evaluation.intervals import (
+    Interval,
+    PrecisionIntervals,
+    Rate,
+    bootstrap_precision,
+    group_draws,
+    group_numbers,
+)
 from training.evaluation.matching import ClassMatches, match_all
 from training.evaluation.operating_curve import OperatingCurve, OperatingPoint, class_curves, operating_curve, rates_at
 from training.evaluation.scan_scores import ScanScores, ScoredScans, classes_with_clean_scans
@@ -88,6 +95,18 @@ class Metrics:
     errors: ErrorsFound
     costs: ErrorCosts
 
+    def told(self) -> str:
+        """AP50 and AP in a line, each with its interval, and what they are of; "" where neither can be measured."""
+        table, frequent = self.table, bool(self.table.frequent)
+        mean = table.mean_of_frequent if frequent else table.mean
+        if mean.AP50 is None or mean.AP is None:
+            return ""
+        intervals = (self.AP50_intervals, self.AP_intervals)
+        between = [_between(one.mean_of_frequent if frequent else one.mean) for one in intervals]
+        count = len(table.frequent) if frequent else sum(row.n > 0 for row in table.classes.values())
+        over = f"{count} class{'es' * (count != 1)} with {f'at least {LEAST_BOXES} boxes' if frequent else 'a box'}"
+        return f"AP50 {mean.AP50:.3f}{between[0]}, AP {mean.AP:.3f}{between[1]} over {over}, n {mean.n}"
+
 
 def evaluate(
     index: CocoIndex, predictions: Sequence[Detections], thresholds: Mapping[str, float], seed: int = 0
@@ -128,6 +147,10 @@ def evaluate(
         errors=find_errors(index, aligned, thresholds),
         costs=error_costs(index, aligned),
     )
+
+
+def _between(interval: Interval | None) -> str:
+    return f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
 
 
 def _parts(index: CocoIndex, aligned: Sequence[Detections], seed: int) -> dict[str, dict[str, Part]]:

@@ -30,6 +30,7 @@ class EvaluationSetup:
 
     scans_sha256: of `scans_digest`, without the scans of left_out: sources and scanners that the weights never saw.
     trained_on: sources of the weights' training scans. scanners_of: source -> its scanners among the scans measured.
+    not_measured: class of the split that the weights do not know -> its boxes. Scans that hold them are not clean.
     """
 
     weights: str
@@ -41,6 +42,7 @@ class EvaluationSetup:
     left_out: tuple[str, ...] = ()
     trained_on: tuple[str, ...] = ()
     scanners_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    not_measured: Mapping[str, int] = field(default_factory=dict)
 
 
 def write_evaluation(

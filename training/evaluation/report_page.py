@@ -77,8 +77,13 @@ def _header(setup: Mapping[str, Any]) -> str:
     facts = f"{setup['split']} · {setup['scans']:,} scans · {setup['boxes']:,} boxes · {setup['date'][:10]}"
     return (
         f'<header><div class="wrap"><h1>Evaluation of {escape(setup["weights"])}</h1>'
-        f"<p>{escape(facts)}</p><p>sha256 {escape(setup['weights_sha256'])}</p></div></header>"
+        f"<p>{escape(facts)}</p>{_not_measured(setup)}<p>sha256 {escape(setup['weights_sha256'])}</p></div></header>"
     )
+
+
+def _not_measured(setup: Mapping[str, Any]) -> str:
+    named = ", ".join(f"{name} ({boxes:,} boxes)" for name, boxes in setup["not_measured"].items())
+    return f"<p>Not measured, as the weights do not know them: {escape(named)}</p>" if named else ""
 
 
 def _tiles(metrics: Metrics) -> str:

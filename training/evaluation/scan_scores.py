@@ -97,9 +97,13 @@ def classes_with_clean_scans(index: CocoIndex) -> tuple[int, ...]:
     """Ids of the classes that can be judged together on clean scans, derived from the scans without any box.
 
     Among the sets of classes that such scans were checked for, the one with the most (scan, class) pairs; () if no
-    scan is empty.
+    scan is empty. A scan with boxes of classes that the weights do not know is not.
     """
-    empty = [scan.annotated for scan in index.scans if len(scan.class_ids) == 0 and scan.annotated.any()]
+    empty = [
+        scan.annotated
+        for scan in index.scans
+        if not len(scan.class_ids) and not scan.of_others and scan.annotated.any()
+    ]
     if not empty:
         return ()
     masks, checked = np.unique(np.stack(empty), axis=0), np.stack(empty)
@@ -108,9 +112,13 @@ def classes_with_clean_scans(index: CocoIndex) -> tuple[int, ...]:
 
 
 def is_clean(scan: AnnotatedScan, class_ids: Sequence[int]) -> bool:
-    """Whether all these classes were looked for in the scan and none is there, not even in an ignored region."""
+    """Whether all these classes were looked for in the scan and none is there, not even in an ignored region.
+
+    Nor may it hold an item of a class that the weights do not know: an alarm on that one is no false one.
+    """
     considered = list(class_ids)
-    return bool(scan.annotated[considered].all()) and not np.isin(scan.class_ids, considered).any()
+    held = np.isin(scan.class_ids, considered).any() or bool(scan.of_others)
+    return bool(scan.annotated[considered].all()) and not held
 
 
 def _highest(scores: Sequence[NDArray[np.float64]], chosen: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:

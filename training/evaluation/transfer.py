@@ -12,18 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import exp, log, sqrt
 from pathlib import Path
 from typing import Any
 
 from detector.errors import SettingsInvalid
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
 from training.evaluation.breakdown import scanner_of
-from training.evaluation.intervals import Interval
+from training.evaluation.intervals import Interval, ratio_interval
 from training.evaluation.metrics_file import read_metrics, understood
 
-#: Half the width of a 95 % interval in standard errors of the normal distribution.
-_Z = 1.959963984540054
 #: The share of the in-domain figure from which a network counts as carried over, where the interval shows it.
 KEPT_SHARE = 0.75
 
@@ -171,18 +168,11 @@ def _parts(source: str, setup: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _ratio_interval(without: Measured, within: Measured) -> Interval | None:
-    """By the delta method on the logarithm, as if the two were independent.
-
-    Both are measured on the same scans, whose chance they share; the truth is therefore narrower than this.
-    """
-    errors = []
-    for one in (without, within):
-        if one.interval is None or one.AP50 <= 0:
-            return None
-        errors.append((one.interval[1] - one.interval[0]) / (2 * _Z) / one.AP50)
-    spread = exp(_Z * sqrt(sum(error**2 for error in errors)))
-    ratio = exp(log(without.AP50) - log(within.AP50))
-    return ratio / spread, ratio * spread
+    """None where one has no interval, or nothing is there to be a share of. Both are measured on the same scans, whose
+    chance they share; the truth is therefore narrower than this."""
+    if without.interval is None or within.interval is None or not within.AP50:
+        return None
+    return ratio_interval(without.AP50, without.interval, within.AP50, within.interval)
 
 
 def _measured(path: Path, source: str) -> Measured:
