@@ -68,7 +68,9 @@ def test_a_screening_runs_its_design_and_tells_effects(tmp_path: Path, monkeypat
         own = {"AP50 of drill": 0.1} if recipe.balance_share else {}
         return {**own, "AP50": 0.3 + 0.1 * recipe.augmentation.mosaic + recipe.balance_share}
 
-    monkeypatch.setattr(ablation_module, "fit", lambda data, recipe, run, *, resume: run.mkdir(parents=True))
+    monkeypatch.setattr(
+        ablation_module, "fit", lambda data, recipe, run, *, resume: run.mkdir(parents=True, exist_ok=True)
+    )
     monkeypatch.setattr(ablation_module, "_score", scored)
     others = ("augmentation.gain=0,0.5", "augmentation.stripes=0,0.5")
     vary = ("augmentation.mosaic=0,0.5", "augmentation.palette=0,0.5", "balance_share=0,0.1", *others)

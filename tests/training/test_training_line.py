@@ -204,7 +204,7 @@ def test_a_checkpoint_says_its_classes_wherever_it_lies(run: Path, tmp_path: Pat
     shutil.copy(run / "checkpoints" / "last.ckpt", tmp_path / "copied.ckpt")
     names = read_run(run).class_names
     assert class_names_of(str(tmp_path / "copied.ckpt")) == names and len(names) > 1
-    turned_round = Yolox(YoloxShape(0.33, 0.25, separable="depthwise"), names[::-1])
+    turned_round = Yolox(YoloxShape(0.33, 0.25, depthwise=True), names[::-1])
     turned_round.load_pretrained(str(tmp_path / "copied.ckpt"))
     before = load_checkpoint(run, "last").state_dict()
     key = "head.cls_preds.0.weight"

@@ -54,39 +54,6 @@ def widened(
     return {name: _widen(narrow[name], shape, factor, generator) for name, shape in shapes.items()}
 
 
-def as_depthwise(wide: Mapping[str, Tensor], start: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of `wide`, kernels of all channels (C, C, k, k) that are depthwise in `start` as depthwise ones
-    (C, 1, k, k)."""
-    return {name: tensor[:, :1] if _becomes_dense(start.get(name), tensor) else tensor for name, tensor in wide.items()}
-
-
-def as_dense(start: Mapping[str, Tensor], wide: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of `start`, its depthwise kernels (C, 1, k, k) on the diagonal of (C, C, k, k) where `wide` reads all
-    channels: the same function, and the zeros beside the diagonal learn."""
-    return {
-        name: _on_diagonal(tensor)
-        if name in wide and _becomes_dense(tensor, wide[name]) and len(tensor) == len(wide[name])
-        else tensor
-        for name, tensor in start.items()
-    }
-
-
-def _becomes_dense(kernel: Tensor | None, wide: Tensor) -> bool:
-    return (
-        kernel is not None
-        and kernel.ndim == wide.ndim == 4
-        and kernel.shape[1] == 1 < wide.shape[1] == wide.shape[0]
-        and kernel.shape[2:] == wide.shape[2:]
-    )
-
-
-def _on_diagonal(kernel: Tensor) -> Tensor:
-    channels = torch.arange(len(kernel))
-    grown = kernel.new_zeros(len(kernel), len(kernel), *kernel.shape[2:])
-    grown[channels, channels] = kernel[:, 0]
-    return grown
-
-
 def _widen(tensor: Tensor, shape: tuple[int, ...], factor: int, generator: torch.Generator) -> Tensor:
     if tuple(tensor.shape) == shape:
         return tensor.clone()

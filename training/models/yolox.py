@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,7 @@ from torch.nn import functional
 
 from training.models.assignment import Assignment, assign_by_task_alignment
 from training.models.dense_losses import box_loss, classification_loss
-from training.models.growth import as_dense, as_depthwise, widened, width_factor
+from training.models.growth import widened, width_factor
 from training.models.interface import GridNetwork, Target
 from training.models.pretrained import class_names_of, describe, load_matching, read_state, rows_by_name
 
@@ -29,15 +28,11 @@ MAX_LOG_SIZE = 6.0
 
 @dataclass(frozen=True)
 class YoloxShape:
-    """Width and depth multipliers of the family (section 3.1).
-
-    separable: what stands in place of a 3 x 3 convolution: a depthwise one and a pointwise one, as in YOLOX-Nano, or a
-    dense one and a pointwise one, which a depthwise network grows into (training/models/growth.py).
-    """
+    """Width and depth multipliers of the family, and whether 3 x 3 convolutions are depthwise (section 3.1)."""
 
     depth: float
     width: float
-    separable: Literal["depthwise", "dense"] | None = None
+    depthwise: bool = False
 
 
 class BaseConv(nn.Module):
@@ -53,12 +48,12 @@ class BaseConv(nn.Module):
         return functional.silu(self.bn(self.conv(x)), inplace=True)
 
 
-class SeparableConv(nn.Module):
-    """A convolution that keeps the number of channels, and a pointwise one."""
+class DepthwiseConv(nn.Module):
+    """A depthwise convolution and a pointwise one."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
-        self.dconv = BaseConv(inputs, inputs, kernel, stride, groups)
+        self.dconv = BaseConv(inputs, inputs, kernel, stride, groups=inputs)
         self.pconv = BaseConv(inputs, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -67,9 +62,7 @@ class SeparableConv(nn.Module):
 
 def conv3x3(shape: YoloxShape, inputs: int, outputs: int, stride: int = 1) -> nn.Module:
     """The 3 x 3 convolution of this shape."""
-    if shape.separable is None:
-        return BaseConv(inputs, outputs, 3, stride)
-    return SeparableConv(inputs, outputs, 3, stride, groups=inputs if shape.separable == "depthwise" else 1)
+    return DepthwiseConv(inputs, outputs, 3, stride) if shape.depthwise else BaseConv(inputs, outputs, 3, stride)
 
 
 class Focus(nn.Module):
@@ -257,12 +250,9 @@ class Yolox(GridNetwork):
         state = read_state(start)
         own = self.state_dict()
         classifier = {key: value for key, value in own.items() if ".cls_preds." in key}
-        depthwise = as_depthwise(own, state)
-        dense = sum(tensor.shape != own[name].shape for name, tensor in depthwise.items())
-        factor = width_factor(state, depthwise, classifier)
+        factor = width_factor(state, own, classifier)
         if factor:
-            state = widened(state, depthwise, classifier)
-        state = as_dense(state, own)
+            state = widened(state, own, classifier)
         was = class_names_of(start)
         if was and was != self.class_names:
             state = rows_by_name(state, classifier, was, self.class_names)
@@ -271,7 +261,6 @@ class Yolox(GridNetwork):
         kept = [name for name in self.class_names if name in was]
         said = f", of its classes {', '.join(kept) or 'none'}" if was else ""
         said += f", grown to {factor} times its width (Net2Net)" if factor else ""
-        said += f", its {dense} depthwise convolutions grown dense" if dense else ""
         return f"{describe(start)}: {report}{said}"
 
     def pretrained_parameters(self) -> set[str]:
