@@ -75,9 +75,9 @@ class Run:
         return self.recipe.model_copy(update={"classes": self.class_names})
 
     def learned(self, data: Path) -> dict[str, int]:
-        """Source -> scans of it; 0 where items alone were learned. data: the folder it was trained on, which tells of
-        these where the run does not."""
-        donors = donor_sources(data, TRAIN) if self.donors is None else self.donors
+        """Source -> scans of it; 0 where items alone were learned: as the run says, and as the folder says that it was
+        trained on (`data`), which may be gone, or may have grown since."""
+        donors = donor_sources(data, TRAIN) | (self.donors or frozenset())
         return dict.fromkeys(sorted(donors), 0) | self.sources
 
 
