@@ -14,7 +14,7 @@ from itertools import chain
 from detector.errors import SettingsInvalid
 from detector.export_faults import export_doubts
 from detector.normalisation.standardise import WINDOWED, StandardScan
-from detector.normalise import doubt, is_grey
+from detector.normalise import AIR, doubt, is_grey
 from detector.palette import Palette, unknown_share
 from detector.policy import tell_apart
 from detector.settings import Policy
@@ -66,7 +66,8 @@ class Clearing:
     def _colour_doubt(self, seen: StandardScan) -> str:
         if not (self.spec.coloured and seen.rendering == "stored"):
             return ""
-        if any(map(is_grey, seen.images)):
+        # A blank view is drawn as air, and doubted as what it is.
+        if any(is_grey(image) for image in seen.images if image.min() < AIR):
             return f"the scan is grey, and the weights {self.weights} have seen coloured ones alone"
         if self.spec.colours is None:
             return ""

@@ -138,14 +138,14 @@ def doubt(image: UInt8) -> str:
 
 
 def is_grey(image: UInt8) -> bool:
-    """Whether a rendered view (H, W, 3) has no colours, as of a scanner or an export that shows none. Air alone, as a
-    blank view is drawn, says nothing of that."""
+    """Whether a rendered view (H, W, 3) has no colours, as of a scanner or an export that shows none; nor has one
+    that is as bright as air throughout, which may be a faint picture of a bag."""
     step = max(1, int((image.shape[0] * image.shape[1] / 1_000_000) ** 0.5))
     sampled = image[::step, ::step]
     low, high = sampled.min(axis=2), sampled.max(axis=2)
     cargo = low < AIR_FROM_LEVEL
     coloured = cargo & (high - low > COLOUR_SPREAD)
-    return bool(coloured.sum() < LEAST_COLOURED * int(cargo.sum()))
+    return bool(coloured.sum() < LEAST_COLOURED * max(1, int(cargo.sum())))
 
 
 def opaque_part(image: UInt8) -> float:

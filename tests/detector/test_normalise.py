@@ -118,4 +118,9 @@ def test_a_grey_export_with_a_few_coloured_pixels_is_grey_still() -> None:
     for share, grey in ((0, True), (1, True), (4, False)):
         image[:share] = (180, 110, 60)
         assert is_grey(image) is grey
-    assert not is_grey(np.full((200, 200, 3), AIR, np.uint8))
+
+
+def test_a_picture_as_bright_as_air_throughout_has_no_colours() -> None:
+    faint = np.full((200, 200, 3), (255, 248, 241), np.uint8)
+    faint[50:150, 50:150] = (255, 255, 240)
+    assert is_grey(faint)

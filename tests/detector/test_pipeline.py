@@ -332,6 +332,9 @@ def test_a_grey_scan_is_not_cleared_by_weights_that_have_seen_coloured_ones_alon
 
     assert decided(strict, coloured) is decided(lenient, grey) is decided(lenient, nearly) is Decision.CLEAR
     assert decided(strict, grey) is decided(strict, nearly) is decided(strict, coloured, grey) is Decision.REFER
+    # As bright as air throughout, colours and all: a faint picture of a bag, in which nothing is found.
+    faint = (240 + coloured // 17).astype(np.uint8)
+    assert decided(strict, faint) is Decision.REFER
     # One page of a file may be stored without its three channels.
     assert decided(strict, grey[:, :, 0]) is Decision.REFER
     assert decided(strict, picture(middle=10)) is Decision.ALARM
