@@ -18,6 +18,9 @@ LONG_SIDE = 640
 #: The level, of 255, that one pixel in a hundred reaches in every channel: that of air. Of 4,557 real scans of seven
 #: sources none has less than 191.
 AIR_PERCENTILE, LEAST_AIR = 99.0, 180
+#: The level that one in a hundred of the pixels darker than air lies below, in its darkest channel. Of 4,557 real scans
+#: one has more than 115.
+DARK_PERCENTILE, PALEST = 1.0, 120
 #: An edge's steepest step over two pixels, as a share of its height, in the median over the highest edges. One real
 #: scan in a thousand has less than this; blurred by a deviation of 2 pixels all have.
 LEAST_SHARPNESS = 0.5
@@ -54,6 +57,12 @@ def export_doubts(image: UInt8) -> tuple[str, ...]:
         doubts.append(
             f"the picture is blurred: its edges have a sharpness of {sharp:.2f}, those of real exports "
             f"{LEAST_SHARPNESS} and more; it may be enlarged from a thumbnail"
+        )
+    dark = _dark_level(darkest, air)
+    if dark > PALEST:
+        doubts.append(
+            f"the picture is pale: what it shows darkest has level {dark:.0f} of 255, that of real exports {PALEST} and "
+            "less; its contrast may be lost"
         )
     turned = -warmth(shrunk)
     if turned > MOST_TURNED:
@@ -95,6 +104,12 @@ def air_level(image: UInt8) -> float:
 
 def _air_level(darkest: UInt8) -> float:
     return float(np.percentile(darkest, AIR_PERCENTILE))
+
+
+def _dark_level(darkest: UInt8, air: float) -> float:
+    """The level of what is darkest beside air, however small it is in the picture; 0 where all is air."""
+    cargo = darkest[darkest < air - BELOW_AIR]
+    return float(np.percentile(cargo, DARK_PERCENTILE)) if cargo.size else 0.0
 
 
 def warmth(image: UInt8) -> float:

@@ -36,6 +36,11 @@ def _dimmed(brightness: float) -> Callable[[View], View]:
     return lambda view: (brightness * view).astype(view.dtype)
 
 
+def _paled(contrast: float) -> Callable[[View], View]:
+    """Its contrast squeezed against white."""
+    return lambda view: np.rint(255 - contrast * (255 - view.astype(np.float32))).astype(view.dtype)
+
+
 def _blurred(view: View) -> View:
     return np.asarray(cv2.GaussianBlur(view, (0, 0), 3))
 
@@ -74,6 +79,10 @@ FAULTS: MappingProxyType[str, Callable[[View], View]] = MappingProxyType(
         "0.9 of its brightness": _dimmed(0.9),
         "0.75 of its brightness": _dimmed(0.75),
         "0.6 of its brightness": _dimmed(0.6),
+        "0.5 of its contrast": _paled(0.5),
+        "0.33 of its contrast": _paled(0.33),
+        "0.25 of its contrast": _paled(0.25),
+        "0.15 of its contrast": _paled(0.15),
         "blurred, deviation 3 px": _blurred,
         "enlarged from a quarter": _enlarged,
         "JPEG of quality 10": _recompressed,

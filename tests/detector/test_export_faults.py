@@ -49,6 +49,24 @@ def test_a_darkened_picture_is_doubted(brightness: float) -> None:
     assert f"level {int(brightness * 250)} of 255" in told
 
 
+def paled(image: UInt8, contrast: float) -> UInt8:
+    return np.rint(255 - contrast * (255.0 - image)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("contrast", [0.1, 0.2, 0.4])
+def test_a_picture_whose_contrast_was_squeezed_against_white_is_doubted(contrast: float) -> None:
+    assert any("pale" in told for told in export_doubts(paled(bag(), contrast)))
+    assert not any("pale" in told for told in export_doubts(bag()))
+
+
+@pytest.mark.parametrize("wide", [600, 4000])
+def test_how_pale_a_small_thing_is_does_not_depend_on_the_air_around_it(wide: int) -> None:
+    lone = np.full((300, wide, 3), 250, np.uint8)
+    lone[100:140, 100:150] = (150, 130, 90)
+    assert not any("pale" in told for told in export_doubts(lone))
+    assert any("pale" in told for told in export_doubts(paled(lone, 0.3)))
+
+
 def test_air_that_is_tinted_in_one_channel_alone_is_dark_there() -> None:
     tinted = bag()
     tinted[..., 2] //= 2

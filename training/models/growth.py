@@ -54,6 +54,22 @@ def widened(
     return {name: _widen(narrow[name], shape, factor, generator) for name, shape in shapes.items()}
 
 
+def with_more_inputs(
+    state: Mapping[str, Tensor], own: Mapping[str, Tensor], name: str, phases: int
+) -> dict[str, Tensor]:
+    """`state` with the kernels `name`, which read `phases` pictures one after the other, extended by zeros for the
+    channels that each picture of `own` has at its end beyond those of `state`: the same function, and they can learn."""
+    if name not in state or state[name].ndim != own[name].ndim:
+        return dict(state)
+    (outputs, had), has, kernel = state[name].shape[:2], own[name].shape[1], state[name].shape[2:]
+    more = (has - had) // phases
+    if more <= 0 or had % phases or has % phases:
+        return dict(state)
+    pictures = state[name].reshape(outputs, phases, had // phases, *kernel)
+    fresh = pictures.new_zeros(outputs, phases, more, *kernel)
+    return {**state, name: torch.cat((pictures, fresh), dim=2).reshape(outputs, has, *kernel)}
+
+
 def _widen(tensor: Tensor, shape: tuple[int, ...], factor: int, generator: torch.Generator) -> Tensor:
     if tuple(tensor.shape) == shape:
         return tensor.clone()

@@ -40,6 +40,7 @@ def _late(module: str, network: str, *shapes: str) -> Callable[[tuple[str, ...]]
 MODELS: dict[str, ModelEntry] = {
     "yolox-nano": ModelEntry(lambda names: Yolox(YoloxShape(0.33, 0.25, depthwise=True), names), 416),
     "yolox-nano-x2": ModelEntry(lambda names: Yolox(YoloxShape(0.33, 0.5, depthwise=True), names), 416),
+    "yolox-nano-contrast": ModelEntry(lambda names: Yolox(YoloxShape(0.33, 0.25, True, contrast=True), names), 416),
     "yolox-s": ModelEntry(lambda names: Yolox(YoloxShape(0.33, 0.5), names), 640),
     "yolox-m": ModelEntry(lambda names: Yolox(YoloxShape(0.67, 0.75), names), 640),
     "dfine-n": ModelEntry(_late("dfine", "Dfine", "NANO", "EFFICIENTNET_LITE0"), 640),

@@ -17,22 +17,29 @@ from torch.nn import functional
 
 from training.models.assignment import Assignment, assign_by_task_alignment
 from training.models.dense_losses import box_loss, classification_loss
-from training.models.growth import widened, width_factor
+from training.models.growth import widened, width_factor, with_more_inputs
 from training.models.interface import GridNetwork, Target
+from training.models.local_contrast import LocalContrast
 from training.models.pretrained import class_names_of, describe, load_matching, read_state, rows_by_name
 
 STRIDES = (8, 16, 32)
+#: The convolution that reads the picture, four phases of its channels.
+STEM = "backbone.backbone.stem.conv.conv.weight"
 #: exp() of the size branch stays below the largest scan that fits a network: e^6 strides.
 MAX_LOG_SIZE = 6.0
 
 
 @dataclass(frozen=True)
 class YoloxShape:
-    """Width and depth multipliers of the family, and whether 3 x 3 convolutions are depthwise (section 3.1)."""
+    """Width and depth multipliers of the family, and whether 3 x 3 convolutions are depthwise (section 3.1).
+
+    contrast: whether the network sees local contrast as a fourth channel.
+    """
 
     depth: float
     width: float
     depthwise: bool = False
+    contrast: bool = False
 
 
 class BaseConv(nn.Module):
@@ -118,7 +125,7 @@ class CspDarknet(nn.Module):
     def __init__(self, shape: YoloxShape) -> None:
         super().__init__()
         base, depth = int(shape.width * 64), max(round(shape.depth * 3), 1)
-        self.stem = Focus(3, base)
+        self.stem = Focus(4 if shape.contrast else 3, base)
         self.dark2 = nn.Sequential(conv3x3(shape, base, base * 2, 2), CspLayer(shape, base * 2, base * 2, depth))
         self.dark3 = nn.Sequential(
             conv3x3(shape, base * 2, base * 4, 2), CspLayer(shape, base * 4, base * 4, depth * 3)
@@ -218,6 +225,7 @@ class Yolox(GridNetwork):
     def __init__(self, shape: YoloxShape, class_names: tuple[str, ...]) -> None:
         super().__init__()
         self.class_names = class_names
+        self.contrast = LocalContrast() if shape.contrast else None
         self.backbone = Pafpn(shape)
         self.head = YoloxHead(shape, len(class_names))
         self._pretrained: set[str] = set()
@@ -239,7 +247,10 @@ class Yolox(GridNetwork):
     def _dense(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Logits (N, A, C), boxes x1 y1 x2 y2 in pixels (N, A, 4), anchor centres in pixels (A, 2)."""
         # The Megvii weights were trained on BGR, 0..255, with neither mean nor deviation.
-        logits, raw = self.head(self.backbone(images.flip(1)))
+        channels = images.flip(1)
+        if self.contrast is not None:
+            channels = torch.cat((channels, self.contrast(images)), dim=1)
+        logits, raw = self.head(self.backbone(channels))
         corners, strides = anchor_grid(images.shape[2], images.shape[3], images.device)
         raw, logits = raw.float(), logits.float()
         centre = (raw[..., :2] + corners) * strides
@@ -250,6 +261,7 @@ class Yolox(GridNetwork):
         state = read_state(start)
         own = self.state_dict()
         classifier = {key: value for key, value in own.items() if ".cls_preds." in key}
+        state = with_more_inputs(state, own, STEM, phases=4)
         factor = width_factor(state, own, classifier)
         if factor:
             state = widened(state, own, classifier)
