@@ -61,8 +61,8 @@ def export_doubts(image: UInt8) -> tuple[str, ...]:
     dark = _dark_level(darkest, air)
     if dark > PALEST:
         doubts.append(
-            f"the picture is pale: what it shows darkest has level {dark:.0f} of 255, that of real exports {PALEST} and "
-            "less; its contrast may be lost"
+            f"the picture is pale: what it shows darkest has level {dark:.0f} of 255, that of real exports {PALEST} "
+            "and less; its contrast may be lost"
         )
     turned = -warmth(shrunk)
     if turned > MOST_TURNED:

@@ -2,9 +2,9 @@
 
 In the logarithm of transmission a hidden thing adds the same levels whatever lies over it, but few: a pistol some 16 of
 255, a blade 3, where walls and engines add 200. Beside those a network hardly sees them. This channel is the logarithm
-less its mean around, bent by an inverse hyperbolic sine: a level counts in full where little is there, and a wall's edge
-does not drown the rest. It is computed within the network, from the channel that holds the logarithm anyway, so the
-station's preprocessing is the same for all networks.
+less its mean around, bent by an inverse hyperbolic sine: a level counts in full where little is there, and the edge of
+a wall does not drown the rest. It is computed within the network, from the channel that holds the logarithm anyway, so
+the station's preprocessing is the same for all networks.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from torch.nn import functional
 
 #: The channel of the cargo renderings that holds the logarithm of transmission (`detector/normalise.py`).
 LOGARITHM = 1
-#: Side of the cells that surroundings are averaged in, pixels, and the deviation of the Gaussian over them, cells: 100 mm
-#: at 5 mm a pixel, half a rifle's length or a pistol's.
+#: Side of the cells that surroundings are averaged in, pixels, and the deviation of the Gaussian over them, cells:
+#: 100 mm at 5 mm a pixel, half the length of a pistol.
 CELL, DEVIATION = 8, 2.5
-#: Levels up to which the channel grows evenly, and what it grows by for each factor of e beyond: edges of 250 levels then
-#: come to 190, about as far as the other channels reach.
+#: Levels up to which the channel grows evenly, and what it grows by for each factor of e beyond: edges of 250 levels
+#: then come to 190, about as far as the other channels reach.
 EVEN, GAIN = 1.0, 30.0
 
 
 class LocalContrast(nn.Module):
-    """(N, 3, H, W) channels 0..255, H and W multiples of CELL -> (N, 1, H, W): above 0 what is darker than around it."""
+    """(N, 3, H, W) channels 0..255, H and W multiples of CELL -> (N, 1, H, W), above 0 what is darker than around."""
 
     kernel: Tensor
 
