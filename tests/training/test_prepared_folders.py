@@ -12,8 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from detector.errors import SettingsInvalid
+from tests.training.dataset_fixtures.coco_files import coco, put_coco
 from tests.training.fake_set import ADAPTERS, luggage, make_set, scan_entry
 from training.cli import app
+from training.datasets.adapters import ADAPTERS as EVERY
 from training.datasets.check import check
 from training.datasets.coco_index import class_names, read_coco
 from training.datasets.export_set import export_set
@@ -107,3 +109,58 @@ def test_a_bag_of_two_sources_in_two_splits_is_found(tmp_path: Path) -> None:
     document["images"][-1]["group"] = "north/a.png"
     path.write_text(json.dumps(document))
     assert [finding.subject for finding in check(data) if finding.kind == "group in two splits"] == ["north/a.png"]
+
+
+def own_coco(folder: Path, seed: int, names: tuple[str, ...] = ("a.png",)) -> Path:
+    """Scans of one's own, each with a gun."""
+    put_coco(
+        folder, "annotations/instances_train.json", "images", coco({1: "gun"}, {n: [(1, 4, 4, 20, 16)] for n in names})
+    )
+    for number, name in enumerate(names):
+        cv2.imwrite(str(folder / "images" / name), luggage(seed + number))
+    return folder
+
+
+def files_of(data: Path) -> dict[str, bytes]:
+    return {scan.name: scan.path.read_bytes() for scan in read_coco(data, "train").scans}
+
+
+def test_files_that_only_the_name_of_their_folder_tells_apart_are_all_kept(tmp_path: Path) -> None:
+    entries = [scan_entry(path, split="train") for path in ("mon/x.png", "all/mon/x.png", "y.png")]
+    every = make_set(tmp_path / "set", entries, source="all")
+    monday = make_set(tmp_path / "mon", [scan_entry("x.png", split="train")], source="mon", first_seed=9)
+    # images/all/mon/x.png and images/mon/x.png, of a folder that is called all.
+    data = tmp_path / "all"
+    fake(data, every, monday)
+    prepared = prepare([data], tmp_path / "again", OPTIONS)
+    assert prepared.left_out == 0 and "repeated scan" not in {finding.kind for finding in prepared.findings}
+    assert sorted(files_of(tmp_path / "again").values()) == sorted(files_of(data).values())
+
+
+def test_a_scan_that_two_files_of_one_set_list_is_said_to_be_annotated_twice(tmp_path: Path) -> None:
+    entries = [
+        scan_entry("a.png", split="train"),
+        scan_entry("a.png", split="test"),
+        scan_entry("b.png", split="train"),
+    ]
+    prepared = fake(tmp_path / "data", make_set(tmp_path / "set", entries))
+    (told,) = [finding for finding in prepared.findings if finding.kind == "repeated scan"]
+    assert told.subject == "fake/a.png" and "annotated twice" in told.message
+
+
+def test_an_own_set_that_is_called_as_one_prepared_before_gets_a_name_of_its_own(tmp_path: Path) -> None:
+    prepare([own_coco(tmp_path / "a/export", 0)], tmp_path / "data", OPTIONS)
+    prepared = prepare([tmp_path / "data", own_coco(tmp_path / "b/export", 50)], tmp_path / "both", OPTIONS)
+    assert prepared.counts["train"]["sources"] == {"export": 1, "b_export": 1}
+    (told,) = [finding for finding in prepared.findings if finding.kind == "name of two sets"]
+    assert told.subject == "b_export/export"
+
+
+def test_merging_says_that_two_folders_hold_a_set_of_one_name_but_for_public_ones(tmp_path: Path) -> None:
+    for number, name in enumerate("ab"):
+        own = own_coco(tmp_path / name / "export", 50 * number)
+        public = make_set(tmp_path / name / "p", [scan_entry("p.png", split="train")], ("Gun",), "sixray", 70 + number)
+        prepare([own, public], tmp_path / f"data_{name}", OPTIONS, adapters={**EVERY, **ADAPTERS})
+    merged = merge([tmp_path / "data_a", tmp_path / "data_b"], tmp_path / "both")
+    told = [finding for finding in merged.findings if finding.kind == "name of two sets"]
+    assert [finding.subject for finding in told] == ["data_b/export"]

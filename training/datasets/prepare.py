@@ -193,15 +193,15 @@ def _records(maker: RecordMaker, journal: ScanJournal, progress: Progress[Any]) 
 
 
 def _distinct(records: Iterable[Record], findings: list[Finding]) -> Iterator[Record]:
-    """Each file once: an adapter that gives one twice would overwrite its boxes. One that is in a list of all scans and
-    in a split's own is of that split, and a test scan stays one."""
-    seen: set[str] = set()
+    """Each file of a set once: an adapter that gives one twice would overwrite its boxes. One that is in a list of all
+    scans and in a split's own is of that split, and a test scan stays one."""
+    seen: set[tuple[str, Path]] = set()
     for record in sorted(records, key=_turn):
-        if record.target in seen:
+        if (record.prefix, record.origin) in seen:
             message = f"annotated twice; that of {record.split or 'no split'} does not count"
             findings.append(Finding(Severity.ERROR, "repeated scan", record.target, message))
         else:
-            seen.add(record.target)
+            seen.add((record.prefix, record.origin))
             yield record
 
 
