@@ -164,3 +164,14 @@ def test_merging_says_that_two_folders_hold_a_set_of_one_name_but_for_public_one
     merged = merge([tmp_path / "data_a", tmp_path / "data_b"], tmp_path / "both")
     told = [finding for finding in merged.findings if finding.kind == "name of two sets"]
     assert [finding.subject for finding in told] == ["data_b/export"]
+
+
+def test_merge_tells_no_option_that_it_has_not(tmp_path: Path) -> None:
+    for number, name in enumerate("ab"):
+        fake(
+            tmp_path / f"data_{name}",
+            make_set(tmp_path / name, [scan_entry("a.png", split="train")], first_seed=number),
+        )
+    folders = [str(tmp_path / f"data_{name}") for name in "ab"]
+    result = CliRunner().invoke(app, ["data", "merge", *folders, "--output", str(tmp_path / "both")])
+    assert result.exit_code == 0 and "val holds no box" in result.stdout and "--val-share" not in result.stdout
