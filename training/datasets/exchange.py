@@ -30,6 +30,7 @@ _ATTEMPT = ".roentgate-export"
 #: Name of the file that lists what the format had no place for.
 NOT_CARRIED = "NOT_CARRIED.txt"
 
+_SCANNERS_SOURCE = "scanner's source: a scanner that is read again has the new source before its old name"
 _FORGOTTEN: dict[str, Callable[[SourceScan], bool]] = {
     "group: views of one bag, which may not be in two splits": lambda scan: scan.group != scan.path,
     "subset: official part": lambda scan: bool(scan.subset),
@@ -145,10 +146,11 @@ def report_not_carried(source: SourceSet, folder: Path, boxes_too: bool) -> None
 
 
 def _report_sources(source: SourceSet, folder: Path) -> None:
-    """A prepared folder joins scans under several terms; no format says which scan came from which set, nor that a part
-    was taken for the whole class."""
+    """A prepared folder joins scans under several terms; no format says which scan came from which set, which its
+    scanner's name begins with when it is read again, nor that a part was taken for the whole class."""
     prepared = [scan for scan in source.scans if isinstance(scan, PreparedScan)]
     counts = Counter(f"source, and its terms: {scan.source}" for scan in prepared)
+    counts.update(_SCANNERS_SOURCE for scan in prepared if scan.scanner)
     counts.update(f"class marked in part: {label}" for scan in prepared for label in scan.part)
     _report(folder, [f"{kind} (of {count} scans)" for kind, count in sorted(counts.items())])
 
