@@ -137,7 +137,7 @@ def data_prepare(
 
     names = tuple(classes.split(",")) if classes else ()
     options = PrepareOptions(names, taxonomy, val_share, seed, link.value, scanner_from, skip_unknown_labels, bag_from)
-    _print_prepared(prepare(paths, output, options, with_progress))
+    _print_prepared(prepare(paths, output, options, with_progress), "add scans, or raise --val-share")
 
 
 @data_app.command("merge")
@@ -151,7 +151,7 @@ def data_merge(
     """Several prepared folders -> one; classes by name, splits as they are."""
     from training.datasets.merge import merge
 
-    _print_prepared(merge(folders, output, link.value, with_progress))
+    _print_prepared(merge(folders, output, link.value, with_progress), "name a folder besides whose val holds boxes")
 
 
 @data_app.command("export")
@@ -254,14 +254,14 @@ def _print_findings(findings: Sequence[Finding], where: str) -> None:
             typer.echo(f"{kind}: {count - _SHOWN} more{where}")
 
 
-def _print_prepared(prepared: Prepared) -> None:
-    """A few findings of each kind, then what there is."""
+def _print_prepared(prepared: Prepared, remedy: str) -> None:
+    """A few findings of each kind, then what there is. remedy: against a val without boxes."""
     _print_findings(prepared.findings, f" in {prepared.folder / 'findings.jsonl'}")
     for split, counts in prepared.counts.items():
         boxes = ", ".join(f"{name} {each['boxes']:,}" for name, each in counts["classes"].items() if each["boxes"])
         typer.echo(f"{split}: {counts['scans']:,} scans; boxes: {boxes or 'none'}")
     validation = prepared.counts.get("val", {"classes": {}})["classes"].values()
     if not any(each["boxes"] for each in validation):
-        typer.echo("val holds no box to choose a checkpoint or alarm scores by: add scans, or raise --val-share")
+        typer.echo(f"val holds no box to choose a checkpoint or alarm scores by: {remedy}")
     done = f"{prepared.examined:,} scans read, {prepared.placed:,} put in place, {prepared.left_out:,} left out"
     typer.echo(f"{prepared.folder}: {done}")

@@ -1,6 +1,7 @@
 """report.html: the results on one page that needs nothing else, alarms first.
 
-The strongest LARGEST_TABLE alarms and as many REFER scans have their row; CLEAR scans fill up to LARGEST_TABLE rows.
+The LARGEST_TABLE strongest alarms, by what reached its alarm score, and as many REFER scans have their row; CLEAR scans
+fill up to LARGEST_TABLE rows.
 The page says above them how many more there are, and where. Pictures are inside the page until PICTURE_BYTES are spent,
 in the order of the rows: a browser stays quick with such a page.
 """
@@ -12,12 +13,14 @@ import heapq
 import html
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 from urllib.parse import quote
+
+import numpy as np
 
 from detector.inspection import Decision
 from detector.ledger import StoredResult
@@ -49,7 +52,7 @@ _HEADINGS = (
 @contextmanager
 def write_html_report(file: TextIO, folder: Path, context: RunContext) -> Iterator[Add]:
     """Writes the page; a row links its overlay where `overlays/` in `folder` holds that result's. Raises OSError."""
-    chosen = _Chosen()
+    chosen = _Chosen(context.thresholds)
     yield chosen.add
     file.write(_head(chosen.counts, chosen.left_out(), context))
     table = _Table(file, folder / "overlays", context.thresholds)
@@ -61,7 +64,8 @@ def write_html_report(file: TextIO, folder: Path, context: RunContext) -> Iterat
 class _Chosen:
     """The results that get a row: the strongest alarms, and of the others those that come first."""
 
-    def __init__(self) -> None:
+    def __init__(self, thresholds: EffectiveThresholds) -> None:
+        self._thresholds = thresholds
         self.counts: Counter[str] = Counter()
         # The weakest is first; of two alike the later one.
         self._alarms: list[tuple[float, int, StoredResult]] = []
@@ -72,7 +76,8 @@ class _Chosen:
         decision = record["decision"]
         self.counts[decision] += 1
         if decision == Decision.ALARM:
-            heapq.heappush(self._alarms, (_top_score(record), -self.counts[decision], stored))
+            top = _top(record, self._thresholds)
+            heapq.heappush(self._alarms, (float(top["score"]) if top else 0.0, -self.counts[decision], stored))
             if len(self._alarms) > LARGEST_TABLE:
                 heapq.heappop(self._alarms)
         elif len(self._others[decision]) < LARGEST_TABLE:
@@ -119,9 +124,13 @@ class _Table:
         self._file.write(_row(record, picture, link, when, self._thresholds))
 
 
-def _top_score(record: Record) -> float:
-    top = strongest(record)
-    return float(top["score"]) if top else 0.0
+def _top(record: Record, thresholds: EffectiveThresholds) -> Mapping[str, Any] | None:
+    """Of an ALARM the strongest detection that reached its alarm score: another class may have a higher score and no
+    part in the alarm. Of any other result the strongest; None without one."""
+    alarming = (
+        one for one in record["detections"] if np.float32(one["score"]) >= np.float32(thresholds.alarm[one["class"]])
+    )
+    return max(alarming, key=lambda one: float(one["score"]), default=strongest(record))
 
 
 def _text(value: object) -> str:
@@ -131,7 +140,7 @@ def _text(value: object) -> str:
 
 def _row(record: Record, picture: str, link: str, when: str, thresholds: EffectiveThresholds) -> str:
     decision = Decision(record["decision"])
-    top = strongest(record)
+    top = _top(record, thresholds)
     width, height = record["width"], record["height"]
     score = told_score(top["class"], top["score"], thresholds) if top else "&ndash;"
     views = f" &middot; {record['views']} views" if "views" in record else ""

@@ -283,6 +283,20 @@ def test_a_large_report_shows_the_strongest_alarms_and_says_what_it_leaves_out(
     assert "<b>8</b>" in text and "<b>9</b>" in text
 
 
+def test_alarms_are_ranked_by_what_alarmed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under a policy that stops lighters at 0.92 and guns at 0.06, a lighter at 0.91 alarms nobody."""
+    monkeypatch.setattr(html_report, "LARGEST_TABLE", 2)
+    thresholds = EffectiveThresholds({"gun": 0.06, "knife": 0.92}, {"knife": 0.5}, 0.01)
+    results = stored(inspection("faint.png", 0.07, 0.91), inspection("sure.png", 0.9), inspection("middle.png", 0.5))
+    rows = Page(page_of(tmp_path, results, replace(CONTEXT, thresholds=thresholds))).rows[1:]
+    assert [re.findall(r"[a-z]+\.png", row)[-1] for row in rows] == ["sure.png", "middle.png"]
+    monkeypatch.setattr(html_report, "LARGEST_TABLE", 5)
+    (row,) = [
+        row for row in Page(page_of(tmp_path, results, replace(CONTEXT, thresholds=thresholds))).rows if "faint" in row
+    ]
+    assert "0.07" in row and "0.91" not in row
+
+
 def test_a_report_of_few_scans_says_nothing_of_more(tmp_path: Path) -> None:
     assert "more: not on this page" not in page_of(tmp_path, stored(inspection("a.png"), inspection("b.png", 0.9)))
 

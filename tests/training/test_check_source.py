@@ -264,11 +264,21 @@ def test_a_failed_export_leaves_nothing_and_is_run_again(tmp_path: Path, name: s
         assert not [path for path in tmp_path.iterdir() if path.name.startswith("out")]
     # As a run that was killed leaves it.
     (tmp_path / "out.partial" / "images").mkdir(parents=True)
+    (tmp_path / "out.partial" / ".roentgate-export").touch()
     shutil.copyfile(data / "images" / "fake" / "0.png", tmp_path / "out.partial" / "images" / "stray.png")
     out.mkdir()
     assert export_set(data, name, out).scans == 3
     assert not (tmp_path / "out.partial").exists()
-    assert len(list(out.rglob("*.png"))) == 3
+    assert len(list(out.rglob("*.png"))) == 3 and not list(out.rglob(".*"))
+
+
+def test_an_export_does_not_remove_a_folder_that_somebody_else_called_as_its_attempt(tmp_path: Path) -> None:
+    own = tmp_path / "out.partial" / "thesis.txt"
+    own.parent.mkdir()
+    own.write_text("mine")
+    with pytest.raises(SettingsInvalid, match=r"out\.partial is not empty") as refused:
+        export_set(prepared(tmp_path), "yolo", tmp_path / "out")
+    assert refused.value.remedy and own.read_text() == "mine" and not (tmp_path / "out").exists()
 
 
 def test_an_export_does_not_remove_the_set_that_it_reads(tmp_path: Path) -> None:

@@ -98,6 +98,19 @@ def test_statistics_print_as_tables(tmp_path: Path) -> None:
     assert any("?" in line and "knife" in line for line in text.splitlines())
 
 
+def test_boxes_of_a_class_that_was_looked_for_in_part_are_told(tmp_path: Path) -> None:
+    data, content = make_data(tmp_path), document(("a.png", "b.png", "c.png"))
+    for image in content["images"]:
+        image |= {"annotated_category_ids": [4], "partial_category_ids": [9]}
+    write(data, "train", content)
+    console = Console(width=160, file=io.StringIO())
+    console.print(statistics_tables(statistics(data))[1])
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    (knife,) = [line for line in text.splitlines() if "knife" in line]
+    assert "not looked for, or in part" in " ".join(text.split())
+    assert [cell.strip() for cell in knife.split("│")[2:4]] == ["1 ?", "?"]
+
+
 def test_statistics_tell_scanners_subsets_and_bags(tmp_path: Path) -> None:
     data, content = make_data(tmp_path), document(("a.png", "b.png", "c.png"))
     assert [part.scanner for part in statistics(data)[0].parts] == ["north", "south"]

@@ -161,6 +161,23 @@ def test_yolo_refuses_a_scan_without_a_split_in_a_folder_that_is_one(
     assert "data prepare" in error.value.remedy
 
 
+def test_voc_gives_scans_of_one_name_in_two_folders_their_own_splits(tmp_path: Path) -> None:
+    source = one_scan(tmp_path / "source", path="0001.png", group="0001.png", split="test")
+    there = {"0001.png": "test", "day2/0001.png": "", "day2/0002.png": "train", "day3/0002.png": ""}
+    for path in there:
+        draw(tmp_path / "source" / path, 40, 30)
+    scans = tuple(replace(source.scans[0], path=path, group=path, split=split) for path, split in there.items())
+    found = write_and_read("pascal-voc", replace(source, scans=scans), tmp_path / "written")
+    assert {scan.path.removeprefix("JPEGImages/"): scan.split for scan in found.scans} == there
+    # Tools that list bare names alone are still understood where nothing else is called so.
+    put(tmp_path / "written/ImageSets/Main/train.txt", "0001\n0002\n")
+    put(tmp_path / "written/ImageSets/Main/test.txt", "")
+    splits = {
+        scan.path.removeprefix("JPEGImages/"): scan.split for scan in ADAPTERS["pascal-voc"].read(found.root).scans
+    }
+    assert splits == {"0001.png": "train", "day2/0001.png": "", "day2/0002.png": "train", "day3/0002.png": "train"}
+
+
 def test_voc_refuses_labels_that_its_list_cannot_hold(tmp_path: Path) -> None:
     source = replace(one_scan(tmp_path / "source", boxes=()), labels=("a:b",))
     with pytest.raises(SettingsInvalid, match="cannot hold 'a:b'"):

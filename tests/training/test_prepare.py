@@ -479,13 +479,13 @@ def test_terms_of_sources_whose_items_alone_are_in_a_folder_are_handed_on(tmp_pa
 
 def test_merging_leaves_out_what_another_folder_tests_with(tmp_path: Path) -> None:
     one = make_set(tmp_path / "one", [scan_entry("a.png", split="train"), scan_entry("b.png", split="train")])
-    two = make_set(tmp_path / "two", [scan_entry("c.png", split="test")])
+    two = make_set(tmp_path / "two", [scan_entry("c.png", split="test")], source="other")
     run(one, tmp_path / "data_one", replace(OPTIONS, share=0.0))
     run(two, tmp_path / "data_two", replace(OPTIONS, share=0.0))
     merged = merge([tmp_path / "data_one", tmp_path / "data_two"], tmp_path / "both")
     assert kinds(merged) == {"leak between sets"} and merged.left_out == 1
     assert [each["file_name"] for each in loaded(tmp_path / "both", "train")["images"]] == ["data_one/fake/b.png"]
-    assert [each["file_name"] for each in loaded(tmp_path / "both", "test")["images"]] == ["data_two/fake/c.png"]
+    assert [each["file_name"] for each in loaded(tmp_path / "both", "test")["images"]] == ["data_two/other/c.png"]
     with pytest.raises(SettingsInvalid, match="one folder is not merged"):
         merge([tmp_path / "data_one"], tmp_path / "alone")
     with pytest.raises(SettingsInvalid, match="not a prepared folder"):

@@ -306,13 +306,17 @@ def test_fiftyones_coco_with_its_scans_in_data(tmp_path: Path) -> None:
 
 
 def test_an_export_says_whose_scans_it_holds_and_takes_classes_as_prepare_does(tmp_path: Path) -> None:
-    folder = make_set(tmp_path / "set", [scan_entry("a.png", split="train")], source="opixray")
+    folder = make_set(tmp_path / "set", [scan_entry("a.png", split="train", scanner="3")], source="opixray")
     fake(folder, tmp_path / "data")
     export_set(tmp_path / "data", "yolo", tmp_path / "yolo", ["knife", " gun", "gun"])
     assert (tmp_path / "yolo/data.yaml").read_text().endswith('names:\n  0: "knife"\n  1: "gun"\n')
     export_set(tmp_path / "data", "coco", tmp_path / "coco")
     for name in ("yolo", "coco"):
-        assert "source, and its terms: opixray (of 1 scans)" in (tmp_path / name / "NOT_CARRIED.txt").read_text()
+        told = (tmp_path / name / "NOT_CARRIED.txt").read_text()
+        assert "source, and its terms: opixray (of 1 scans)" in told
+        assert "a scanner that is read again has the new source before its old name (of 1 scans)" in told
+    prepare([tmp_path / "coco"], tmp_path / "again", OPTIONS)
+    assert entries(tmp_path / "again")["a.png"]["scanner"] == "coco/opixray/3"
 
 
 @pytest.mark.parametrize("format_name", FORMATS)

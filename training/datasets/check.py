@@ -17,6 +17,7 @@ import numpy as np
 from training.datasets.check_source import duplicates
 from training.datasets.coco_index import image_folder
 from training.datasets.findings import Finding, Severity
+from training.datasets.prepared_marks import MANIFEST, refuse_half_made, says_prepared
 from training.datasets.scan_faults import EDGE_TOLERANCE, clip, fault_of, place_of
 from training.datasets.scan_journal import ScanFacts, examine_all
 from training.datasets.statistics import splits_of
@@ -26,9 +27,11 @@ def check(data: Path) -> list[Finding]:
     """Reads every annotation and every scan of a data folder; errors first. An empty list means all is well.
 
     For folders that `fit` reads; `check_source.py` is for any other layout. Raises SettingsInvalid only if the folder
-    has no annotations at all.
+    has no annotations at all, or its preparation was stopped.
     """
+    refuse_half_made(data)
     findings: list[Finding] = []
+    digests = _prepared_digests(data, findings)
     places: list[tuple[str, str]] = []
     facts: list[ScanFacts] = []
     documents: dict[str, dict[str, Any]] = {}
@@ -41,6 +44,7 @@ def check(data: Path) -> list[Finding]:
             findings += _check_boxes(split, document)
             seen = _examined(data, split, document)
             findings += _check_scans(split, document, seen)
+            findings += _check_digests(split, document, seen, image_folder(data, split).relative_to(data), digests)
             places += [(f"{split}/{image['file_name']}", split) for image in document["images"]]
             facts += seen
     findings += _check_groups(documents)
@@ -165,14 +169,43 @@ def _check_scans(split: str, document: dict[str, Any], facts: list[ScanFacts]) -
             yield Finding(Severity.ERROR, fault.kind, subject, fault.message)
 
 
+def _prepared_digests(data: Path, findings: list[Finding]) -> dict[str, Any] | None:
+    """Path below `data` -> SHA-256 as `data prepare` wrote it down; None where it wrote nothing that can be read."""
+    path = data / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        manifest = json.loads(path.read_bytes())
+    except (ValueError, RecursionError, OSError) as error:
+        message = f"{error}: whether the scans are those that were prepared cannot be told"
+        findings.append(Finding(Severity.ERROR, "unreadable manifest", MANIFEST, message))
+        return None
+    # Other tools, too, call a file so.
+    known = isinstance(manifest, dict) and str(manifest.get("tool", "")).startswith("roentgate ")
+    files = manifest.get("files") if known else None
+    return files if isinstance(files, dict) else None
+
+
+def _check_digests(
+    split: str, document: dict[str, Any], facts: list[ScanFacts], folder: Path, digests: dict[str, Any] | None
+) -> Iterator[Finding]:
+    """folder: of the scans, below the data folder."""
+    for image, seen in zip(document["images"], facts, strict=True):
+        name = str(image["file_name"])
+        if digests is not None and not seen.error and digests.get((folder / name).as_posix()) != seen.sha256:
+            message = f"{MANIFEST} does not list these bytes for it: its boxes may be those of another picture"
+            yield Finding(Severity.ERROR, "not what was prepared", f"{split}: {name}", message)
+
+
 def _check_groups(documents: dict[str, dict[str, Any]]) -> Iterator[Finding]:
     """What `data prepare` says belongs together must be in one split."""
     splits: dict[tuple[str, str], set[str]] = defaultdict(set)
     for split, document in documents.items():
         for image in document["images"]:
             if image.get("group"):
-                # A group of one source is not that of another.
-                splits[str(image.get("source", "unknown")), str(image["group"])].add(split)
+                # A group of one source is not that of another, but where `data prepare` made it one.
+                source = "" if says_prepared(document) else str(image.get("source", "unknown"))
+                splits[source, str(image["group"])].add(split)
     for (_, group), inside in splits.items():
         if len(inside) > 1:
             message = f"what belongs together is in {', '.join(sorted(inside))}"

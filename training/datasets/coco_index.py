@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import SettingsInvalid
+from training.datasets.prepared_marks import refuse_half_made, says_prepared
 from training.datasets.source_folder import is_confined
 
 _CHECK = "run `roentgate-train data check` on the folder, and correct what it names"
@@ -38,7 +39,8 @@ class AnnotatedScan:
     boxes_xyxy: (n, 4) float32, pixels of the file as stored. class_ids: (n,) int64, 0-based. ignore: (n,) bool, COCO's
     iscrowd: neither a hit nor a false alarm. annotated: (C,) bool, the classes that the source looked for.
     subset: part of the source that is reported apart, such as easy / hard / hidden or OL1 to OL3; may be empty. group:
-    scans of one bag and near-duplicates share it; empty for a scan that stands alone. scanner: empty if not known.
+    scans of one bag and near-duplicates share it; empty for a scan that stands alone. group_of_all: the group is unique
+    over all sources, as `data prepare` makes it, and not over those of the scan's own. scanner: empty if not known.
     drawn: the file holds what the station drew for the network, to be taken as it is. name: `file_name` as the
     annotations have it, which tells scans of one folder apart; the file's own name where nothing is given.
     of_others: class of each box that is no part of this, as the caller wanted no such class; in no order.
@@ -58,14 +60,17 @@ class AnnotatedScan:
     drawn: bool = False
     name: str = ""
     of_others: tuple[str, ...] = ()
+    group_of_all: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or self.path.name)
 
     @property
     def bag(self) -> str:
-        """What scans of one bag share, and no others: two sets may call a group by the same name. A scan that names no
-        group stands alone."""
+        """What scans of one bag share, and no others: two sets may call a group by the same name, but scans of two
+        sources that `data prepare` found to show the same are one bag. A scan that names no group stands alone."""
+        if self.group and self.group_of_all:
+            return self.group
         return f"{self.source}/{self.group or self.name}"
 
 
@@ -140,9 +145,9 @@ def read_coco(data: Path, split: str, class_names: tuple[str, ...] | None = None
 
     class_names: the ids to use; None takes the file's own names in the order of their ids. A class of the file that
     is not among class_names is left out. Raises SettingsInvalid for a missing or malformed file, an unknown category
-    id, a box without area, or an image that is not there.
+    id, a box without area, an image that is not there, or a folder whose preparation was stopped.
     """
-    path = data / "annotations" / f"{split}.json"
+    path = _annotations(data, split)
     document = _load(path)
     with _faults_told(path):
         return _build(document, image_folder(data, split), class_names)
@@ -151,9 +156,14 @@ def read_coco(data: Path, split: str, class_names: tuple[str, ...] | None = None
 def class_names(data: Path, split: str) -> tuple[str, ...]:
     """The classes that the file of a split names, in the order of their ids. Raises SettingsInvalid as `read_coco`, of
     what it needs for them."""
-    path = data / "annotations" / f"{split}.json"
+    path = _annotations(data, split)
     with _faults_told(path):
         return tuple(_names(_load(path)))
+
+
+def _annotations(data: Path, split: str) -> Path:
+    refuse_half_made(data)
+    return data / "annotations" / f"{split}.json"
 
 
 @contextmanager
@@ -206,7 +216,8 @@ def _build(document: dict[str, Any], folder: Path, class_names: tuple[str, ...] 
     for image in document["images"]:
         scan = _scan(image, boxes[image["id"]], ids, len(names), folder)
         others = (named[each["category_id"]] for each in boxes[image["id"]] if ids[each["category_id"]] is None)
-        scans.append(replace(scan, of_others=tuple(others)))
+        of_all = "group" in image and says_prepared(document)
+        scans.append(replace(scan, of_others=tuple(others), group_of_all=of_all))
     return CocoIndex(names, tuple(scans))
 
 

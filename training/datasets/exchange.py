@@ -25,9 +25,12 @@ from training.datasets.source_folder import is_confined
 #: Puts a set's annotations and scans into a folder.
 Write = Callable[[SourceSet, Path], None]
 
+#: In a folder that is being written: no one else's folder is taken for an attempt that was stopped.
+_ATTEMPT = ".roentgate-export"
 #: Name of the file that lists what the format had no place for.
 NOT_CARRIED = "NOT_CARRIED.txt"
 
+_SCANNERS_SOURCE = "scanner's source: a scanner that is read again has the new source before its old name"
 _FORGOTTEN: dict[str, Callable[[SourceScan], bool]] = {
     "group: views of one bag, which may not be in two splits": lambda scan: scan.group != scan.path,
     "subset: official part": lambda scan: bool(scan.subset),
@@ -43,8 +46,8 @@ _FORGOTTEN_BOXES: dict[str, Callable[[SourceScan], bool]] = {
 def into_new_folder(write: Write) -> Write:
     """`write`, but its folder appears whole or not at all: until it is whole it has `.partial` behind its name.
 
-    What an earlier attempt left under that name is replaced. The result raises SettingsInvalid where something is in
-    the folder already, and for a set that lies where the attempt would.
+    What an earlier attempt left under that name is replaced, known by a file in it. The result raises SettingsInvalid
+    where something is in the folder already, or under that name by somebody else, and for a set that lies there.
     """
 
     @wraps(write)
@@ -55,11 +58,14 @@ def into_new_folder(write: Write) -> Write:
         partial = target.with_name(f"{target.name}.partial")
         if source.root.resolve().is_relative_to(partial):
             raise SettingsInvalid(f"{source.root} lies where {folder} is being made", remedy="give another new folder")
+        _refuse_anothers(partial)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         try:
+            (partial / _ATTEMPT).touch()
             write(source, partial)
             _report_sources(source, partial)
+            (partial / _ATTEMPT).unlink()
             if target.is_dir():
                 target.rmdir()
             partial.replace(target)
@@ -75,6 +81,12 @@ def _refuse_taken(folder: Path) -> None:
     if folder.is_mount():
         # Nothing can be put in its place when all is written.
         raise SettingsInvalid(f"{folder} is where a file system is mounted", remedy="give a new folder inside it")
+
+
+def _refuse_anothers(partial: Path) -> None:
+    """An attempt is removed, so it has to be one."""
+    if partial.exists() and not (partial / _ATTEMPT).is_file():
+        _refuse_taken(partial)
 
 
 def refuse_partly_annotated(source: SourceSet, format_name: str) -> None:
@@ -134,10 +146,11 @@ def report_not_carried(source: SourceSet, folder: Path, boxes_too: bool) -> None
 
 
 def _report_sources(source: SourceSet, folder: Path) -> None:
-    """A prepared folder joins scans under several terms; no format says which scan came from which set, nor that a part
-    was taken for the whole class."""
+    """A prepared folder joins scans under several terms; no format says which scan came from which set, which its
+    scanner's name begins with when it is read again, nor that a part was taken for the whole class."""
     prepared = [scan for scan in source.scans if isinstance(scan, PreparedScan)]
     counts = Counter(f"source, and its terms: {scan.source}" for scan in prepared)
+    counts.update(_SCANNERS_SOURCE for scan in prepared if scan.scanner)
     counts.update(f"class marked in part: {label}" for scan in prepared for label in scan.part)
     _report(folder, [f"{kind} (of {count} scans)" for kind, count in sorted(counts.items())])
 

@@ -7,7 +7,9 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from detector.errors import SettingsInvalid
@@ -21,6 +23,8 @@ from training.datasets.roentgate_layout import PreparedScan
 from training.datasets.splits import TEST, TRAIN, VAL, usual_split
 from training.datasets.terms import donor_sources, stated_terms
 
+#: Names of sets that are not a person's own.
+_PUBLIC = frozenset(name for name, adapter in ADAPTERS.items() if adapter.write is None) - {"roentgate", "roboflow"}
 _NOT_PLAIN = re.compile(r"[^\w.-]+")
 
 
@@ -38,14 +42,25 @@ class Intake:
 
     def source_of(self, scan: SourceScan) -> str:
         """The set that a scan came from first: a prepared folder joins several."""
-        return scan.source if isinstance(scan, PreparedScan) and scan.source else self.found.source
+        return _source_of(scan, self.found)
 
     def target_of(self, scan: SourceScan) -> str:
-        """Its place below images/."""
-        path = scan.path
-        if isinstance(scan, PreparedScan):
-            path = path.removeprefix("images/").removeprefix(f"{self.prefix}/")
-        return f"{self.prefix}/{path}"
+        """Its place below images/; no other file of the set has it."""
+        path = _below_images(scan)
+        shorter = path.removeprefix(f"{self.prefix}/") if isinstance(scan, PreparedScan) else path
+        return f"{self.prefix}/{path if shorter in self._paths else shorter}"
+
+    @cached_property
+    def _paths(self) -> frozenset[str]:
+        return frozenset(map(_below_images, self.found.scans))
+
+
+def _source_of(scan: SourceScan, found: SourceSet) -> str:
+    return scan.source if isinstance(scan, PreparedScan) and scan.source else found.source
+
+
+def _below_images(scan: SourceScan) -> str:
+    return scan.path.removeprefix("images/") if isinstance(scan, PreparedScan) else scan.path
 
 
 def take_in(paths: Sequence[Path], workplace: Path, adapters: Mapping[str, Adapter] = ADAPTERS) -> list[Intake]:
@@ -80,11 +95,16 @@ def source_name(recognised: Recognised, found: SourceSet, path: Path) -> str:
 
 
 def _told_apart(named: Sequence[tuple[Path, Recognised, SourceSet]]) -> Iterator[tuple[Recognised, SourceSet]]:
-    """An own set that is called as another set gets the name of the folder that it lies in before its own: each is a
-    source with its own scanners and terms."""
-    counts = Counter(found.source for _, _, found in named)
+    """An own set that is called as another set, also as one in a prepared folder, gets the name of the folder that it
+    lies in before its own: each is a source with its own scanners and terms."""
+    counts = Counter(source for _, _, found in named for source in _sources(found) | {found.source})
     taken = set(counts)
+    prepared: set[str] = set()
     for path, recognised, found in named:
+        if recognised.adapter is roentgate_layout.ADAPTER:
+            yield recognised, _with_doubts(found, prepared)
+            prepared |= _sources(found)
+            continue
         if recognised.adapter.write is None or counts[found.source] == 1:
             yield recognised, found
             continue
@@ -93,6 +113,20 @@ def _told_apart(named: Sequence[tuple[Path, Recognised, SourceSet]]) -> Iterator
         message = f"another set is called so, too: this one is the source {source} here, also for --taxonomy"
         collision = Finding(Severity.WARNING, "name of two sets", found.source, message)
         yield recognised, replace(found, source=source, findings=(*found.findings, collision))
+
+
+def _sources(found: SourceSet) -> set[str]:
+    """The sets that the scans came from first."""
+    return {_source_of(scan, found) for scan in found.scans}
+
+
+def _with_doubts(found: SourceSet, before: AbstractSet[str]) -> SourceSet:
+    """A prepared folder, with a warning for each own set of a name that a folder before has, too: their names are fixed
+    in what was prepared. Public sets are the same ones everywhere."""
+    doubtful = sorted((_sources(found) & before) - _PUBLIC)
+    message = "a folder before holds a set of that name: if they are two, prepare one of them again under another name"
+    doubts = (Finding(Severity.WARNING, "name of two sets", source, message) for source in doubtful)
+    return replace(found, findings=(*found.findings, *doubts))
 
 
 def _unpacked(archive: Path, workplace: Path) -> Path:

@@ -14,6 +14,7 @@ from detector.errors import SettingsInvalid
 from training.datasets import roentgate_layout
 from training.datasets.prepare import Preparation, Prepared, PrepareOptions, run
 from training.datasets.prepared_folder import Link
+from training.datasets.prepared_marks import refuse_half_made
 from training.datasets.taxonomy import LabelRule, Taxonomy, fold
 from training.progress import Progress, silently
 
@@ -22,12 +23,14 @@ def merge(folders: Sequence[Path], output: Path, link: Link = "hard", progress: 
     """Resumable as `prepare` is. Scans that show the same in two splits are findings; none is moved, but one of train
     that is like one of val or test of another folder or set is left out with its bag.
 
-    Raises SettingsInvalid for fewer than two folders, one that `data prepare` did not write, and as `prepare` does.
+    Raises SettingsInvalid for fewer than two folders, one that `data prepare` did not write or finish, and
+    as `prepare` does.
     """
     if len(folders) < 2:
         raise SettingsInvalid("one folder is not merged", remedy="name two or more that `data prepare` wrote")
     layout = {"roentgate": roentgate_layout.ADAPTER}
     for folder in folders:
+        refuse_half_made(folder)
         if not roentgate_layout.ADAPTER.recognise(folder):
             raise SettingsInvalid(f"{folder} is not a prepared folder", remedy="run `data prepare` on it first")
     # No share: what was cut before stays as it was cut.

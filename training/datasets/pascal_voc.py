@@ -86,7 +86,8 @@ def read(root: Path) -> SourceSet:
     annotations = list(folder.files("", (".xml",)))
     documents = {path: document for path in annotations if (document := read_voc(folder, path)) is not None}
     placed = _placed(folder, pictures, annotations, documents)
-    scans = [_scan(path, documents[path], picture, splits) for path, picture in placed]
+    names = frozenset(map(_listed_as, annotations))
+    scans = [_scan(path, documents[path], picture, _split(path, splits, names)) for path, picture in placed]
     if not scans:
         raise NothingToRead(
             f"no annotated scans in {root}",
@@ -231,9 +232,21 @@ def _note_other_names(folder: SourceFolder, placed: list[tuple[str, str]], said:
     folder.warning_together("other scan's name", [f"{path} ({said[path]})" for path in others], message)
 
 
-def _scan(path: str, found: VocAnnotation, picture: str, splits: Mapping[str, str]) -> SourceScan:
-    inside = posixpath.splitext(path)[0].partition(f"{_XML}/")[2] if _XML in path.split("/") else stem_of(path)
-    split = splits.get(inside, splits.get(stem_of(path), _SPLIT_FOLDERS.get(path.split("/")[0].lower(), "")))
+def _listed_as(annotation: str) -> str:
+    """The name in a list: below the folder of annotations, without suffix."""
+    path = posixpath.splitext(annotation)[0]
+    return path.partition(f"{_XML}/")[2] if _XML in path.split("/") else stem_of(annotation)
+
+
+def _split(annotation: str, splits: Mapping[str, str], names: Collection[str]) -> str:
+    """names: of all annotations, as lists have them."""
+    listed, stem = _listed_as(annotation), stem_of(annotation)
+    # A bare name in a list means the annotation that is called so and lies in no folder, if there is one.
+    said = listed if listed in splits or stem in names else stem
+    return splits.get(said, _SPLIT_FOLDERS.get(annotation.split("/")[0].lower(), ""))
+
+
+def _scan(path: str, found: VocAnnotation, picture: str, split: str) -> SourceScan:
     # What cannot be read may be of any class, also of one that has boxes: the scan is clean of none.
     looked_for = frozenset[str]() if found.faults else None
     return SourceScan(picture, split, found.boxes, common_group(picture), found.width, found.height, looked_for)
@@ -244,7 +257,7 @@ def _note_missing(
 ) -> None:
     alone = [path for path in pictures.paths if path not in read]
     folder.warning_together("missing annotation", alone, "no annotation that could be read; left out")
-    names = {posixpath.splitext(path)[0].partition(f"{_XML}/")[2] or stem_of(path) for path in annotations}
+    names = set(map(_listed_as, annotations))
     gone = [name for name in splits if name not in names]
     folder.warning_together("missing annotation", gone, f"in a list of {_LISTS}/, without an annotation")
 

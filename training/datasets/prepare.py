@@ -21,11 +21,10 @@ from training.datasets.annotated_set import Adapter
 from training.datasets.findings import Finding, Severity, errors_first
 from training.datasets.fingerprint import similar_pairs
 from training.datasets.intake import Intake, check_distinct, take_in
-from training.datasets.prepare_claim import WORKPLACE, claim_output
-from training.datasets.prepare_findings import kinds_of, never_annotated, never_learned, no_bags, of_no_set
+from training.datasets.prepare_claim import claim_output
+from training.datasets.prepare_findings import kinds_of, no_bags, of_no_set, over_all
 from training.datasets.prepared_folder import (
     FINDINGS,
-    MANIFEST,
     Link,
     Placed,
     StatedTerms,
@@ -35,6 +34,7 @@ from training.datasets.prepared_folder import (
     write_findings,
     write_manifest,
 )
+from training.datasets.prepared_marks import MANIFEST, WORKPLACE
 from training.datasets.records import PathPatterns, Record, RecordMaker, informative, with_whole_classes
 from training.datasets.scan_faults import place_of
 from training.datasets.scan_journal import ScanJournal
@@ -193,15 +193,15 @@ def _records(maker: RecordMaker, journal: ScanJournal, progress: Progress[Any]) 
 
 
 def _distinct(records: Iterable[Record], findings: list[Finding]) -> Iterator[Record]:
-    """Each file once: an adapter that gives one twice would overwrite its boxes. One that is in a list of all scans and
-    in a split's own is of that split, and a test scan stays one."""
-    seen: set[str] = set()
+    """Each file of a set once: an adapter that gives one twice would overwrite its boxes. One that is in a list of all
+    scans and in a split's own is of that split, and a test scan stays one."""
+    seen: set[tuple[str, Path]] = set()
     for record in sorted(records, key=_turn):
-        if record.target in seen:
+        if (record.prefix, record.origin) in seen:
             message = f"annotated twice; that of {record.split or 'no split'} does not count"
             findings.append(Finding(Severity.ERROR, "repeated scan", record.target, message))
         else:
-            seen.add(record.target)
+            seen.add((record.prefix, record.origin))
             yield record
 
 
@@ -237,7 +237,7 @@ def _write(preparation: Preparation, gathered: _Gathered, plan: SplitPlan) -> Pr
     _remove_strays(output, placed)
     in_turn = preparation.progress("placing scans", placed, len(placed))
     moved = sum(place(each.record, output / "images", options.link) for each in in_turn)
-    ordered = errors_first([*findings, *plan.findings, *never_annotated(placed, classes), *never_learned(placed)])
+    ordered = errors_first([*findings, *plan.findings, *over_all(placed, classes)])
     digests = {f"images/{each.record.target}": each.record.facts.sha256 for each in placed}
     digests |= write_annotations(output, placed, classes, StatedTerms(stated, donors))
     write_findings(output, ordered)

@@ -8,11 +8,9 @@ from typing import Any
 
 from detector.errors import SettingsInvalid
 from training.claimed_folder import claim
+from training.datasets.prepared_marks import PLAN, WORKPLACE
 from training.datasets.taxonomy import Taxonomy
 
-#: The journal, the options and unpacked archives; nothing in it is read by `fit`.
-WORKPLACE = ".prepare"
-_PLAN = f"{WORKPLACE}/plan.json"
 #: Options that are younger than the first plans, which do not name them, and what they did then.
 _UNSAID = {"bag_from": ""}
 
@@ -26,7 +24,7 @@ def claim_output(output: Path, paths: Sequence[Path], options: Mapping[str, Any]
     for path in paths:
         if output.resolve().is_relative_to(path.resolve()):
             raise SettingsInvalid(f"{output} lies inside {path}", remedy="give an --output beside the sets, not in one")
-    begun = (output / _PLAN).is_file()
+    begun = (output / PLAN).is_file()
     if not begun and output.exists() and any(entry.name != WORKPLACE for entry in output.iterdir()):
         raise SettingsInvalid(f"{output} holds something else", remedy="give an --output that is new or empty")
     wanted = {
@@ -34,7 +32,7 @@ def claim_output(output: Path, paths: Sequence[Path], options: Mapping[str, Any]
         **{key: value for key, value in options.items() if key != "taxonomy"},
         "taxonomy": taxonomy.model_dump(mode="json"),
     }
-    claim(output, _PLAN, wanted, unsaid=_UNSAID)
+    claim(output, PLAN, wanted, unsaid=_UNSAID)
     for leftover in (
         *output.glob(".*.partial"),
         *output.glob("annotations/.*.partial"),

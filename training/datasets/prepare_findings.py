@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from training.datasets.records import Record
 from training.datasets.splits import TRAIN
 from training.datasets.taxonomy import tables_of_no_set
 
+#: Scans named in a message.
+_NAMED = 4
 #: What helps where no training scan was looked through for a class: its labels, or the faults of its annotations.
 _EXPLAIN = "say by --taxonomy which labels are the whole class, or which mark the same part of it"
 _CORRECT = "the scans with its boxes count as clean of nothing: correct the errors that `data check` finds in their set"
@@ -34,7 +36,12 @@ def no_bags(records: Sequence[Record], bag_from: str) -> list[Finding]:
     return [Finding(Severity.WARNING, "no bag told", f"--bag-from {bag_from}", message)]
 
 
-def never_annotated(placed: Sequence[Placed], classes: Sequence[str]) -> Iterator[Finding]:
+def over_all(placed: Sequence[Placed], classes: Sequence[str]) -> list[Finding]:
+    """What only the scans of all sets together show."""
+    return [*_duplicates(placed), *_never_annotated(placed, classes), *_never_learned(placed)]
+
+
+def _never_annotated(placed: Sequence[Placed], classes: Sequence[str]) -> Iterator[Finding]:
     """Classes that were asked for and that no set has."""
     met = {name for each in placed for name in each.record.coverage.looked_for | each.record.coverage.partial}
     for name in classes:
@@ -42,7 +49,7 @@ def never_annotated(placed: Sequence[Placed], classes: Sequence[str]) -> Iterato
             yield Finding(Severity.WARNING, "class never annotated", name, "none of the sets looked for it")
 
 
-def never_learned(placed: Sequence[Placed]) -> Iterator[Finding]:
+def _never_learned(placed: Sequence[Placed]) -> Iterator[Finding]:
     """Classes whose boxes teach nothing, as no training scan is clean of them."""
     train = [each.record for each in placed if each.split == TRAIN]
     looked_for = {name for record in train for name in record.coverage.looked_for}
@@ -64,6 +71,18 @@ def _of_faulty_scans(train: Sequence[Record]) -> set[str]:
         trusted = record.coverage.looked_for or record.coverage.part
         (others if trusted else faulty).update(box.class_name for box in record.boxes)
     return faulty - others
+
+
+def _duplicates(placed: Sequence[Placed]) -> Iterator[Finding]:
+    """Files that are in the folder more than once: they stay together, but each is learned and measured by itself."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for each in placed:
+        alike[each.record.facts.sha256].append(each.record.target)
+    again = [names for names in alike.values() if len(names) > 1]
+    if again:
+        count = sum(len(names) - 1 for names in again)
+        message = f"{count:,} x: the same file as another scan, byte for byte; it counts as often as it is there"
+        yield Finding(Severity.WARNING, "duplicate scan", ", ".join(again[0][:_NAMED]), message)
 
 
 def kinds_of(findings: Sequence[Finding]) -> str:

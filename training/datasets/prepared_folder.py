@@ -1,6 +1,7 @@
 """Writes what `fit` and `evaluate` read: images/, annotations/<split>.json, manifest.json, findings.jsonl.
 
-Every file appears whole or not at all, and the manifest last: a folder with a manifest is complete.
+Every file appears whole or not at all, and the manifest last: a folder with a manifest is complete, and one without is
+refused by whoever reads it (prepared_marks.py).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, Literal
 from detector.outputs.atomic import text_written_whole, write_bytes_whole
 from detector.readers.sidecar import join, sidecar_of
 from training.datasets.findings import Finding
+from training.datasets.prepared_marks import DESCRIPTION, MANIFEST
 from training.datasets.records import Record, RecordBox
 from training.datasets.scan_journal import ScanFacts
 from training.datasets.terms import NOT_STATED
@@ -27,7 +29,7 @@ from training.datasets.terms import NOT_STATED
 Link = Literal["hard", "copy"]
 #: A hard link does not go over to another disk, and some file systems have none.
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES, errno.ENOSYS}
-MANIFEST, FINDINGS = "manifest.json", "findings.jsonl"
+FINDINGS = "findings.jsonl"
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def write_annotations(
     for split in sorted({each.split for each in placed}):
         inside = [each for each in placed if each.split == split]
         document = {
-            "info": {"description": f"{split}: scans prepared by roentgate-train", "terms": terms.of(inside)},
+            "info": {"description": f"{split}: {DESCRIPTION}", "terms": terms.of(inside)},
             "images": [_image(each, numbered[each.record.target], ids) for each in inside],
             "annotations": [],
             "categories": [{"id": number, "name": name} for name, number in ids.items()],

@@ -20,6 +20,7 @@ from training.datasets.annotation_values import is_label
 from training.datasets.coco_document import CocoPart, Entry, Names, known_labels, read_parts, take_own_keys
 from training.datasets.coco_head import first_image
 from training.datasets.indexed_folder import IndexedFolder
+from training.datasets.prepared_marks import DESCRIPTION, refuse_half_made
 from training.datasets.source_folder import first_files, stem_of
 
 
@@ -48,6 +49,7 @@ def _recognise(root: Path) -> bool:
 
 
 def _read(root: Path) -> SourceSet:
+    refuse_half_made(root)
     folder = IndexedFolder(root)
     names = sorted(name for name in folder.names("annotations") if name.endswith(".json"))
     if not names:
@@ -90,4 +92,4 @@ def _parts(said: Any, names: Names) -> dict[str, frozenset[str]]:
     }
 
 
-ADAPTER = Adapter("scans prepared by roentgate-train", "as the sources that were joined say", _recognise, _read)
+ADAPTER = Adapter(DESCRIPTION, "as the sources that were joined say", _recognise, _read)

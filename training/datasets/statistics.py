@@ -39,7 +39,8 @@ class ClassCount:
 
 @dataclass(frozen=True)
 class SourceCount:
-    """One source. empty: scans without a box. ignored: boxes marked iscrowd. not_looked_for: classes never checked."""
+    """One source. empty: scans without a box. ignored: boxes marked iscrowd. not_looked_for: classes that no scan of it
+    was looked through for, or in part only."""
 
     scans: int
     boxes: int
@@ -186,19 +187,27 @@ def _part_table(split: SplitStatistics) -> Table | None:
     return table
 
 
+def _boxes_told(source: SourceCount, name: str) -> str:
+    """Boxes of a class, with `?` where none of the source's scans can be clean of it: more may be there unmarked."""
+    boxes = source.boxes_by_class[name]
+    if name in source.not_looked_for:
+        return f"{boxes:,} ?" if boxes else "?"
+    return f"{boxes:,}"
+
+
 def _source_table(split: SplitStatistics) -> Table:
     """Sources side by side: there are few of them, and many classes."""
     table = Table(
-        title=f"{split.split}: boxes by source ('?': not looked for)", title_justify="left", title_style="bold"
+        title=f"{split.split}: boxes by source ('?': not looked for, or in part)",
+        title_justify="left",
+        title_style="bold",
     )
     table.add_column("class", overflow="fold")
     for name in split.sources:
         table.add_column(escape(name), justify="right", overflow="fold")
     sources = split.sources.values()
     for name in split.classes:
-        table.add_row(
-            escape(name), *("?" if name in s.not_looked_for else f"{s.boxes_by_class[name]:,}" for s in sources)
-        )
+        table.add_row(escape(name), *(_boxes_told(source, name) for source in sources))
     table.add_section()
     for title in ("scans", "empty", "ignored"):
         table.add_row(f"[bold]{title}", *(f"{getattr(source, title):,}" for source in sources))
