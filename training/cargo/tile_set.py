@@ -29,7 +29,7 @@ from detector.weights import load_weights
 from training.cargo.false_alarms import false_alarm_boxes, searching_detector
 from training.cargo.luggage_threats import luggage_threats
 from training.cargo.reading import as_scanned, drawn
-from training.claimed_folder import claim
+from training.claimed_folder import claim, require_apart
 from training.datasets.coco_index import read_coco
 from training.file_digests import annotations_digest
 from training.simulation.freight import THREATS, Family, FreightScan, simulate_freight
@@ -99,7 +99,7 @@ def write_freight_set(folder: Path, wanted: FreightSet, workers: int = 1) -> Ite
     """Writes folder/images/{train,val}, folder/annotations/{train,val}.json; yields the number of each scan done.
 
     Taken up where it was stopped. The same arguments write the same files whatever `workers`, processes, is. Raises
-    SettingsInvalid if the folder holds a set that was asked for otherwise.
+    SettingsInvalid if the folder holds a set that was asked for otherwise, or annotations of others.
     """
     _claim(folder, wanted)
     jobs = [("train", number) for number in range(wanted.scans)]
@@ -119,7 +119,10 @@ def write_freight_set(folder: Path, wanted: FreightSet, workers: int = 1) -> Ite
 
 
 def _claim(folder: Path, wanted: FreightSet) -> None:
-    claim(folder, "freight.json", _made_of(wanted), unsaid={"searched_with": ""})
+    if wanted.luggage:
+        require_apart(folder, Path(wanted.luggage))
+    written = [_index(split) for split in ("train", "val")]
+    claim(folder, "freight.json", _made_of(wanted), unsaid={"searched_with": ""}, writes=written)
     (folder / "journal").mkdir(parents=True, exist_ok=True)
 
 
@@ -138,6 +141,10 @@ def _made_of(wanted: FreightSet) -> dict[str, Any]:
         "luggage_annotations": annotations,
         "searched_with": searched,
     }
+
+
+def _index(split: str) -> str:
+    return f"annotations/{split}.json"
 
 
 def _journal(folder: Path, split: str, number: int) -> Path:
@@ -312,4 +319,4 @@ def _write_index(folder: Path, split: str, count: int, source: str) -> None:
     info = {"terms": {source: CUT_OUT_TERMS if "cut out" in source else SIMULATED_TERMS}}
     document = {"info": info, "images": images, "annotations": annotations, "categories": categories}
     (folder / "annotations").mkdir(exist_ok=True)
-    write_bytes_whole(folder / "annotations" / f"{split}.json", json.dumps(document).encode())
+    write_bytes_whole(folder / _index(split), json.dumps(document).encode())
