@@ -120,6 +120,19 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not(weights: str, tmp_path:
         benchmark(str(other), "small", tmp_path / "cut", 1, unwatched)
 
 
+@pytest.mark.usefixtures("coarse")
+def test_a_file_replaced_during_a_run_gets_none_of_its_figures(weights: str, tmp_path: Path) -> None:
+    def replacing(title: str, items: Iterable[benchmark_run.Record], total: int) -> Iterator[benchmark_run.Record]:
+        for item in items:
+            yield item
+            probe_onnx(Path(weights), load_weights(weights).spec.model_copy(update={"pretrained": "another"}))
+
+    with pytest.raises(SettingsInvalid, match="replaced during the run") as caught:
+        benchmark(weights, "small", tmp_path / "run", 1, replacing)
+    assert "another --output" in caught.value.remedy
+    assert not (tmp_path / "run" / "metrics.json").exists()
+
+
 def test_pd_is_counted_at_the_threshold_that_the_clean_scans_give() -> None:
     clean = [
         record(number, score=0) | {"classes": ["gun"], "scores": [number / 1000], "boxes": [[0, 0, 5, 5]]}
