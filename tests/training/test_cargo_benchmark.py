@@ -463,6 +463,20 @@ def test_a_training_set_is_not_ended_with_other_luggage(tmp_path: Path) -> None:
         list(write_freight_set(folder, wanted))
 
 
+def test_sources_whose_items_alone_lie_in_the_luggage_keep_their_terms(tmp_path: Path) -> None:
+    luggage = tmp_path / "luggage"
+    simulate_dataset(luggage, scans=4, seed=1)
+    path = luggage / "annotations" / "train.json"
+    terms = {"simulated": "made here", "pidray": "research only", "unsaid": "not stated"}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"info": {"terms": terms}}))
+    list(write_freight_set(tmp_path / "freight", FreightSet(scans=0, validation=0, luggage=str(luggage))))
+    (told,) = stated_terms(tmp_path / "freight").items()
+    assert told == (
+        "simulated freight with threats cut out of pidray, simulated, unsaid",
+        f"{tile_set.CUT_OUT_TERMS}; pidray: research only; simulated: made here",
+    )
+
+
 def test_air_of_the_simulated_scanner_is_its_own_level() -> None:
     assert f"air_value = {AIR_LEVEL}" in profile_text(1, 5.0, "cargo")
 
