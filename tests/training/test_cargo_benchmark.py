@@ -26,7 +26,7 @@ from training.cargo.benchmark import benchmark, benchmark_on_backgrounds
 from training.cargo.benchmark_figures import ALL, HEADLINE, benchmark_figures, document, told_of_referred
 from training.cargo.benchmark_plan import plan
 from training.cargo.benchmark_report import markdown, page
-from training.cargo.card import LIMITS, card, headline
+from training.cargo.card import BACKGROUND_LIMITS, SIMULATED, SIMULATED_LIMITS, _first_line, card, headline
 from training.cargo.false_alarms import false_alarm_boxes, searching_detector
 from training.cargo.luggage_threats import luggage_threats, materials_of
 from training.cargo.reading import as_scanned, profile_text
@@ -252,17 +252,24 @@ def test_its_figures_make_a_card_that_says_simulation_first(weights: str, tmp_pa
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert headline(metrics) == {}
     spec = load_weights(weights).spec
-    assert "Too few clean scans" in card("x", spec, entry, metrics)
+    text = card("x", spec, entry, metrics)
+    assert "Too few clean scans" in text and SIMULATED_LIMITS in text
     # Weights of no one scale, measured on an engineer's own clean scans: nothing of the simulation is said of them.
     metrics["setup"]["scans"] = "port"
     text = card("x", spec.model_copy(update={"pixel_pitch_mm": None}), entry, metrics)
     assert text.splitlines()[2].startswith("**Measured on real clean scans with simulated threats")
     assert "of any pixel pitch" in text and "not validated on real containers" not in text
+    assert text.endswith(BACKGROUND_LIMITS) and SIMULATED_LIMITS not in text
 
 
-def test_the_shipped_card_names_the_limits_that_a_new_one_would() -> None:
+def test_the_shipped_card_begins_and_ends_as_a_new_one_would() -> None:
     shipped = (weights_folder() / "README.md").read_text(encoding="utf-8").partition("<!-- card cargo-n -->")[2]
-    assert LIMITS in shipped.partition("<!-- end cargo-n -->")[0]
+    shipped = shipped.partition("<!-- end cargo-n -->")[0]
+    assert SIMULATED_LIMITS in shipped
+    first = _first_line(load_weights("cargo-n").spec, {"scans": SIMULATED})
+    assert f"## cargo-n\n\n**{first}**\n" in shipped
+    # Half of its pistols and knives are of real luggage.
+    assert "cut-outs of real luggage" in first
 
 
 def test_simulated_scans_are_read_by_the_profile_beside_them() -> None:

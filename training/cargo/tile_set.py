@@ -26,6 +26,7 @@ from detector.outputs.atomic import write_bytes_whole
 from detector.tile_squares import AIR_TILE
 from detector.tiling import Tile
 from detector.weights import load_weights
+from training.cargo.card import CUT_OUTS, SIMULATED
 from training.cargo.false_alarms import false_alarm_boxes, searching_detector
 from training.cargo.luggage_threats import luggage_threats
 from training.cargo.reading import as_scanned, drawn
@@ -301,12 +302,12 @@ def source_of(wanted: FreightSet) -> tuple[str, str]:
     """What the weights will say they were trained on, and its terms: cut-outs of real scans stay under the terms of
     those, also of scans of which items alone were put into the luggage."""
     if not wanted.luggage:
-        return "simulated freight", SIMULATED_TERMS
+        return f"{SIMULATED} freight", SIMULATED_TERMS
     luggage = Path(wanted.luggage)
     own = {scan.source for scan in read_coco(luggage, "train").scans if len(scan.class_ids)}
     sources, stated = sorted(own | donor_sources(luggage, "train")), stated_terms(luggage)
     terms = [CUT_OUT_TERMS, *(f"{source}: {stated[source]}" for source in sources if source in stated)]
-    return f"simulated freight with threats cut out of {', '.join(sources)}", "; ".join(terms)
+    return f"{SIMULATED} freight {CUT_OUTS} {', '.join(sources)}", "; ".join(terms)
 
 
 def _write_index(folder: Path, split: str, count: int, source: tuple[str, str]) -> None:
