@@ -264,7 +264,7 @@ def _occupied(scans: Iterable[FreightScan]) -> OccupancyCase:
     refused, occupied, kilograms = 0, [], []
     for scan in scans:
         try:
-            found = measure_occupancy(exposure_of(scan), (PITCH_MM, PITCH_MM), "MeV")
+            found = measure_occupancy(exposure_of(scan), (PITCH_MM, PITCH_MM))
         except RoentgateError:
             refused += 1
             continue
@@ -284,7 +284,7 @@ def measure_anomalies(
         for name in ("", *threats):
             scan = simulate_homogeneous(seed, family, (name,) if name else ())
             try:
-                compared = find_anomalies(exposure_of(scan), (PITCH_MM, PITCH_MM), "MeV")
+                compared = find_anomalies(exposure_of(scan), (PITCH_MM, PITCH_MM))
             except RoentgateError:
                 refused += 1
                 continue

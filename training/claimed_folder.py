@@ -30,16 +30,24 @@ def claim(
     *,
     may_grow: Collection[str] = (),
     unsaid: Settings = MappingProxyType({}),
+    writes: Collection[str] = (),
 ) -> None:
     """Writes `settings`, JSON values, to the file `name` of `folder`, or proves that they are what stands there.
 
     may_grow: settings that may be others, as more of the same goes on with what is there; the file tells the last.
-    unsaid: what a folder was begun with that does not say so, for settings that are younger than it. Raises
-    SettingsInvalid for a folder that was begun with other settings, or whose file is damaged.
+    unsaid: what a folder was begun with that does not say so, for settings that are younger than it. writes: paths
+    within `folder` that the command will write. Raises SettingsInvalid for a folder that was begun with other settings,
+    one whose file is damaged, and one that was begun by nothing and holds some of `writes`.
     """
     path = folder / name
     now = json.loads(json.dumps(dict(settings)))
     if not path.is_file():
+        if others := [one for one in writes if (folder / one).exists()]:
+            # The command's own would have its settings beside them.
+            raise SettingsInvalid(
+                f"{folder} holds {', '.join(others)} of others, which would be overwritten",
+                remedy="give another --output",
+            )
         _write(path, now)
         return
     before = {**json.loads(json.dumps(dict(unsaid))), **_begun_with(path)}
@@ -54,6 +62,12 @@ def claim(
         raise SettingsInvalid(f"{folder} was begun with other {words}", remedy=_OTHER_FOLDER)
     if before != now:
         _write(path, now)
+
+
+def require_apart(output: Path, data: Path) -> None:
+    """Raises SettingsInvalid where what is read and what is written are one folder."""
+    if output.resolve() == data.resolve():
+        raise SettingsInvalid(f"{output} is the folder that is read", remedy="give another --output")
 
 
 def _write(path: Path, settings: dict[str, Any]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from detector.errors import SettingsInvalid
 from detector.weights_spec import BOXES_NAME, INPUT_NAME, METADATA_KEY, SCORES_NAME, WeightsSpec
 from training.checkpoints import CLASS_NAMES, odd_tensors, read_checkpoint
 from training.datasets.splits import TRAIN
-from training.datasets.terms import donor_sources
+from training.datasets.terms import donor_sources, joined_terms, stated_terms
 from training.models.interface import DetectionNetwork
 from training.models.table import build
 from training.recipe import Recipe
@@ -55,7 +56,8 @@ class Run:
     data: the folder it was trained on, as it was named then. emphasis, annotations, validation: digests of the recipe's
     file of that name and of the annotations of train and val, or "". pretrained: names of the parameters that the start
     filled; None where an earlier version did not keep them. ancestors: what the start had learned from. donors: sources
-    of which items alone were learned, in scans of others; None where an earlier version did not keep them.
+    of which items alone were learned, in scans of others; None where an earlier version did not keep them. stated:
+    source -> terms, as the folder stated them; empty where an earlier version did not keep them.
     """
 
     recipe: Recipe
@@ -69,6 +71,7 @@ class Run:
     pretrained: frozenset[str] | None = None
     ancestors: tuple[Ancestor, ...] = ()
     donors: frozenset[str] | None = None
+    stated: Mapping[str, str] = field(default_factory=dict)
 
     def whole_recipe(self) -> Recipe:
         """The recipe with the classes that were the data's, in their order."""
@@ -79,6 +82,11 @@ class Run:
         trained on (`data`), which may be gone, or may have grown since."""
         donors = donor_sources(data, TRAIN) | (self.donors or frozenset())
         return dict.fromkeys(sorted(donors), 0) | self.sources
+
+    def terms(self, data: Path) -> dict[str, str]:
+        """Source -> terms, of what the start had learned from and of what the run learns from, as the run says and as
+        the folder states them (`data`); both where they differ. Without sources of which nobody stated any."""
+        return joined_terms([*(before.learned for before in self.ancestors), self.stated, stated_terms(data)])
 
 
 def read_run(run: Path) -> Run:
@@ -102,9 +110,11 @@ def read_run(run: Path) -> Run:
             validation=str(values.get("validation", "")),
             pretrained=frozenset(values["pretrained"]) if "pretrained" in values else None,
             ancestors=tuple(
-                Ancestor(dict(one["learned"]), tuple(one["left_out"])) for one in values.get("ancestors", ())
+                Ancestor({str(name): str(said) for name, said in one["learned"].items()}, tuple(one["left_out"]))
+                for one in values.get("ancestors", ())
             ),
             donors=frozenset(map(str, values["donors"])) if "donors" in values else None,
+            stated={str(source): str(text) for source, text in values.get("terms", {}).items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(error).partition("\n")[0]

@@ -24,7 +24,7 @@ from training.batch_memory import batch_too_large
 from training.checkpoints import NO_ROOM, Begun, NotSaved, begun
 from training.datasets.coco_index import CocoIndex
 from training.datasets.splits import TRAIN, VAL
-from training.datasets.terms import donor_sources
+from training.datasets.terms import donor_sources, stated_terms
 from training.export import Ancestor, Run, read_run
 from training.file_digests import annotations_digest, file_digest
 from training.fit_checks import (
@@ -216,6 +216,7 @@ def _write_run(
         "ancestors": [asdict(one) for one in before],
         # The folder may have moved by the time that somebody starts from this run.
         "donors": sorted(donor_sources(Path(data.folder), TRAIN)),
+        "terms": stated_terms(Path(data.folder)),
     }
     with text_written_whole(run / "run.json") as file:
         file.write(json.dumps(described, indent=2) + "\n")

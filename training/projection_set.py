@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from detector.errors import ScanUnreadable, SettingsInvalid
 from detector.outputs.atomic import write_bytes_whole
 from detector.tile_squares import BAG_PIXELS, Look
-from training.claimed_folder import claim
+from training.claimed_folder import claim, require_apart
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
 from training.datasets.preview import encode_picture
 from training.datasets.terms import NOT_STATED, donor_sources, stated_terms
@@ -70,15 +70,17 @@ def write_projection_set(data: Path, output: Path, plan: ProjectionPlan, watch: 
     """Writes the set, or what is missing of it; returns how many scans this call made.
 
     watch: passes the numbers of the scans on and tells how far it has come. Backgrounds are the split's scans without
-    a box, or all where there are none. Raises SettingsInvalid when `output` holds more scans, or a set of
-    another plan or of other annotations, or nothing can be projected.
+    a box, or all where there are none. Raises SettingsInvalid when `output` holds more scans, a set of another plan or
+    of other annotations, or annotations of others, or nothing can be projected.
     """
     index = read_split(data, plan.split)
+    require_apart(output, data)
     if any(scan.drawn for scan in index.scans):
         raise SettingsInvalid(
             f"{data} holds tiles of freight: their channels are no colours, by which items are projected",
             remedy="project into luggage scans; `freight-set` hides threats in freight",
         )
+    annotations = f"annotations/{plan.split}.json"
     journal = output / f"{plan.split}.jsonl"
     done = {record["image"]["file_name"]: record for record in whole_lines(journal)}
     if plan.scans < len(done):
@@ -90,7 +92,7 @@ def write_projection_set(data: Path, output: Path, plan: ProjectionPlan, watch: 
     made_of = {"data": str(data.resolve()), "state of the annotations": annotations_digest(data, plan.split)}
     settings = {**made_of, **asdict(plan)}
     # More scans of the same plan are the same set, grown. Sets of earlier versions do not say all of it.
-    claim(output, "projection.json", settings, may_grow=("scans",), unsaid=settings)
+    claim(output, "projection.json", settings, may_grow=("scans",), unsaid=settings, writes=(annotations,))
     maker = _Maker(index, plan)
     made = 0
     with appending(journal) as append:
@@ -108,7 +110,7 @@ def write_projection_set(data: Path, output: Path, plan: ProjectionPlan, watch: 
     terms = stated_terms(data)
     told = {source: terms.get(source, NOT_STATED) for source in sorted(sources)}
     document = json.dumps(_document(index, records, told), indent=1) + "\n"
-    write_bytes_whole(output / "annotations" / f"{plan.split}.json", document.encode())
+    write_bytes_whole(output / annotations, document.encode())
     return made
 
 

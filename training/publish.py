@@ -60,7 +60,8 @@ def publish(
     SettingsInvalid when the evaluation is of another file: a card must never carry another network's numbers;
     ParityFailed when the file was not made from `origin`. Whatever is refused, `folder` stays as it was. A kill in the
     middle leaves nothing that a station would take for something else: a new name is not there yet, and one that was
-    published before is rejected, as its bytes are not those of the manifest, until it is published again.
+    published before is rejected, as its bytes are not those of the manifest, until it is published again; what is left
+    of weights that made way goes with the next call.
     """
     _require_names(name, alias)
     weights = _exported(file, name)
@@ -75,8 +76,9 @@ def publish(
     entry = entry.model_copy(update={"trainable": _trainable(weights, origin, known, trainable)})
     write_bytes_whole(folder / entry.file, weights.data)
     write_bytes_whole(folder / "README.md", page.encode())
-    # Last: a name that is new to the manifest is there in full.
-    _write_manifest(folder, known, name, entry, default=default, alias=alias)
+    # Last of what it names: a name that is new to the manifest is there in full.
+    manifest = _write_manifest(folder, known, name, entry, default=default, alias=alias)
+    _take_replaced(folder, manifest, known)
     if not entry.trainable:
         # What may lie there belongs to weights that made way.
         trainable.unlink(missing_ok=True)
@@ -165,20 +167,29 @@ def _metrics_of(path: Path, digest: str) -> dict[str, Any]:
 
 def _write_manifest(
     folder: Path, known: Manifest | None, name: str, entry: ManifestEntry, *, default: bool, alias: str
-) -> None:
+) -> Manifest:
     weights = {**(known.weights if known else {}), name: entry}
-    replaced = weights.pop(alias, None) if alias != name else None
+    if alias != name:
+        weights.pop(alias, None)
     # What pointed at the weights that make way goes on to those that take over; a name of its own is no alias.
     before = {other: name if meant == alias else meant for other, meant in (known.aliases if known else {}).items()}
     aliases = {other: meant for other, meant in {**before, **({alias: name} if alias else {})}.items() if other != name}
     chosen = name if default or known is None or known.default == alias else known.default
     manifest = Manifest(default=chosen, weights=weights, aliases=aliases)
     write_bytes_whole(folder / MANIFEST, manifest_json(manifest).encode())
-    if replaced is not None:
-        for gone in (replaced, replaced.trainable):
-            if gone:
-                (folder / gone.file).unlink(missing_ok=True)
-        _take_card(folder / "README.md", alias)
+    return manifest
+
+
+def _take_replaced(folder: Path, manifest: Manifest, known: Manifest | None) -> None:
+    """Takes away what is left of weights whose names are aliases now: of this call, and of one that was killed here."""
+    page, published = _page(folder / "README.md"), known.weights if known else {}
+    kept = {file.file for entry in manifest.weights.values() for file in (entry, entry.trainable) if file}
+    for alias in manifest.aliases:
+        # The card goes last. Without one, and unknown to the manifest, a file of that name was never published.
+        if alias in published or _marked(alias).search(page):
+            for gone in {f"{alias}.onnx", f"{alias}.safetensors"} - kept:
+                (folder / gone).unlink(missing_ok=True)
+            _take_card(folder / "README.md", alias)
 
 
 def _take_card(path: Path, name: str) -> None:

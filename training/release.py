@@ -18,7 +18,7 @@ from detector.weights_spec import Flips, TrainingSource, WeightsSpec
 from training.blend import blended
 from training.datasets.coco_index import CocoIndex
 from training.datasets.splits import TRAIN, VAL
-from training.datasets.terms import stated_terms
+from training.datasets.terms import TERMS_NOT_STATED
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
 from training.evaluation.thresholds import choose_thresholds
@@ -123,13 +123,12 @@ def _made(folder: Path) -> Path:
 
 def _spec(run: Run, release: Release, data: Path, averaged_with: str) -> WeightsSpec:
     """data: the folder that the run learned from. averaged_with: what `blend` says of the checkpoint."""
-    inherited = {name: said for before in run.ancestors for name, said in before.learned.items()}
-    terms = inherited | stated_terms(data) | release.source_terms
+    terms = run.terms(data) | release.source_terms
     # Who uses the weights has to keep also the terms of scans of which items alone were learned, and of what the start
     # had learned from.
-    learned = dict.fromkeys(inherited, 0) | run.learned(data)
+    learned = {name: 0 for before in run.ancestors for name in before.learned} | run.learned(data)
     sources = tuple(
-        TrainingSource(name=source, scans=scans, terms=terms.get(source, "terms not stated"))
+        TrainingSource(name=source, scans=scans, terms=terms.get(source, TERMS_NOT_STATED))
         for source, scans in sorted(learned.items())
     )
     unchosen = unchosen_spec(run.recipe, run.class_names, release.input_size)

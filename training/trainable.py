@@ -20,7 +20,7 @@ from detector.network import Network, Provider
 from detector.outputs.atomic import write_bytes_whole
 from detector.weights import PinnedFile, Weights, load_weights, read_manifest, read_pinned, weights_folder
 from detector.weights_spec import WeightsSpec
-from training.datasets.terms import stated_terms
+from training.datasets.terms import TERMS_NOT_STATED
 from training.export import Ancestor, Run, load_checkpoint, read_run
 from training.file_digests import file_digest
 from training.models.flip_average import averaged
@@ -106,14 +106,17 @@ def ancestors(start: str) -> tuple[Ancestor, ...]:
     if run is None:
         return ()
     data = Path(run.data)
-    terms = stated_terms(data)
-    learned = {name: terms.get(name, "terms not stated") for name in run.learned(data)}
+    terms = run.terms(data)
+    learned = {name: terms.get(name, TERMS_NOT_STATED) for name in run.learned(data)}
     return (*run.ancestors, Ancestor(learned, run.recipe.leave_out))
 
 
 def _run_of(start: str) -> Run | None:
-    folder = Path(start).parent.parent
-    return read_run(folder) if start.endswith(".ckpt") and (folder / "run.json").is_file() else None
+    if not start.endswith(".ckpt"):
+        return None
+    # Named from within its folder or by a link, it has learned what it has; a link may lead out of the run it lies in.
+    folders = (path.parent.parent for path in (Path(start).resolve(), Path(start).absolute()))
+    return next((read_run(folder) for folder in folders if (folder / "run.json").is_file()), None)
 
 
 def require_unseen(start: str, left_out: Iterable[str]) -> None:

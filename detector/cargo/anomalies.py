@@ -6,7 +6,7 @@ against all others at its height and in its stack; its score is the distance fro
 twentieth of its load begins. A load that changes along the vehicle has nothing to compare with: that is said, and no
 region is given.
 
->>> found = find_anomalies(exposures(scan, profile)[0], (5.0, 5.0), "MeV")
+>>> found = find_anomalies(exposures(scan, profile)[0], (5.0, 5.0))
 >>> found.homogeneity, found.regions
 (0.93, (Anomaly(box_xyxy=(1208, 376, 1296, 448), score=3.3),))
 """
@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.cargo.occupancy import WALL_MM, Beam, cells_in, measure_occupancy
+from detector.cargo.occupancy import WALL_MM, cells_in, measure_occupancy
 from detector.cargo.rooms import FLOOR, Box, Pitch, opened
 from detector.normalisation.air import Float32, attenuation
 from detector.normalisation.exposure import Exposure
@@ -33,7 +33,7 @@ FINE = 4
 TEXTURE, DENSITY = 13, 25
 #: Squared contrast below which roughness is noise.
 QUIET = 1e-3
-#: Quotients of attenuation that materials have; what is outside is noise.
+#: Quotients of attenuation that materials have at MeV energies; what is outside is noise.
 QUOTIENTS = (1.0, 1.4)
 #: How much of the covariance is drawn towards that of features that do not vary together.
 SHRINKAGE = 0.2
@@ -71,24 +71,25 @@ class LoadComparison:
     """The load of one view, held against itself.
 
     homogeneity: 0..1, of the least homogeneous load; None where there is too little load to tell. mixed: whether some
-    load was not compared, being mixed. regions: highest score first. scores: (h, w), 0 where nothing was compared.
+    load was not compared, being mixed. too_little: how many rooms hold too little load to tell. regions: highest score
+    first. scores: (h, w), 0 where nothing was compared.
     """
 
     homogeneity: float | None
     mixed: bool
+    too_little: int
     regions: tuple[Anomaly, ...]
     scores: Float32
     cell: tuple[int, int]
 
 
-def find_anomalies(
-    exposure: Exposure, pitch_mm: Pitch, beam: Beam, opaque_transmission: float = 0.002
-) -> LoadComparison:
-    """Regions of each room's load that differ from the rest of it. pitch_mm: side of a pixel across and down.
+def find_anomalies(exposure: Exposure, pitch_mm: Pitch, opaque_transmission: float = 0.002) -> LoadComparison:
+    """Regions of each room's load that differ from the rest of it, in a view that was scanned at MeV energies.
+    pitch_mm: side of a pixel across and down.
 
     Raises ScanWithoutContent as `measure_occupancy`.
     """
-    occupancy = measure_occupancy(exposure, pitch_mm, beam, opaque_transmission)
+    occupancy = measure_occupancy(exposure, pitch_mm, opaque_transmission)
     scores = np.zeros_like(occupancy.map_mm)
     measured = []
     for box in occupancy.rooms:
@@ -98,12 +99,15 @@ def find_anomalies(
             continue
         leveled = _unlike_its_height(describe(exposure, where, occupancy.cell), load)
         alike = homogeneity(_in_deviations(leveled, load), load)
+        if alike is None:
+            continue
         measured.append(alike)
         if alike >= LEAST_HOMOGENEITY:
             scores[where] = _scores(_in_deviations(_unlike_its_stack(leveled, load), load), load)
     return LoadComparison(
         homogeneity=min(measured, default=None),
         mixed=any(alike < LEAST_HOMOGENEITY for alike in measured),
+        too_little=len(occupancy.rooms) - len(measured),
         regions=_regions(scores, occupancy.cell),
         scores=scores,
         cell=occupancy.cell,
@@ -171,8 +175,9 @@ def _in_deviations(held: Float32, load: Bool) -> Float32:
     return np.asarray(held / np.maximum(spread, LEAST_SPREAD[: held.shape[2]]), np.float32)
 
 
-def homogeneity(centred: Float32, load: Bool) -> float:
-    """How much of what varies in a load (h, w) varies within parts of it, 0..1; the rest is between the parts.
+def homogeneity(centred: Float32, load: Bool) -> float | None:
+    """How much of what varies in a load (h, w) varies within parts of it, 0..1; the rest is between the parts. None of
+    a load of one part, which nothing shows to be homogeneous.
 
     Of the feature that varies most between them: loads may be alike in density and differ in texture. A part counts by
     its median, so that nothing small in it makes a load mixed. centred: (h, w, features).
@@ -183,7 +188,7 @@ def homogeneity(centred: Float32, load: Bool) -> float:
         if int(inside.sum()) >= LEAST_CELLS // 4:
             parts.append(np.median(centred[:, start : start + PART][inside], axis=0))
     if len(parts) < 2:
-        return 1.0
+        return None
     between = np.var(np.stack(parts), axis=0)
     within = np.var(np.clip(centred[load], -OUTLYING, OUTLYING), axis=0)
     return float(np.clip(1 - (between / np.maximum(within, 1e-6)).max(), 0, 1))

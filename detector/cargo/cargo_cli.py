@@ -107,11 +107,17 @@ def _refusal(source: ScanSource, error: Exception) -> Answer:
 
 
 def _pitch(profile: ScannerProfile) -> Pitch:
-    """Raises SettingsInvalid where the profile does not say what lengths and masses need."""
+    """Raises SettingsInvalid where the profile does not say what lengths and masses need, or says another beam."""
     if profile.rendering == "stored":
         raise SettingsInvalid(
             f"the profile {profile.name!r} passes pictures on as stored: they hold no transmission",
             remedy="use a profile of raw scans; see `roentgate scanner probe`",
+        )
+    if profile.beam != "MeV":
+        # At keV the limits of MeV take loads for walls and clip materials away: loads would be called empty, or alike.
+        raise SettingsInvalid(
+            f"the profile {profile.name!r} says beam = {profile.beam!r}: walls and goods are told apart at MeV alone",
+            remedy="have a person look at the scans; correct beam if the scanner is one of MeV",
         )
     if profile.belt != "x":
         raise SettingsInvalid(
@@ -147,7 +153,7 @@ def _answers(
 
 
 def _empty(exposure: Exposure, view: Pixels, profile: ScannerProfile, pitch: Pitch) -> tuple[Answer, UInt8]:
-    found = measure_occupancy(exposure, pitch, profile.beam, profile.opaque_transmission)
+    found = measure_occupancy(exposure, pitch, profile.opaque_transmission)
     answer: Answer = {
         "occupancy": round(found.occupancy, 4),
         "empty": found.empty,
@@ -159,7 +165,11 @@ def _empty(exposure: Exposure, view: Pixels, profile: ScannerProfile, pitch: Pit
         "rooms": found.rooms,
     }
     if found.empty is None:
-        answer["error"] = f"nothing was seen, but {_unjudged(found)}"
+        # A share of 0 would say that nothing lies there.
+        answer |= _UNANSWERED["empty"] | {
+            "error": f"nothing was seen, but {_unjudged(found)}",
+            "remedy": "look at the scan, or open the vehicle",
+        }
     return answer, _picture_of_occupancy(view, found)
 
 
@@ -174,7 +184,7 @@ def _unjudged(found: Occupancy) -> str:
 
 
 def _anomalies(exposure: Exposure, view: Pixels, profile: ScannerProfile, pitch: Pitch) -> tuple[Answer, UInt8]:
-    found = find_anomalies(exposure, pitch, profile.beam, profile.opaque_transmission)
+    found = find_anomalies(exposure, pitch, profile.opaque_transmission)
     answer: Answer = {
         "homogeneity": None if found.homogeneity is None else round(found.homogeneity, 3),
         "regions": [
@@ -187,11 +197,20 @@ def _anomalies(exposure: Exposure, view: Pixels, profile: ScannerProfile, pitch:
         ],
     }
     # No list where nothing was compared: an empty one would say that nothing stands out.
-    if found.homogeneity is None:
-        answer |= {"regions": None, "note": "there is too little load to compare"}
-    elif found.mixed:
-        answer |= {"regions": answer["regions"] or None, "note": "the load is mixed: nothing to compare with"}
+    if found.homogeneity is None or found.mixed:
+        answer["regions"] = answer["regions"] or None
+    if note := _uncompared(found):
+        answer["note"] = note
     return answer, _picture_of_regions(view, found)
+
+
+def _uncompared(found: LoadComparison) -> str:
+    """Why some load, or all of it, was not compared."""
+    if found.homogeneity is None:
+        return "there is too little load to compare"
+    mixed = "the load is mixed: nothing to compare with" if found.mixed else ""
+    too_little = f"too little load to compare in {found.too_little} of the rooms" if found.too_little else ""
+    return "; ".join(filter(None, (mixed, too_little)))
 
 
 def _material(exposure: Exposure, box: Box, profile: ScannerProfile) -> str | None:

@@ -2,8 +2,9 @@
 
 An empty room shows its walls, its posts and its rails. Walls are the same all over; posts run from roof to floor and
 rails from end to end, both narrow. What is left after these, and is no strap and no brace, is matter that was put in.
+All limits are of beams of MeV: at keV they would take hundreds of kilograms of goods for walls.
 
->>> found = measure_occupancy(exposures(scan, profile)[0], (5.0, 5.0), "MeV")
+>>> found = measure_occupancy(exposures(scan, profile)[0], (5.0, 5.0))
 >>> found.empty, found.extra_kg, found.rooms
 (False, 37.2, ((776, 140, 3084, 589),))
 """
@@ -11,8 +12,6 @@ rails from end to end, both narrow. What is left after these, and is no strap an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -35,18 +34,16 @@ from detector.errors import ScanWithoutContent
 from detector.normalisation.air import Float32, attenuation
 from detector.normalisation.exposure import Exposure, opaque_limit
 
-#: Attenuation of a millimetre of steel at 2 MeV and at 100 keV: Hubbell and Seltzer, NIST SRD 126, and 7.85 g/cm3.
-STEEL_PER_MM = MappingProxyType({"MeV": 0.0335, "keV": 0.292})
+#: Attenuation of a millimetre of steel at 2 MeV: Hubbell and Seltzer, NIST SRD 126, and 7.85 g/cm3.
+STEEL_PER_MM = np.float32(0.0335)
 #: One steel wall of an ISO container, mm; less than that in the beam does not count as matter.
 WALL_MM = 1.8
-#: Walls of empty vehicles: the lightest tenth of a room, up to 15 mm of steel at 2 MeV, and doors that slide over them,
-#: mm. At keV that attenuation is 1.7 mm, of a van: as much as 15 mm attenuate there would hide tonnes of load in walls
-#: if the profile of a scanner of MeV said keV.
+#: Walls of empty vehicles: the lightest tenth of a room, up to 15 mm of steel, and doors that slide over them, mm.
 LIGHTEST, MOST_WALL_MM, SLIDING_MM = 0.10, 15.0, 4.5
 #: Walls of bare vehicles are no thicker than this, mm: 11 of an open wagon is the most that was met. A room full of
 #: light goods from end to end looks like thicker ones.
 THICKEST_BARE_MM = 12.0
-_MOST_WALL = MOST_WALL_MM * np.float32(STEEL_PER_MM["MeV"])
+_MOST_WALL = MOST_WALL_MM * STEEL_PER_MM
 #: Posts and rails are what all but this share of a column or row shows, and narrower than this, mm.
 REPEATED, POST_MM, RAIL_MM = 0.25, 280.0, 240.0
 #: No rail lies so near the floor, mm: a low layer of cargo does.
@@ -71,7 +68,6 @@ MOST_BLIND = 0.02
 #: tractor. Behind a wall within such a body a load is hidden, however short the space is.
 MOST_OPAQUE, MOST_UNJUDGED_MM = 0.5, 5_000.0
 
-Beam = Literal["keV", "MeV"]
 Bool = NDArray[np.bool_]
 
 
@@ -95,10 +91,10 @@ class Occupancy:
     """What lies in the rooms of one view.
 
     occupancy: share of the rooms' area, 0..1, with more extra matter than WALL_MM of steel. extra_kg: its mass as if it
-    were steel: right for metals at MeV energies, 10 to 19 % too much for organic goods, whose hydrogen attenuates more
-    a gram (NIST SRD 126: water 1.159 of steel, polyethylene 1.187, wood 1.106); at keV it says little. largest_mm: the
-    most of it in one place, as steel. wall_mm: what was taken for walls, as steel, of each room. opaque: share of the
-    rooms' area that nothing is seen behind. blind: share of the rooms' area where cargo may lie and cannot be told from
+    were steel: right for metals, 10 to 19 % too much for organic goods, whose hydrogen attenuates more a gram (NIST SRD
+    126: water 1.159 of steel, polyethylene 1.187, wood 1.106). largest_mm: the most of it in one place, as steel.
+    wall_mm: what was taken for walls, as steel, of each room. opaque: share of the rooms' area that nothing is seen
+    behind. blind: share of the rooms' area where cargo may lie and cannot be told from
     the vehicle: the funnels of a hopper. layered: whether a low layer of goods may lie on a floor: it is deeper than
     any, of two parts, or has a strip along it. parts: what of each room was taken for parts of the vehicle.
     rooms: in pixels. map_mm: (h, w) extra matter as mm of steel, 0 outside the rooms; cell: pixels across and down of
@@ -128,8 +124,8 @@ class Occupancy:
         return True if judged else None
 
 
-def measure_occupancy(exposure: Exposure, pitch_mm: Pitch, beam: Beam, opaque_transmission: float = 0.002) -> Occupancy:
-    """How much lies in the rooms of one view. pitch_mm: side of a pixel across and down.
+def measure_occupancy(exposure: Exposure, pitch_mm: Pitch, opaque_transmission: float = 0.002) -> Occupancy:
+    """How much lies in the rooms of one view, scanned at MeV energies. pitch_mm: side of a pixel across and down.
 
     Raises ScanWithoutContent where it cannot be told: no room found, a part of the vehicle in none, too much opaque,
     or nothing found while a closed space beside the rooms was not judged.
@@ -139,18 +135,17 @@ def measure_occupancy(exposure: Exposure, pitch_mm: Pitch, beam: Beam, opaque_tr
     cells = Cells.of(exposure.high, pitch_mm)
     _check_judged(cells, rooms, pitch_mm)
     taken = cells.attenuation
-    steel = np.float32(STEEL_PER_MM[beam])
     side = cells.size[0] * pitch_mm[0], cells.size[1] * pitch_mm[1]
     seen, map_mm = np.zeros(taken.shape, np.bool_), np.zeros_like(taken)
     walls, parts, area, layered = [], [], 0, spaces.layered
     for box in rooms:
         where = cells_in(box, cells.size)
         inside = _loadable(taken[where], side)
-        wall, extra, part = _beyond_the_vehicle(taken[where], inside, side, steel)
+        wall, extra, part = _beyond_the_vehicle(taken[where], inside, side)
         parts.append(part)
-        walls.append(round(wall / float(steel), 2))
-        layered |= _levelled(exposure.high, box, pitch_mm, wall + LEVELLED_STEEL_MM * float(steel))
-        seen[where], map_mm[where] = inside, extra / steel
+        walls.append(round(wall / float(STEEL_PER_MM), 2))
+        layered |= _levelled(exposure.high, box, pitch_mm, wall + LEVELLED_STEEL_MM * float(STEEL_PER_MM))
+        seen[where], map_mm[where] = inside, extra / STEEL_PER_MM
         area += int((taken[where] > SOLID).sum())
     opaque = _opaque(cells, seen, opaque_limit(exposure, opaque_transmission))
     occupied = map_mm > WALL_MM
@@ -226,7 +221,7 @@ def _cell_kg(side: tuple[float, float]) -> float:
 
 
 def _beyond_the_vehicle(
-    attenuation: Float32, inside: Bool, side: tuple[float, float], steel: np.float32
+    attenuation: Float32, inside: Bool, side: tuple[float, float]
 ) -> tuple[float, Float32, VehicleParts]:
     """The walls' attenuation, what (h, w) cells attenuate beyond walls, posts and rails, 0 outside `inside`, and what
     those are."""
@@ -239,18 +234,18 @@ def _beyond_the_vehicle(
     broad = opened(columns[None], (1, _odd(POST_MM / side[0])))[0]
     rails = rows - opened(rows[:, None], (_odd(RAIL_MM / side[1]), 1))[:, 0]
     rails[-max(1, round(LOWEST_RAIL_MM / side[1])) :] = 0
-    walls = np.minimum(broad, min(wall + SLIDING_MM * steel, _MOST_WALL))
+    walls = np.minimum(broad, min(wall + SLIDING_MM * STEEL_PER_MM, _MOST_WALL))
     posts, doors = columns - broad, walls - wall
     vehicle = walls + posts + rails[:, None]
-    cells = inside * np.float32(_cell_kg(side) / steel)
+    cells = inside * np.float32(_cell_kg(side) / STEEL_PER_MM)
     parts = VehicleParts(
-        posts=float((posts > WALL_MM * steel).mean()),
+        posts=float((posts > WALL_MM * STEEL_PER_MM).mean()),
         rails_kg=float((np.maximum(rails, 0)[:, None] * cells).sum()),
         doors_kg=float((np.maximum(doors, 0) * cells).sum()),
     )
     narrow = _odd(NARROW_MM / side[1]), _odd(NARROW_MM / side[0])
     beyond = np.where(inside, attenuation - vehicle, np.float32(0))
-    extra = np.where(beyond > DARKEST_NARROW_MM * steel, beyond, opened(beyond, narrow))
+    extra = np.where(beyond > DARKEST_NARROW_MM * STEEL_PER_MM, beyond, opened(beyond, narrow))
     low = slice(-max(1, round(NARROW_MM / side[1])), None)
     extra[low] = np.maximum(extra[low], opened(beyond[low], (1, _odd(LEVELLED_MM / side[0]))))
     return float(wall), np.where(inside, np.maximum(extra, 0), np.float32(0)), parts

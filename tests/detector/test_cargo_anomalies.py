@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.cargo.anomalies import SHOWN, LoadComparison, find_anomalies
+from detector.cargo.anomalies import PART, SHOWN, LoadComparison, find_anomalies
+from detector.cargo.rooms import CELL_MM, find_spaces
 from detector.normalisation.exposure import Exposure
 from tests.detector.cargo_scene import PITCH, Float32, container, lattice, transmission
 
@@ -12,7 +13,7 @@ from tests.detector.cargo_scene import PITCH, Float32, container, lattice, trans
 def compared(load: Float32, low: bool = False) -> LoadComparison:
     field = container() + load
     exposure = Exposure(transmission(field), transmission(1.15 * field) if low else None)
-    return find_anomalies(exposure, PITCH, "MeV")
+    return find_anomalies(exposure, PITCH)
 
 
 def test_a_load_of_one_kind_shows_nothing() -> None:
@@ -48,6 +49,17 @@ def test_two_kinds_of_load_are_mixed_and_not_compared() -> None:
     assert found.mixed
     assert found.regions == ()
     assert not found.scores.any()
+
+
+def test_a_load_of_one_part_is_not_called_homogeneous() -> None:
+    ((left, *_),) = find_spaces(transmission(container()), PITCH).rooms
+    cell = round(CELL_MM / PITCH[0])
+    start = (-(-left // cell) + 3 * PART) * cell
+    load, middle = np.zeros((400, 1000), np.float32), start + PART * cell // 2
+    load[100:300, start:middle], load[100:300, middle : start + PART * cell] = 2.5, 0.5
+    found = compared(load)
+    assert found.homogeneity is None and found.too_little == 1
+    assert found.regions == () and not found.scores.any()
 
 
 def test_too_little_load_is_not_compared() -> None:

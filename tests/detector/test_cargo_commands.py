@@ -108,6 +108,13 @@ def test_an_answer_says_of_which_bytes_and_by_which_profile_it_is(tmp_path: Path
     assert any("level of air was guessed" in note for note in guessed["notes"])
 
 
+def test_an_answer_of_neither_empty_nor_loaded_says_what_to_do(tmp_path: Path, profile: Path) -> None:
+    done, (line,) = asked("empty", scan(tmp_path, "thick.png", container(14.0)), "--scanner", profile)
+    assert done.exit_code == Exit.REFERRED
+    assert line["empty"] is None and line["occupancy"] is None
+    assert "may be light goods" in line["error"] and "look at the scan" in line["remedy"]
+
+
 def test_two_files_of_one_name_are_told_apart(tmp_path: Path, profile: Path) -> None:
     for name in ("1", "2"):
         (tmp_path / name).mkdir()
@@ -160,6 +167,17 @@ def test_where_nothing_was_compared_there_is_no_empty_list(tmp_path: Path, profi
     assert "mixed" in lines[0]["note"] and "too little" in lines[1]["note"]
 
 
+def test_a_room_with_too_little_load_is_named_beside_one_that_was_judged(tmp_path: Path, profile: Path) -> None:
+    load = lattice()
+    load[:, 500:] = 0
+    parted = container()
+    parted[60:310, 510:515] += 3.5
+    done, (line,) = asked("anomalies", scan(tmp_path, "half.png", parted + load), "--scanner", profile)
+    assert done.exit_code == Exit.DONE
+    assert line["regions"] == [] and line["homogeneity"] > 0.7
+    assert line["note"] == "too little load to compare in 1 of the rooms"
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -167,12 +185,17 @@ def test_where_nothing_was_compared_there_is_no_empty_list(tmp_path: Path, profi
         (PROFILE + PITCH + 'belt = "y"\n', "along the picture"),
         (PROFILE + "pixel_pitch_mm = [5.0, 5000.0]\n", "pixels of 5000 mm"),
         ('name = "colour"\nrendering = "stored"\n', "no transmission"),
+        # Limits of MeV would take the load for walls.
+        (PROFILE + PITCH + 'beam = "keV"\n', "at MeV alone"),
     ],
 )
-def test_a_profile_that_does_not_say_enough_is_refused(tmp_path: Path, text: str, says: str) -> None:
+@pytest.mark.parametrize("question", ["empty", "anomalies"])
+def test_a_profile_that_does_not_say_enough_is_refused(tmp_path: Path, text: str, says: str, question: str) -> None:
     profile = tmp_path / "short.toml"
     profile.write_text(text)
-    done, lines = asked("empty", scan(tmp_path, "bare.png", container()), "--scanner", profile)
+    loaded = container()
+    loaded[75:304, 105:895] += 0.38
+    done, lines = asked(question, scan(tmp_path, "loaded.png", loaded), "--scanner", profile)
     assert isinstance(done.exception, SettingsInvalid)
     assert says in done.exception.what and done.exception.remedy
     assert lines == []

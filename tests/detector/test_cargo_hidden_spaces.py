@@ -17,7 +17,7 @@ WALL = 3
 
 
 def measured(field: Float32) -> Occupancy:
-    return measure_occupancy(Exposure(transmission(field)), PITCH, "MeV")
+    return measure_occupancy(Exposure(transmission(field)), PITCH)
 
 
 def long_container() -> Float32:

@@ -13,6 +13,7 @@ from detector.normalisation.exposure import Exposure
 from detector.normalisation.standardise import exposures
 from detector.scan import Scan
 from detector.scanner_profile import parse_profile
+from detector.weights import load_weights
 from tests.conftest import make_spec, probe_onnx
 from tests.detector.cargo_scene import container, stored, transmission
 from training.cargo.backgrounds import MOST_IN_AIR, Backgrounds, with_threats
@@ -124,6 +125,18 @@ def test_only_scans_that_are_what_was_measured_count_when_a_run_goes_on(
     assert "left out: gone.npy: no longer in the folder" in capsys.readouterr().err
     again = {record["number"]: record["background"] for record in backgrounds.records(unchanged)}
     assert set(again.values()) == {"other.npy"} and again.keys() <= done.keys()
+
+
+def test_no_scan_is_looked_at_by_a_file_that_was_replaced_meanwhile(tmp_path: Path) -> None:
+    folder, weights = own_scans(tmp_path, a=stored(half_filled()), b=stored(half_filled())[:, :-1])
+    for name, more in (("a", ""), ("b", "opaque_transmission = 0.003\n")):
+        (folder / f"{name}.toml").write_text(PROFILE + more)
+    backgrounds = Backgrounds(folder, None, weights)
+    records = backgrounds.records(())
+    first = next(records)
+    probe_onnx(Path(weights), load_weights(weights).spec.model_copy(update={"pretrained": "another"}))
+    assert {record["background"] for record in [first, *records]} == {"a.npy"}
+    assert "was replaced during the run" in backgrounds.left_out["b.npy"]
 
 
 def test_one_scan_under_two_names_counts_once(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from training.cargo.benchmark import benchmark, benchmark_on_backgrounds
 from training.cargo.benchmark_figures import ALL, HEADLINE, benchmark_figures, document, told_of_referred
 from training.cargo.benchmark_plan import plan
 from training.cargo.benchmark_report import markdown, page
-from training.cargo.card import LIMITS, card, headline
+from training.cargo.card import BACKGROUND_LIMITS, SIMULATED, SIMULATED_LIMITS, _first_line, card, headline
 from training.cargo.false_alarms import false_alarm_boxes, searching_detector
 from training.cargo.luggage_threats import luggage_threats, materials_of
 from training.cargo.reading import as_scanned, profile_text
@@ -118,6 +118,19 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not(weights: str, tmp_path:
     other = probe_onnx(tmp_path / "other.onnx", make_spec(renderings=("cargo",)))
     with pytest.raises(SettingsInvalid, match="begun with other weights"):
         benchmark(str(other), "small", tmp_path / "cut", 1, unwatched)
+
+
+@pytest.mark.usefixtures("coarse")
+def test_a_file_replaced_during_a_run_gets_none_of_its_figures(weights: str, tmp_path: Path) -> None:
+    def replacing(title: str, items: Iterable[benchmark_run.Record], total: int) -> Iterator[benchmark_run.Record]:
+        for item in items:
+            yield item
+            probe_onnx(Path(weights), load_weights(weights).spec.model_copy(update={"pretrained": "another"}))
+
+    with pytest.raises(SettingsInvalid, match="replaced during the run") as caught:
+        benchmark(weights, "small", tmp_path / "run", 1, replacing)
+    assert "another --output" in caught.value.remedy
+    assert not (tmp_path / "run" / "metrics.json").exists()
 
 
 def test_pd_is_counted_at_the_threshold_that_the_clean_scans_give() -> None:
@@ -239,17 +252,24 @@ def test_its_figures_make_a_card_that_says_simulation_first(weights: str, tmp_pa
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert headline(metrics) == {}
     spec = load_weights(weights).spec
-    assert "Too few clean scans" in card("x", spec, entry, metrics)
+    text = card("x", spec, entry, metrics)
+    assert "Too few clean scans" in text and SIMULATED_LIMITS in text
     # Weights of no one scale, measured on an engineer's own clean scans: nothing of the simulation is said of them.
     metrics["setup"]["scans"] = "port"
     text = card("x", spec.model_copy(update={"pixel_pitch_mm": None}), entry, metrics)
     assert text.splitlines()[2].startswith("**Measured on real clean scans with simulated threats")
     assert "of any pixel pitch" in text and "not validated on real containers" not in text
+    assert text.endswith(BACKGROUND_LIMITS) and SIMULATED_LIMITS not in text
 
 
-def test_the_shipped_card_names_the_limits_that_a_new_one_would() -> None:
+def test_the_shipped_card_begins_and_ends_as_a_new_one_would() -> None:
     shipped = (weights_folder() / "README.md").read_text(encoding="utf-8").partition("<!-- card cargo-n -->")[2]
-    assert LIMITS in shipped.partition("<!-- end cargo-n -->")[0]
+    shipped = shipped.partition("<!-- end cargo-n -->")[0]
+    assert SIMULATED_LIMITS in shipped
+    first = _first_line(load_weights("cargo-n").spec, {"scans": SIMULATED})
+    assert f"## cargo-n\n\n**{first}**\n" in shipped
+    # Half of its pistols and knives are of real luggage.
+    assert "cut-outs of real luggage" in first
 
 
 def test_simulated_scans_are_read_by_the_profile_beside_them() -> None:
@@ -448,6 +468,20 @@ def test_a_training_set_is_not_ended_with_other_luggage(tmp_path: Path) -> None:
     path.write_text(json.dumps(document))
     with pytest.raises(SettingsInvalid, match="other luggage_annotations"):
         list(write_freight_set(folder, wanted))
+
+
+def test_sources_whose_items_alone_lie_in_the_luggage_keep_their_terms(tmp_path: Path) -> None:
+    luggage = tmp_path / "luggage"
+    simulate_dataset(luggage, scans=4, seed=1)
+    path = luggage / "annotations" / "train.json"
+    terms = {"simulated": "made here", "pidray": "research only", "unsaid": "not stated"}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"info": {"terms": terms}}))
+    list(write_freight_set(tmp_path / "freight", FreightSet(scans=0, validation=0, luggage=str(luggage))))
+    (told,) = stated_terms(tmp_path / "freight").items()
+    assert told == (
+        "simulated freight with threats cut out of pidray, simulated, unsaid",
+        f"{tile_set.CUT_OUT_TERMS}; pidray: research only; simulated: made here",
+    )
 
 
 def test_air_of_the_simulated_scanner_is_its_own_level() -> None:

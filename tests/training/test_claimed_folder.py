@@ -50,6 +50,17 @@ def test_a_folder_that_names_a_setting_nobody_knows_is_refused(tmp_path: Path) -
         claim(tmp_path, "plan.json", SETTINGS)
 
 
+def test_what_is_there_of_others_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "train.json").write_text("weeks of boxes")
+    with pytest.raises(SettingsInvalid, match=r"holds train\.json of others") as caught:
+        claim(tmp_path, "plan.json", SETTINGS, writes=("train.json", "val.json"))
+    assert caught.value.remedy == "give another --output"
+    assert not (tmp_path / "plan.json").exists()
+    # Once begun, it is the command's own.
+    claim(tmp_path, "plan.json", SETTINGS, writes=("val.json",))
+    claim(tmp_path, "plan.json", SETTINGS, writes=("train.json",))
+
+
 def prepared(folder: Path) -> object:
     return prepare([folder / "set"], folder / "out", PrepareOptions(share=0.0))
 
@@ -64,6 +75,25 @@ def freight(folder: Path) -> object:
 
 def benchmark(folder: Path) -> object:
     return claim_run(folder / "out", Setup("weights", "small"))
+
+
+@pytest.mark.parametrize("command", [projected, freight])
+def test_annotations_of_others_stay(command: Callable[[Path], object], tmp_path: Path) -> None:
+    simulate_dataset(tmp_path / "luggage", scans=4, seed=1)
+    kept = tmp_path / "out" / "annotations" / "train.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("weeks of boxes")
+    with pytest.raises(SettingsInvalid, match=r"annotations/train\.json of others"):
+        command(tmp_path)
+    # The folder that is read, by another name.
+    own = tmp_path / "out" / ".." / "luggage"
+    before = (own / "annotations" / "train.json").read_bytes()
+    with pytest.raises(SettingsInvalid, match="is the folder that is read"):
+        write_projection_set(tmp_path / "luggage", own, ProjectionPlan(scans=1))
+    with pytest.raises(SettingsInvalid, match="is the folder that is read"):
+        list(write_freight_set(own, FreightSet(scans=0, validation=0, luggage=str(tmp_path / "luggage"))))
+    assert kept.read_text() == "weeks of boxes"
+    assert (own / "annotations" / "train.json").read_bytes() == before
 
 
 @pytest.mark.parametrize("content", [b'{"seed": 1, "pa', b"", b"\xff\xfe", b"[1, 2]", b"null", b"[" * 200_000])

@@ -136,6 +136,30 @@ def test_a_kill_before_the_manifest_leaves_nothing_that_a_station_takes_for_some
         read_pinned(known["first"])
 
 
+@pytest.mark.parametrize("again", [True, False])
+def test_weights_that_made_way_are_gone_also_after_a_kill_behind_the_manifest(
+    again: bool, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "weights"
+    publish(exported, "old", folder, evaluated(exported), default=False)
+    (folder / "draft.onnx").write_bytes(b"never published")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("training.publish._take_replaced", killed)
+        with pytest.raises(KeyboardInterrupt):
+            publish(exported, "new", folder, evaluated(exported), default=False, alias="old")
+    assert read_manifest(folder).aliases == {"old": "new"} and (folder / "old.onnx").is_file()
+    publish(exported, "new" if again else "newer", folder, evaluated(exported), default=False, alias="draft")
+    files = {"README.md", "manifest.json", "new.onnx", "draft.onnx"} | (set() if again else {"newer.onnx"})
+    assert {path.name for path in folder.iterdir()} == files
+    page = (folder / "README.md").read_text()
+    assert "card old" not in page and "[`old`]" not in page and "## new" in page
+    assert (folder / "draft.onnx").read_bytes() == b"never published"
+
+
 def test_a_manifest_names_both_weights_of_a_folder(exported: Path, tmp_path: Path) -> None:
     for name in ("first", "second"):
         publish(exported, name, tmp_path / "weights", evaluated(exported), default=False)

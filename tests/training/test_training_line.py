@@ -216,7 +216,15 @@ def test_a_checkpoint_says_its_classes_wherever_it_lies(run: Path, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("start", None), ("data", 5), ("sources", [1]), ("ancestors", [1]), ("donors", 5), ("class_names", 5)],
+    [
+        ("start", None),
+        ("data", 5),
+        ("sources", [1]),
+        ("ancestors", [1]),
+        ("donors", 5),
+        ("terms", 5),
+        ("class_names", 5),
+    ],
 )
 def test_a_damaged_description_of_a_run_is_told(run: Path, tmp_path: Path, key: str, value: object) -> None:
     described = json.loads((run / "run.json").read_text()) | {key: value}

@@ -159,7 +159,11 @@ class Backgrounds:
     def _inspector(self, profile: ScannerProfile) -> Inspector:
         digest = profile.fingerprint()
         if digest not in self._inspectors:
-            self._inspectors[digest] = Inspector(self._weights, threads=0, scanner=profile)
+            inspector = Inspector(self._weights, threads=0, scanner=profile)
+            if inspector.label != self._known.label:
+                # What it finds would stand among what the file of before found.
+                raise SettingsInvalid(f"the file of {self._known.name} was replaced during the run")
+            self._inspectors[digest] = inspector
         return self._inspectors[digest]
 
 

@@ -25,7 +25,15 @@ from training.cargo.benchmark_costs import Costs, measure_costs
 from training.cargo.benchmark_figures import BenchmarkFigures, benchmark_figures, document, told_of_referred
 from training.cargo.benchmark_plan import SIZES, VERSION
 from training.cargo.benchmark_report import page
-from training.cargo.benchmark_run import Record, Setup, claim_run, read_records, run_benchmark, written
+from training.cargo.benchmark_run import (
+    Record,
+    Setup,
+    claim_run,
+    read_records,
+    require_unreplaced,
+    run_benchmark,
+    written,
+)
 from training.cargo.card import SIMULATED
 from training.cargo.false_alarm_gallery import write_false_alarms
 from training.cargo.reading import as_scanned, drawn
@@ -38,7 +46,8 @@ Watch = Callable[[str, Iterable[Record], int], Iterator[Record]]
 def benchmark(weights: str, size: str, output: Path, workers: int, watch: Watch) -> BenchmarkFigures:
     """Runs what is missing, measures costs, writes the figures.
 
-    Raises as `run_benchmark`, and SettingsInvalid for weights that know no freight: their figures would say nothing.
+    Raises as `run_benchmark`, and SettingsInvalid for weights that know no freight, as their figures would say nothing,
+    and for a file that was replaced during the run.
     """
     known = load_weights(weights).spec.renderings
     if "cargo" not in known:
@@ -56,8 +65,8 @@ def benchmark_on_backgrounds(
 ) -> BenchmarkFigures:
     """The same figures on the clean scans of a folder, taken up where it was stopped.
 
-    Raises SettingsInvalid for a profile of scans that the weights do not know, when no scan can be a background, or if
-    `output` holds another run.
+    Raises SettingsInvalid for a profile of scans that the weights do not know, when no scan can be a background, if
+    `output` holds another run, or for a file of weights that was replaced during this one.
     """
     backgrounds = Backgrounds(folder, profile, weights)
     digest = profile.fingerprint()[:12] if profile else "beside"
@@ -85,9 +94,12 @@ def _written(
     picture_of: Callable[[Record], UInt8],
     left_out: Mapping[str, str] = MappingProxyType({}),
 ) -> BenchmarkFigures:
+    costs = measure_costs(weights)
     loaded = load_weights(weights)
+    # After all that read the file: figures of one network must not stand under the digest of another.
+    require_unreplaced(output, loaded)
     figures = benchmark_figures(records, loaded.spec.thresholds)
-    setup = _setup(loaded, of, measure_costs(weights))
+    setup = _setup(loaded, of, costs)
     setup["referred"] = told_of_referred(records, loaded.spec.never_clear)
     if left_out:
         setup["left_out"] = dict(left_out)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -13,10 +14,11 @@ from typing import Any
 
 import cv2
 
+from detector.errors import SettingsInvalid
 from detector.pipeline import Detector
 from detector.scanner_profile import ScannerProfile
 from detector.settings import Policy
-from detector.weights import load_weights
+from detector.weights import Weights, load_weights
 from training.cargo.benchmark_plan import VERSION, BenchmarkScan, plan
 from training.cargo.false_alarms import surest_first
 from training.cargo.reading import as_scanned, inspected
@@ -26,8 +28,8 @@ from training.simulation.freight import Family, FreightScan, simulate_freight
 from training.worker_processes import worker_processes
 
 Record = dict[str, Any]
-#: A line a scan.
-_SCANS = "scans.jsonl"
+#: A line a scan; and whose run it is.
+_SCANS, _CLAIM = "scans.jsonl", "benchmark.json"
 #: Most boxes written down of a scan: those that come nearest to their class's alarm score, or furthest beyond it.
 MOST_BOXES = 50
 
@@ -70,7 +72,18 @@ def read_records(output: Path) -> dict[int, Record]:
 
 def claim_run(output: Path, setup: Setup) -> None:
     """Makes the folder and says whose it is. Raises SettingsInvalid if it holds another run, or is damaged."""
-    claim(output, "benchmark.json", asdict(setup))
+    claim(output, _CLAIM, asdict(setup))
+
+
+def require_unreplaced(output: Path, weights: Weights) -> None:
+    """Raises SettingsInvalid where `weights`, as they are now, are not those that the run was begun with."""
+    begun_with = json.loads((output / _CLAIM).read_bytes())["weights"]
+    if weights.label != begun_with:
+        raise SettingsInvalid(
+            f"the file of {weights.name} was replaced during the run: it began with {begun_with}, now it is "
+            f"{weights.label}",
+            remedy="measure a file that stays as it is, in another --output",
+        )
 
 
 def _inspected(weights: str, scans: list[BenchmarkScan], workers: int) -> Iterator[Record]:
@@ -101,6 +114,11 @@ class Inspector:
 
     def __init__(self, weights: str, threads: int, scanner: ScannerProfile | None = None) -> None:
         self._detector = Detector(weights, policy=Policy(min_score=0.0), threads=threads, scanner=scanner)
+
+    @property
+    def label(self) -> str:
+        """Of its weights, with their digest."""
+        return self._detector.weights.label
 
     def inspect(self, scan: BenchmarkScan) -> Record:
         """Simulates and inspects one scan; JSON values, boxes in pixels of the scan."""

@@ -26,11 +26,13 @@ from detector.outputs.atomic import write_bytes_whole
 from detector.tile_squares import AIR_TILE
 from detector.tiling import Tile
 from detector.weights import load_weights
+from training.cargo.card import CUT_OUTS, SIMULATED
 from training.cargo.false_alarms import false_alarm_boxes, searching_detector
 from training.cargo.luggage_threats import luggage_threats
 from training.cargo.reading import as_scanned, drawn
-from training.claimed_folder import claim
+from training.claimed_folder import claim, require_apart
 from training.datasets.coco_index import read_coco
+from training.datasets.terms import donor_sources, stated_terms
 from training.file_digests import annotations_digest
 from training.simulation.freight import THREATS, Family, FreightScan, simulate_freight
 from training.simulation.freight.threats import NO_CUT_OUTS, CutOuts
@@ -99,7 +101,7 @@ def write_freight_set(folder: Path, wanted: FreightSet, workers: int = 1) -> Ite
     """Writes folder/images/{train,val}, folder/annotations/{train,val}.json; yields the number of each scan done.
 
     Taken up where it was stopped. The same arguments write the same files whatever `workers`, processes, is. Raises
-    SettingsInvalid if the folder holds a set that was asked for otherwise.
+    SettingsInvalid if the folder holds a set that was asked for otherwise, or annotations of others.
     """
     _claim(folder, wanted)
     jobs = [("train", number) for number in range(wanted.scans)]
@@ -115,11 +117,14 @@ def write_freight_set(folder: Path, wanted: FreightSet, workers: int = 1) -> Ite
     else:
         yield from map(make, missing)
     for split, count in (("train", wanted.scans), ("val", wanted.validation)):
-        _write_index(folder, split, count, source_name(wanted))
+        _write_index(folder, split, count, source_of(wanted))
 
 
 def _claim(folder: Path, wanted: FreightSet) -> None:
-    claim(folder, "freight.json", _made_of(wanted), unsaid={"searched_with": ""})
+    if wanted.luggage:
+        require_apart(folder, Path(wanted.luggage))
+    written = [_index(split) for split in ("train", "val")]
+    claim(folder, "freight.json", _made_of(wanted), unsaid={"searched_with": ""}, writes=written)
     (folder / "journal").mkdir(parents=True, exist_ok=True)
 
 
@@ -138,6 +143,10 @@ def _made_of(wanted: FreightSet) -> dict[str, Any]:
         "luggage_annotations": annotations,
         "searched_with": searched,
     }
+
+
+def _index(split: str) -> str:
+    return f"annotations/{split}.json"
 
 
 def _journal(folder: Path, split: str, number: int) -> Path:
@@ -289,27 +298,31 @@ def _validation_picture(wanted: FreightSet, number: int) -> Iterator[_Picture]:
     yield f"{number:06d}.png", image, annotations
 
 
-def source_name(wanted: FreightSet) -> str:
-    """What the weights will say they were trained on: cut-outs of real scans stay under the terms of those."""
+def source_of(wanted: FreightSet) -> tuple[str, str]:
+    """What the weights will say they were trained on, and its terms: cut-outs of real scans stay under the terms of
+    those, also of scans of which items alone were put into the luggage."""
     if not wanted.luggage:
-        return "simulated freight"
-    sources = sorted({scan.source for scan in read_coco(Path(wanted.luggage), "train").scans if len(scan.class_ids)})
-    return f"simulated freight with threats cut out of {', '.join(sources)}"
+        return f"{SIMULATED} freight", SIMULATED_TERMS
+    luggage = Path(wanted.luggage)
+    own = {scan.source for scan in read_coco(luggage, "train").scans if len(scan.class_ids)}
+    sources, stated = sorted(own | donor_sources(luggage, "train")), stated_terms(luggage)
+    terms = [CUT_OUT_TERMS, *(f"{source}: {stated[source]}" for source in sources if source in stated)]
+    return f"{SIMULATED} freight {CUT_OUTS} {', '.join(sources)}", "; ".join(terms)
 
 
-def _write_index(folder: Path, split: str, count: int, source: str) -> None:
+def _write_index(folder: Path, split: str, count: int, source: tuple[str, str]) -> None:
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number in range(count):
         for record in json.loads(_journal(folder, split, number).read_bytes()):
-            images.append({"id": len(images) + 1, "source": source, **record["image"]})
+            images.append({"id": len(images) + 1, "source": source[0], **record["image"]})
             annotations += [
                 {"id": len(annotations) + 1 + place, "image_id": len(images), **one}
                 for place, one in enumerate(record["annotations"])
             ]
     categories = [{"id": position, "name": name} for position, name in enumerate(THREATS, start=1)]
     # Into the weights that learn from it, whose card tells it.
-    info = {"terms": {source: CUT_OUT_TERMS if "cut out" in source else SIMULATED_TERMS}}
+    info = {"terms": dict([source])}
     document = {"info": info, "images": images, "annotations": annotations, "categories": categories}
     (folder / "annotations").mkdir(exist_ok=True)
-    write_bytes_whole(folder / "annotations" / f"{split}.json", json.dumps(document).encode())
+    write_bytes_whole(folder / _index(split), json.dumps(document).encode())

@@ -13,8 +13,10 @@ from pathlib import Path
 from training.datasets import roentgate_layout
 
 NOT_STATED = "not stated"
+#: The same, as weights say it of a source.
+TERMS_NOT_STATED = f"terms {NOT_STATED}"
 #: What was written where nobody stated anything: it never takes the place of a text that somebody did state.
-_SAYS_NOTHING = ("", NOT_STATED, roentgate_layout.ADAPTER.terms)
+_SAYS_NOTHING = ("", NOT_STATED, TERMS_NOT_STATED, roentgate_layout.ADAPTER.terms)
 
 
 def stated_terms(data: Path) -> dict[str, str]:
