@@ -18,7 +18,9 @@ from torch import Tensor
 from detector.errors import SettingsInvalid
 from training.checkpoints import CLASS_NAMES, WholeCheckpoints, odd_tensors, read_checkpoint
 from training.export import Run, checkpoint_path, read_run
+from training.models.growth import with_more_inputs
 from training.models.pretrained import class_names_of, describe, read_state
+from training.models.yolox import PHASES, STEM
 from training.trainable import start_file
 
 #: Name of the checkpoint, and the key under which it says what it is.
@@ -40,6 +42,10 @@ def blend(run: Path, checkpoint: str, share: float) -> Path:
     if SAID in trained:
         raise SettingsInvalid(f"{path} is a mean already{trained[SAID]}", remedy="name the checkpoint that was trained")
     state: dict[str, Tensor] = trained["state_dict"]
+    # A start that did not see local contrast is that of one that does.
+    before = with_more_inputs(
+        before, {name.removeprefix(_PREFIX): value for name, value in state.items()}, STEM, PHASES
+    )
     if odd := odd_tensors({f"{_PREFIX}{name}": value for name, value in before.items()}, state):
         raise SettingsInvalid(
             f"{described.recipe.start} and {path} are no two states of one network: {odd}",

@@ -14,7 +14,9 @@ from detector.errors import SettingsInvalid
 from training.blend import blend
 from training.cli import app
 from training.datasets.coco_index import read_coco
+from training.export import load_checkpoint
 from training.fit import fit
+from training.models.yolox import STEM
 from training.recipe import Recipe
 from training.release import Release, export_release
 from training.simulation import simulate_dataset
@@ -95,6 +97,20 @@ def test_what_has_no_mean_is_not_blended(
     (folder / "run.json").write_text(json.dumps(described | {"recipe": described["recipe"] | changes}))
     with pytest.raises(SettingsInvalid, match=told):
         blend(folder, "last", share)
+
+
+def test_a_network_that_began_to_see_contrast_is_blended_with_one_that_did_not(
+    run: Path, train: TrainingData, tmp_path: Path
+) -> None:
+    start = run / "checkpoints" / "last.ckpt"
+    seeing = small_recipe(model="yolox-nano-contrast", start=str(start), steps=1, validate_every=1)
+    fit(train, seeing, tmp_path / "seeing")
+    mean, trained = (
+        load_checkpoint(tmp_path / "seeing", name).get_parameter(STEM)
+        for name in (blend(tmp_path / "seeing", "last", 0.25).stem, "last")
+    )
+    torch.testing.assert_close(mean[:, 3::4], 0.75 * trained[:, 3::4])
+    assert trained[:, 3::4].any()
 
 
 def test_a_network_that_grew_is_not_blended(run: Path, train: TrainingData, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def with_more_inputs(
     """`state` with the kernels `name`, which read `phases` pictures one after the other, extended by zeros for the
     channels that each picture of `own` has at its end beyond those of `state`: the same function, and these can learn.
     """
-    if name not in state or state[name].ndim != own[name].ndim:
+    if name not in state or name not in own or state[name].ndim != own[name].ndim:
         return dict(state)
     (outputs, had), has, kernel = state[name].shape[:2], own[name].shape[1], state[name].shape[2:]
     more = (has - had) // phases

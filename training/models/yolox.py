@@ -23,8 +23,8 @@ from training.models.local_contrast import LocalContrast
 from training.models.pretrained import class_names_of, describe, load_matching, read_state, rows_by_name
 
 STRIDES = (8, 16, 32)
-#: The convolution that reads the picture, four phases of its channels.
-STEM = "backbone.backbone.stem.conv.conv.weight"
+#: The convolution that reads the picture, and how many phases of its channels it reads.
+STEM, PHASES = "backbone.backbone.stem.conv.conv.weight", 4
 #: exp() of the size branch stays below the largest scan that fits a network: e^6 strides.
 MAX_LOG_SIZE = 6.0
 
@@ -77,7 +77,7 @@ class Focus(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.conv = BaseConv(inputs * 4, outputs, 3)
+        self.conv = BaseConv(inputs * PHASES, outputs, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         phases = (x[..., ::2, ::2], x[..., 1::2, ::2], x[..., ::2, 1::2], x[..., 1::2, 1::2])
@@ -261,7 +261,7 @@ class Yolox(GridNetwork):
         state = read_state(start)
         own = self.state_dict()
         classifier = {key: value for key, value in own.items() if ".cls_preds." in key}
-        state = with_more_inputs(state, own, STEM, phases=4)
+        state = with_more_inputs(state, own, STEM, PHASES)
         factor = width_factor(state, own, classifier)
         if factor:
             state = widened(state, own, classifier)
