@@ -224,11 +224,13 @@ def _other_goods(board: Board, loads: Sequence[Area], generator: np.random.Gener
 class OccupancyCase:
     """How often vehicles with one thing in them were called empty, not empty, or could not be judged.
 
-    occupied: of those that were judged. kilograms: the middle of what was measured; None where none was.
+    refused: of which nothing could be measured. unanswered: of which a part could not be told from the vehicle. occupied:
+    of all that were measured. kilograms: the middle of what was; None where none was.
     """
 
     scans: int
     refused: int
+    unanswered: int
     occupied: Rate
     kilograms: float | None
 
@@ -261,17 +263,18 @@ def measure_empty(scans: Mapping[str, int] = SCANS, family: Family = Family.TEST
 
 
 def _occupied(scans: Iterable[FreightScan]) -> OccupancyCase:
-    refused, occupied, kilograms = 0, [], []
+    refused, unanswered, occupied, kilograms = 0, 0, [], []
     for scan in scans:
         try:
             found = measure_occupancy(exposure_of(scan), (PITCH_MM, PITCH_MM))
         except RoentgateError:
             refused += 1
             continue
+        unanswered += found.empty is None
         occupied.append(found.empty is False)
         kilograms.append(found.extra_kg)
     middle = round(float(np.median(kilograms)), 2) if kilograms else None
-    return OccupancyCase(refused + len(occupied), refused, Rate.of(np.array(occupied, np.bool_)), middle)
+    return OccupancyCase(refused + len(occupied), refused, unanswered, Rate.of(np.array(occupied, np.bool_)), middle)
 
 
 def measure_anomalies(

@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -70,6 +71,13 @@ def test_every_case_is_counted_and_empty_ones_are_empty() -> None:
     interval = figures["bare"].occupied.interval
     # Clopper and Pearson: 1 - 0.025 ** (1 / 2).
     assert interval is not None and interval[1] == pytest.approx(0.8419, abs=1e-3)
+
+
+def test_what_has_no_answer_is_neither_empty_nor_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    unsaid = SimpleNamespace(empty=None, extra_kg=0.0)
+    monkeypatch.setattr(cargo_questions, "measure_occupancy", lambda *_: unsaid)
+    bare = measure_empty({"bare": 2})["bare"]
+    assert (bare.scans, bare.refused, bare.unanswered, bare.occupied.count) == (2, 0, 2, 0)
 
 
 def test_anomalies_are_counted_by_threat() -> None:

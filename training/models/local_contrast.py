@@ -40,7 +40,9 @@ class LocalContrast(nn.Module):
         # Half precision has no room for a few levels beside two hundred.
         with torch.autocast(channels.device.type, enabled=False):
             level = channels[:, LOGARITHM : LOGARITHM + 1].float()
-            return GAIN * torch.asinh((self._around(level) - level) / EVEN)
+            beyond = (self._around(level) - level) / EVEN
+            # torch.asinh is not exported to ONNX.
+            return GAIN * beyond.sign() * torch.log(beyond.abs() + torch.sqrt(beyond * beyond + 1))
 
     def _around(self, level: Tensor) -> Tensor:
         cells = functional.avg_pool2d(level, CELL)
