@@ -224,8 +224,8 @@ def _other_goods(board: Board, loads: Sequence[Area], generator: np.random.Gener
 class OccupancyCase:
     """How often vehicles with one thing in them were called empty, not empty, or could not be judged.
 
-    refused: of which nothing could be measured. unanswered: of which a part could not be told from the vehicle. occupied:
-    of all that were measured. kilograms: the middle of what was; None where none was.
+    refused: of which nothing could be measured. unanswered: of which a part could not be told from the vehicle.
+    occupied: of all that were measured. kilograms: the middle of what was; None where none was.
     """
 
     scans: int
