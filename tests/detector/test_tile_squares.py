@@ -140,7 +140,9 @@ def bags(width: int) -> Scan:
     """As many bags of 200 pixels side by side as fit."""
     image = np.full((200, width, 3), 255, np.uint8)
     for left in range(0, width - 199, 200):
-        image[50:150, left + 50 : left + 150] = 90
+        image[50:150, left + 50 : left + 150] = 200
+        # Something as dark as real bags hold, too little for the probe.
+        image[50:52, left + 50 : left + 150] = 90
     return Scan((image,), "bags.png", "0" * 64)
 
 
