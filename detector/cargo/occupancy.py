@@ -94,8 +94,8 @@ class Occupancy:
     were steel: right for metals, 10 to 19 % too much for organic goods, whose hydrogen attenuates more a gram (NIST SRD
     126: water 1.159 of steel, polyethylene 1.187, wood 1.106). largest_mm: the most of it in one place, as steel.
     wall_mm: what was taken for walls, as steel, of each room. opaque: share of the rooms' area that nothing is seen
-    behind. blind: share of the rooms' area where cargo may lie and cannot be told from
-    the vehicle: the funnels of a hopper. layered: whether a low layer of goods may lie on a floor: it is deeper than
+    behind. blind: share of the rooms' area where cargo may lie and cannot be told from the vehicle: the funnels of a
+    hopper. layered: whether a low layer of goods may lie on a floor: it is deeper than
     any, of two parts, or has a strip along it. parts: what of each room was taken for parts of the vehicle.
     rooms: in pixels. map_mm: (h, w) extra matter as mm of steel, 0 outside the rooms; cell: pixels across and down of
     one of its cells.

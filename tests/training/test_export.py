@@ -19,7 +19,6 @@ from training.datasets.coco_index import AnnotatedScan, CocoIndex
 from training.export import export_network, unchosen_spec, write_spec
 from training.fit import fit
 from training.models.table import build
-from training.models.yolox import STEM
 from training.operating_point import ChosenOperatingPoint, with_operating_point
 from training.recipe import Recipe
 from training.release import Release, export_release
@@ -31,9 +30,6 @@ from training.training_data import TrainingData, read_training_data
 def test_an_export_within_mixed_precision_is_in_full_precision(model: str, tmp_path: Path) -> None:
     recipe = Recipe(model=model, steps=1, input_size=64)
     network = build(model, ("gun", "knife")).eval()
-    if network.get_parameter(STEM).shape[1] > 12:
-        # A new network's kernels that read the contrast are not zero by chance.
-        assert network.get_parameter(STEM)[:, 3::4].any()
     squares = np.random.default_rng(0).integers(0, 255, (1, 64, 64, 3), np.uint8)
     with torch.autocast("cpu", torch.bfloat16):
         export_network(network, unchosen_spec(recipe, network.class_names), tmp_path / "network.onnx")

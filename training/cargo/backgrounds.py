@@ -30,7 +30,7 @@ from detector.terminal import stderr
 from detector.tile_squares import pitch_doubt
 from detector.weights import Weights, load_weights
 from training.cargo.benchmark_plan import BenchmarkScan
-from training.cargo.benchmark_run import Inspector, Record
+from training.cargo.benchmark_run import REPLACED_REMEDY, Inspector, Record
 from training.cargo.reading import as_scanned, drawn
 from training.simulation.freight import AIR_LEVEL, THREATS, Family, FreightObject, FreightScan
 from training.simulation.freight.board import VISIBLE, Area, Board
@@ -162,7 +162,9 @@ class Backgrounds:
             inspector = Inspector(self._weights, threads=0, scanner=profile)
             if inspector.label != self._known.label:
                 # What it finds would stand among what the file of before found.
-                raise SettingsInvalid(f"the file of {self._known.name} was replaced during the run")
+                raise SettingsInvalid(
+                    f"the file of {self._known.name} was replaced during the run", remedy=REPLACED_REMEDY
+                )
             self._inspectors[digest] = inspector
         return self._inspectors[digest]
 

@@ -30,6 +30,8 @@ from training.worker_processes import worker_processes
 Record = dict[str, Any]
 #: A line a scan; and whose run it is.
 _SCANS, _CLAIM = "scans.jsonl", "benchmark.json"
+#: Whatever was measured with the file of before stands in the folder.
+REPLACED_REMEDY = "measure a file that stays as it is, in another --output"
 #: Most boxes written down of a scan: those that come nearest to their class's alarm score, or furthest beyond it.
 MOST_BOXES = 50
 
@@ -82,7 +84,7 @@ def require_unreplaced(output: Path, weights: Weights) -> None:
         raise SettingsInvalid(
             f"the file of {weights.name} was replaced during the run: it began with {begun_with}, now it is "
             f"{weights.label}",
-            remedy="measure a file that stays as it is, in another --output",
+            remedy=REPLACED_REMEDY,
         )
 
 
