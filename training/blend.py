@@ -18,9 +18,8 @@ from torch import Tensor
 from detector.errors import SettingsInvalid
 from training.checkpoints import CLASS_NAMES, WholeCheckpoints, odd_tensors, read_checkpoint
 from training.export import Run, checkpoint_path, read_run
-from training.models.growth import with_more_inputs
-from training.models.pretrained import class_names_of, describe, read_state
-from training.models.yolox import PHASES, STEM
+from training.models.pretrained import class_names_of, describe
+from training.models.table import build
 from training.trainable import start_file
 
 #: Name of the checkpoint, and the key under which it says what it is.
@@ -32,8 +31,7 @@ def blend(run: Path, checkpoint: str, share: float) -> Path:
     """Writes `run`/checkpoints/blend.ckpt: for `export` and `publish`, nothing goes on from it.
 
     share: of the start's weights in the mean, above 0 and below 1. Raises SettingsInvalid if the run began from random
-    weights, or from a network of other classes or another width, of which there is no mean, or if the start is no
-    longer the file that it was.
+    weights, some or all, of which there is no mean, or if the start is no longer the file that it was.
     """
     if not 0 < share < 1:
         raise SettingsInvalid(f"--share {share:g}: no share of two", remedy="give one above 0 and below 1, as 0.5")
@@ -42,14 +40,10 @@ def blend(run: Path, checkpoint: str, share: float) -> Path:
     if SAID in trained:
         raise SettingsInvalid(f"{path} is a mean already{trained[SAID]}", remedy="name the checkpoint that was trained")
     state: dict[str, Tensor] = trained["state_dict"]
-    # A start that did not see local contrast is that of one that does.
-    before = with_more_inputs(
-        before, {name.removeprefix(_PREFIX): value for name, value in state.items()}, STEM, PHASES
-    )
     if odd := odd_tensors({f"{_PREFIX}{name}": value for name, value in before.items()}, state):
         raise SettingsInvalid(
             f"{described.recipe.start} and {path} are no two states of one network: {odd}",
-            remedy="blend runs that began from a network of the same width",
+            remedy="blend a run with the version that trained it",
         )
     if broken := [name for name, value in state.items() if not torch.isfinite(value).all()]:
         raise SettingsInvalid(f"{path} is not finite: {broken[0]}", remedy="blend an earlier checkpoint")
@@ -68,6 +62,7 @@ def blended(run: Path, checkpoint: str) -> str:
 
 
 def _start(run: Run) -> dict[str, Tensor]:
+    """The state that the training began with: the start, as the network takes it up."""
     start = run.recipe.start
     if not start:
         raise SettingsInvalid("the run began from random weights", remedy="blend runs whose recipe has a `start`")
@@ -76,7 +71,15 @@ def _start(run: Run) -> dict[str, Tensor]:
         raise SettingsInvalid(f"{start} is not what the run began from: {run.start}", remedy="put that file back")
     if class_names_of(file) not in ((), run.class_names):
         raise SettingsInvalid(f"{start} is of other classes than the run", remedy="blend runs of the same classes")
-    return read_state(file)
+    network = build(run.recipe.model, run.class_names)
+    network.load_pretrained(file)
+    began = network.state_dict()
+    if fresh := sorted(began.keys() - network.pretrained_parameters()):
+        raise SettingsInvalid(
+            f"the run began from random weights in part: {len(fresh)} of {len(began)} tensors, first {fresh[0]}",
+            remedy="blend runs that began from a network of the same kind and classes",
+        )
+    return began
 
 
 def _mean(after: Tensor, before: Tensor, share: float) -> Tensor:

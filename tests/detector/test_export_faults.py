@@ -59,10 +59,19 @@ def test_a_picture_whose_contrast_was_squeezed_against_white_is_doubted(contrast
     assert not any("pale" in told for told in export_doubts(bag()))
 
 
+@pytest.mark.parametrize("scale", [0.5, 1, 3])
+def test_a_caption_does_not_hide_that_a_picture_is_pale(scale: float) -> None:
+    size = (round(420 * scale), round(300 * scale))
+    pale = cv2.resize(paled(bag(), 0.33), size, interpolation=cv2.INTER_AREA)
+    line = (round(10 * scale), round(280 * scale))
+    cv2.putText(pale, "SCAN 0042", line, cv2.FONT_HERSHEY_SIMPLEX, 0.8 * scale, 0, max(1, round(2 * scale)))
+    assert any("pale" in told for told in export_doubts(np.asarray(pale, np.uint8)))
+
+
 @pytest.mark.parametrize("wide", [600, 4000])
 def test_how_pale_a_small_thing_is_does_not_depend_on_the_air_around_it(wide: int) -> None:
     lone = np.full((300, wide, 3), 250, np.uint8)
-    lone[100:140, 100:150] = (150, 130, 90)
+    lone[100:200, 100:220] = (150, 130, 90)
     assert not any("pale" in told for told in export_doubts(lone))
     assert any("pale" in told for told in export_doubts(paled(lone, 0.3)))
 

@@ -142,7 +142,7 @@ def bags(width: int) -> Scan:
     for left in range(0, width - 199, 200):
         image[50:150, left + 50 : left + 150] = 200
         # Something as dark as real bags hold, too little for the probe.
-        image[50:52, left + 50 : left + 150] = 90
+        image[50:70, left + 70 : left + 90] = 90
     return Scan((image,), "bags.png", "0" * 64)
 
 

@@ -16,6 +16,7 @@ from training.cli import app
 from training.datasets.coco_index import read_coco
 from training.export import load_checkpoint
 from training.fit import fit
+from training.models.table import build
 from training.models.yolox import STEM
 from training.recipe import Recipe
 from training.release import Release, export_release
@@ -113,9 +114,27 @@ def test_a_network_that_began_to_see_contrast_is_blended_with_one_that_did_not(
     assert trained[:, 3::4].any()
 
 
-def test_a_network_that_grew_is_not_blended(run: Path, train: TrainingData, tmp_path: Path) -> None:
+def test_a_network_that_grew_is_blended_with_what_it_grew_into(run: Path, train: TrainingData, tmp_path: Path) -> None:
     start = run / "checkpoints" / "last.ckpt"
     wide = small_recipe(model="yolox-nano-x2", start=str(start), steps=1, validate_every=1)
     fit(train, wide, tmp_path / "wide")
-    with pytest.raises(SettingsInvalid, match=r"\d+ of \d+ tensors differ"):
-        blend(tmp_path / "wide", "last", 0.5)
+    began = build("yolox-nano-x2", train.train.class_names)
+    began.load_pretrained(str(start))
+    mean, trained = (
+        load_checkpoint(tmp_path / "wide", name).get_parameter(STEM)
+        for name in (blend(tmp_path / "wide", "last", 0.25).stem, "last")
+    )
+    assert not torch.equal(trained, began.get_parameter(STEM))
+    torch.testing.assert_close(mean, 0.75 * trained + 0.25 * began.get_parameter(STEM))
+
+
+def test_a_network_that_began_in_part_from_random_weights_is_not_blended(
+    run: Path, train: TrainingData, tmp_path: Path
+) -> None:
+    start = tmp_path / "start.pth"
+    state = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    kept = {name.removeprefix("network."): value for name, value in state.items() if "cls_preds" not in name}
+    torch.save(kept, start)
+    fit(train, small_recipe(start=str(start), steps=1, validate_every=1), tmp_path / "part")
+    with pytest.raises(SettingsInvalid, match=r"random weights in part: \d+ of \d+ tensors"):
+        blend(tmp_path / "part", "last", 0.5)

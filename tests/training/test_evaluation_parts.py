@@ -14,7 +14,7 @@ from detector.detections import Detections
 from tests.training.test_evaluation import BOX, ELSEWHERE, NAMES, found_of, index_of, random_case, scan_of
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
 from training.evaluation.alignment import align
-from training.evaluation.average_precision import average_precision
+from training.evaluation.average_precision import average_precision, precision_by_area
 from training.evaluation.breakdown import by_part, by_size, scanner_of, subset_of
 from training.evaluation.calibration_error import (
     CalibrationError,
@@ -27,8 +27,8 @@ from training.evaluation.calibration_error import (
 from training.evaluation.froc import froc, froc_points
 from training.evaluation.interval_coverage import mean_ap_coverage
 from training.evaluation.intervals import bootstrap_precision, clopper_pearson, group_draws, group_numbers
-from training.evaluation.matching import match_all
-from training.evaluation.metrics import IOUS
+from training.evaluation.matching import match_all, match_class, resampled_precision, resampled_recall
+from training.evaluation.metrics import IOUS, evaluate
 from training.evaluation.operating_curve import (
     class_curves,
     operating_curve,
@@ -140,6 +140,40 @@ def test_sizes_in_pixels_are_those_of_coco_and_shares_do_not_depend_on_pixels() 
     again = by_size(twice, align(twice, doubled))
     assert [(row.n, row.AP50) for row in again[3:]] == [(row.n, row.AP50) for row in rows[3:]]
     assert [row.n for row in again[:3]] != [row.n for row in rows[:3]]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_matching_of_one_size_gives_the_figure_of_coco_for_that_size(seed: int) -> None:
+    index, predictions = hard_case(seed)
+    aligned = align(index, predictions)
+    bands = [(0.0, 900.0), (900.0, 1600.0), (1600.0, 1e10)]
+    precision = precision_by_area(index, aligned, bands)
+    compared = 0
+    for column, band in enumerate(bands):
+        for level, iou in enumerate(IOUS):
+            for class_id, found in enumerate(match_all(index, aligned, iou, band).values()):
+                if not found.boxes:
+                    assert (precision[level, :, class_id, column] == -1).all()
+                    continue
+                (own,) = resampled_precision(found, np.ones((1, len(index)), np.int64))
+                assert pytest.approx(precision[level, :, class_id, column].mean(), abs=1e-9) == own
+                compared += 1
+    assert compared > 20
+
+
+def test_the_recall_that_is_resampled_is_that_of_coco_and_its_interval_holds_it() -> None:
+    index, predictions = hard_case(3)
+    aligned = align(index, predictions)
+    metrics = evaluate(index, predictions, dict.fromkeys(NAMES, 0.5))
+    once = np.ones((1, len(index)), np.int64)
+    for class_id, name in enumerate(NAMES):
+        levels = [resampled_recall(match_class(index, aligned, class_id, iou), once)[0] for iou in IOUS]
+        measured, interval = metrics.table.classes[name].AR, metrics.AR_intervals.classes[name]
+        assert measured == pytest.approx(np.mean(levels), abs=1e-9)
+        assert interval is not None and 0 <= interval[0] <= measured <= interval[1] <= 1
+    for row in metrics.sizes:
+        assert (row.AP50 is None) == (row.AP50_interval is None) == (row.n == 0)
+        assert row.AP50_interval is None or row.AP50_interval[0] <= (row.AP50 or 0) <= row.AP50_interval[1]
 
 
 def test_a_share_counts_only_items_of_its_size() -> None:

@@ -17,7 +17,7 @@ from detector.detections import Detections
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
 from training.evaluation.alignment import truth_of
 from training.evaluation.average_precision import PrecisionTable, average_known, average_precision, precision_by_area
-from training.evaluation.intervals import PrecisionIntervals, bootstrap_precision, group_draws, group_numbers
+from training.evaluation.intervals import Interval, PrecisionIntervals, bootstrap_precision, group_draws, group_numbers
 from training.evaluation.matching import match_all
 
 _UNBOUNDED = 1e10
@@ -37,14 +37,16 @@ _RESAMPLES = 200
 
 @dataclass(frozen=True)
 class SizeRow:
-    """Items of one size. scale: what the size is measured in. n: boxes. AP, AP50: mean over the classes with any."""
+    """Items of one size. scale: what the size is measured in. n: boxes. AP, AP50: mean over the classes with any, that
+    with its 95 % interval. classes: of each its boxes, AP50 and the interval."""
 
     scale: str
     band: str
     n: int
     AP: float | None
     AP50: float | None
-    classes: dict[str, tuple[int, float | None]]
+    AP50_interval: Interval | None
+    classes: dict[str, tuple[int, float | None, Interval | None]]
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,12 @@ class Part:
     AP50_intervals: PrecisionIntervals
 
 
-def by_size(index: CocoIndex, aligned: Sequence[Detections]) -> tuple[SizeRow, ...]:
+def by_size(index: CocoIndex, aligned: Sequence[Detections], seed: int = 0) -> tuple[SizeRow, ...]:
     """AP by COCO's sizes in pixels, then by share of the scan; detections of other sizes are no false alarms there."""
     scaled_index, scaled = _unit_scans(index, aligned)
     return (
-        *_size_rows("pixels", _PIXEL_BANDS, index, aligned),
-        *_size_rows("share of the scan", _SHARE_BANDS, scaled_index, scaled),
+        *_size_rows("pixels", _PIXEL_BANDS, index, aligned, seed),
+        *_size_rows("share of the scan", _SHARE_BANDS, scaled_index, scaled, seed),
     )
 
 
@@ -101,15 +103,17 @@ def _part(index: CocoIndex, aligned: Sequence[Detections], seed: int) -> Part:
 
 
 def _size_rows(
-    scale: str, bands: dict[str, tuple[float, float]], index: CocoIndex, aligned: Sequence[Detections]
+    scale: str, bands: dict[str, tuple[float, float]], index: CocoIndex, aligned: Sequence[Detections], seed: int
 ) -> list[SizeRow]:
     precision = precision_by_area(index, aligned, list(bands.values()))
     counts = _counts(index, list(bands.values()))
+    draws = group_draws(group_numbers(index), _RESAMPLES, seed)
     rows = []
     for column, band in enumerate(bands):
         found = [precision[:, :, position, column] for position in range(len(index.class_names))]
+        intervals = bootstrap_precision([match_all(index, aligned, area=bands[band])], (), draws)
         classes = {
-            name: (int(count), average_known(one[0]))
+            name: (int(count), average_known(one[0]), intervals.classes[name])
             for name, count, one in zip(index.class_names, counts[column], found, strict=True)
         }
         rows.append(
@@ -118,7 +122,8 @@ def _size_rows(
                 band,
                 int(counts[column].sum()),
                 _mean([average_known(one) for one in found]),
-                _mean([ap50 for _, ap50 in classes.values()]),
+                _mean([ap50 for _, ap50, _ in classes.values()]),
+                intervals.mean,
                 classes,
             )
         )

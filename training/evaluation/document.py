@@ -13,20 +13,27 @@ from training.evaluation.metrics import Metrics
 
 def document(metrics: Metrics) -> dict[str, Any]:
     """Everything measured, without the set-up; unrounded, null where not measurable. Pd and Pfa have n and interval,
-    AP50 and AP have where they were resampled."""
-    table, ap50, ap = metrics.table, metrics.AP50_intervals, metrics.AP_intervals
+    AP50, AP and AR have where they were resampled."""
+    table, ap50, ap, ar = metrics.table, metrics.AP50_intervals, metrics.AP_intervals, metrics.AR_intervals
     return {
         **_without_n(asdict(table.mean)),
         "AP50_interval": ap50.mean,
         "AP_interval": ap.mean,
+        "AR_interval": ar.mean,
         f"classes_with_{LEAST_BOXES}_boxes": {
             **asdict(table.mean_of_frequent),
             "AP50_interval": ap50.mean_of_frequent,
             "AP_interval": ap.mean_of_frequent,
+            "AR_interval": ar.mean_of_frequent,
             "classes": table.frequent,
         },
         "classes": {
-            name: {**asdict(row), "AP50_interval": ap50.classes[name], "AP_interval": ap.classes[name]}
+            name: {
+                **asdict(row),
+                "AP50_interval": ap50.classes[name],
+                "AP_interval": ap.classes[name],
+                "AR_interval": ar.classes[name],
+            }
             for name, row in table.classes.items()
         },
         "intervals": {

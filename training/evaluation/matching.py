@@ -2,13 +2,15 @@
 
 The rule is COCO's (Lin et al. 2014, arXiv 1405.0312; `cocoeval.evaluateImg`): by falling score, each detection takes
 the free item of its class that it overlaps most. A second box on the same item is a false alarm. One that fits only
-an ignored region is neither.
+an ignored region is neither. Of items of one size alone, one that takes an item of another size, or that is of another
+size itself and takes none, is neither.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,8 @@ from training.evaluation.alignment import LOCALISED_IOU, intersection_over_union
 
 #: As in COCO; a detector that scatters more boxes of one class over a scan is not better for it.
 MOST_DETECTIONS = 100
+#: All areas: least and most, as of boxes.
+ANY_AREA = (0.0, inf)
 #: Resamples times detections worked on at once, which bounds the memory.
 _MOST_CELLS = 20_000_000
 _RECALL_LEVELS = np.linspace(0, 1, 101)
@@ -26,7 +30,8 @@ _RECALL_LEVELS = np.linspace(0, 1, 101)
 
 @dataclass(frozen=True)
 class ClassMatches:
-    """The n detections of one class over all scans, highest score first, those on ignored regions left out.
+    """The n detections of one class over all scans, highest score first, those that are neither right nor wrong left
+    out.
 
     scores: (n,) float32. hits: (n,) bool. scans: (n,) int64, position in the index. boxes_xyxy: (n, 4) float32, pixels.
     boxes_per_scan: (S,) int64, items of the class in each scan. annotated: (S,) bool, scans where it was looked for.
@@ -51,11 +56,16 @@ class ClassMatches:
 
 
 def match_class(
-    index: CocoIndex, aligned: Sequence[Detections], class_id: int, iou: float = LOCALISED_IOU
+    index: CocoIndex,
+    aligned: Sequence[Detections],
+    class_id: int,
+    iou: float = LOCALISED_IOU,
+    area: tuple[float, float] = ANY_AREA,
 ) -> ClassMatches:
-    """Matches one class over all scans of the index. iou: from which a detection is on an item."""
+    """Matches one class over all scans of the index. iou: from which a detection is on an item. area: least and most of
+    the items that are asked for, both included."""
     parts = [
-        _match_scan(scan, only_annotated(scan, found), class_id, iou)
+        _match_scan(scan, only_annotated(scan, found), class_id, iou, area)
         for scan, found in zip(index.scans, aligned, strict=True)
     ]
     scans = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
@@ -71,9 +81,14 @@ def match_class(
     )
 
 
-def match_all(index: CocoIndex, aligned: Sequence[Detections], iou: float = LOCALISED_IOU) -> dict[str, ClassMatches]:
+def match_all(
+    index: CocoIndex,
+    aligned: Sequence[Detections],
+    iou: float = LOCALISED_IOU,
+    area: tuple[float, float] = ANY_AREA,
+) -> dict[str, ClassMatches]:
     """Matches every class, by name."""
-    return {name: match_class(index, aligned, class_id, iou) for class_id, name in enumerate(index.class_names)}
+    return {name: match_class(index, aligned, class_id, iou, area) for class_id, name in enumerate(index.class_names)}
 
 
 def resampled_precision(matches: ClassMatches, weights: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -114,16 +129,37 @@ def _interpolated(envelope: NDArray[np.float64], found: NDArray[np.float64], ite
     return float(np.append(envelope, 0.0)[places].mean())
 
 
+def resampled_recall(matches: ClassMatches, weights: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The largest recall at the IoU of the matching, of B resamples of the scans, (B,); nan where one holds no item.
+
+    weights: (B, S), as of `resampled_precision`.
+    """
+    found = weights @ np.bincount(matches.scans[matches.hits], minlength=len(matches.boxes_per_scan))
+    items = weights @ matches.boxes_per_scan
+    recall: NDArray[np.float64] = np.divide(found, items, out=np.full(len(items), np.nan), where=items > 0)
+    return recall
+
+
 def _match_scan(
-    scan: AnnotatedScan, found: Detections, class_id: int, iou: float
+    scan: AnnotatedScan, found: Detections, class_id: int, iou: float, area: tuple[float, float]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32], int]:
     """Scores, hits and boxes of one class in one scan, and the number of its items."""
     mine = found[found.class_ids == class_id][:MOST_DETECTIONS]
     of_class = (scan.class_ids == class_id) & scan.annotated[class_id]
     items, ignored = scan.boxes_xyxy[of_class & ~scan.ignore], scan.boxes_xyxy[of_class & scan.ignore]
-    hits = assign(intersection_over_union(mine.boxes_xyxy, items), iou) >= 0
+    wanted = _of_area(items, area)
+    hits = assign(intersection_over_union(mine.boxes_xyxy, items[wanted]), iou) >= 0
     counted = hits | ~inside_ignored(mine.boxes_xyxy, ignored, iou)
-    return mine.scores[counted], hits[counted], mine.boxes_xyxy[counted], len(items)
+    if area != ANY_AREA:
+        missed = np.flatnonzero(~hits)
+        elsewhere = assign(intersection_over_union(mine.boxes_xyxy[missed], items[~wanted]), iou) >= 0
+        counted[missed[elsewhere | ~_of_area(mine.boxes_xyxy[missed], area)]] = False
+    return mine.scores[counted], hits[counted], mine.boxes_xyxy[counted], int(wanted.sum())
+
+
+def _of_area(boxes: NDArray[np.float32], area: tuple[float, float]) -> NDArray[np.bool_]:
+    areas = np.prod(boxes[:, 2:].astype(np.float64) - boxes[:, :2], axis=1)
+    return np.asarray((areas >= area[0]) & (areas <= area[1]), np.bool_)
 
 
 def assign(overlaps: NDArray[np.float64], iou: float = LOCALISED_IOU) -> NDArray[np.int64]:

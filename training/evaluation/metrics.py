@@ -26,6 +26,7 @@ from training.evaluation.intervals import (
     PrecisionIntervals,
     Rate,
     bootstrap_precision,
+    bootstrap_recall,
     group_draws,
     group_numbers,
 )
@@ -83,6 +84,7 @@ class Metrics:
     seed: int
     AP50_intervals: PrecisionIntervals
     AP_intervals: PrecisionIntervals
+    AR_intervals: PrecisionIntervals
     sizes: tuple[SizeRow, ...]
     parts: dict[str, dict[str, Part]]
     curve: OperatingCurve | None
@@ -126,6 +128,7 @@ def evaluate(
     scored = ScoredScans.of(index, aligned)
     scores = scored.of_classes(judged) if judged else None
     draws = group_draws(groups, _RESAMPLES, seed)
+    at_every_iou = [match_all(index, aligned, iou) for iou in IOUS]
     return Metrics(
         scans=len(index),
         groups=len(np.unique(groups)),
@@ -134,8 +137,9 @@ def evaluate(
         resamples=_RESAMPLES,
         seed=seed,
         AP50_intervals=bootstrap_precision([matches], table.frequent, draws),
-        AP_intervals=bootstrap_precision([match_all(index, aligned, iou) for iou in IOUS], table.frequent, draws),
-        sizes=by_size(index, aligned),
+        AP_intervals=bootstrap_precision(at_every_iou, table.frequent, draws),
+        AR_intervals=bootstrap_recall(at_every_iou, table.frequent, draws),
+        sizes=by_size(index, aligned, seed),
         parts=_parts(index, aligned, seed),
         curve=operating_curve(scores, seed=seed) if scores else None,
         class_curves=class_curves(scored),

@@ -114,20 +114,24 @@ def _figures(figures: Mapping[str, Path]) -> str:
 
 
 def _classes(metrics: Metrics) -> str:
-    head = ("class", "n", "AP", "95 %", "AP50", "95 %", "AP75", "small", "medium", "large", "AR")
-    ap, ap50 = metrics.AP_intervals, metrics.AP50_intervals
+    head = ("class", "n", "AP", "95 %", "AP50", "95 %", "AP75", "small", "medium", "large", "AR", "95 %")
+    intervals = (metrics.AP_intervals, metrics.AP50_intervals, metrics.AR_intervals)
     rows = [
         (
             "rare" if row.n < LEAST_BOXES else "",
-            (name, *_precision_cells(row, ap.classes[name], ap50.classes[name])),
+            (name, *_precision_cells(row, [one.classes[name] for one in intervals])),
         )
         for name, row in metrics.table.classes.items()
     ]
     rows += [
-        ("sum", (title, *_precision_cells(row, *between)))
-        for title, row, *between in (
-            ("mean, n >= 1", metrics.table.mean, ap.mean, ap50.mean),
-            (f"mean, n >= {LEAST_BOXES}", metrics.table.mean_of_frequent, ap.mean_of_frequent, ap50.mean_of_frequent),
+        ("sum", (title, *_precision_cells(row, between)))
+        for title, row, between in (
+            ("mean, n >= 1", metrics.table.mean, [one.mean for one in intervals]),
+            (
+                f"mean, n >= {LEAST_BOXES}",
+                metrics.table.mean_of_frequent,
+                [one.mean_of_frequent for one in intervals],
+            ),
         )
     ]
     note = (
@@ -138,10 +142,12 @@ def _classes(metrics: Metrics) -> str:
     return section("Average precision", note, table(head, rows))
 
 
-def _precision_cells(row: ClassPrecision, of_ap: Interval | None, of_ap50: Interval | None) -> tuple[str, ...]:
+def _precision_cells(row: ClassPrecision, intervals: Sequence[Interval | None]) -> tuple[str, ...]:
+    """intervals: of AP, AP50 and AR."""
+    of_ap, of_ap50, of_ar = intervals
     sizes = (row.AP75, row.AP_small, row.AP_medium, row.AP_large, row.AR)
     figures = (figure(row.AP), _between(of_ap), figure(row.AP50), _between(of_ap50))
-    return (str(row.n), *figures, *(figure(value) for value in sizes))
+    return (str(row.n), *figures, *(figure(value) for value in sizes), _between(of_ar))
 
 
 def _between(interval: Interval | None) -> str:
@@ -180,11 +186,21 @@ def _confusion(metrics: Metrics) -> str:
 
 def _sizes(metrics: Metrics) -> str:
     rows = [
-        ("", (row.scale, marked("words", row.band), f"{row.n:,}", figure(row.AP), figure(row.AP50)))
+        (
+            "",
+            (
+                row.scale,
+                marked("words", row.band),
+                f"{row.n:,}",
+                figure(row.AP),
+                figure(row.AP50),
+                _between(row.AP50_interval),
+            ),
+        )
         for row in metrics.sizes
     ]
     note = "Mean over the classes that have an item of the size."
-    return section("Size of the item", note, table(("measured in", "", "n", "AP", "AP50"), rows))
+    return section("Size of the item", note, table(("measured in", "", "n", "AP", "AP50", "95 %"), rows))
 
 
 def _parts(title: str, parts: Mapping[str, Part], metrics: Metrics) -> str:

@@ -72,7 +72,8 @@ class DetectionNetwork(nn.Module, ABC):
 
     @abstractmethod
     def pretrained_parameters(self) -> set[str]:
-        """Names of the parameters that `load_pretrained` filled; the recipe may train these more slowly."""
+        """Names of the tensors of the state that `load_pretrained` filled; the recipe may train these parameters more
+        slowly, and `blend` has a mean of them."""
 
 
 class GridNetwork(DetectionNetwork):
