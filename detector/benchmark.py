@@ -6,7 +6,7 @@ within each round.
 
 >>> detectors = [Detector("luggage"), Detector("luggage-s")]                        # doctest: +SKIP
 >>> measure(detectors, sources, rounds=5).ratios[1]
-(1.61, 1.66, 1.74)
+(1.71, 1.79, 1.80)
 """
 
 from __future__ import annotations

@@ -308,7 +308,8 @@ def doctor(
 
 
 def main() -> None:
-    """Entry point: every error of ours, and a disk that cannot be used, is one line on stderr and an exit code."""
+    """Entry point: every error of ours, and a disk that cannot be used, is two lines on stderr, what is wrong
+    and what to do, and an exit code."""
     open_missing_streams()
     try:
         app()

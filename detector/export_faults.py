@@ -1,5 +1,5 @@
-"""What may have been done to a picture between the scanner and the file: darkened, blurred, enlarged, red for blue, a
-part painted over.
+"""What may have been done to a picture between the scanner and the file: darkened, paled, blurred, enlarged, red for
+blue, a part painted over.
 
 A network finds less in such a picture and is no less sure of it, so it is looked at and may alarm, but is not cleared.
 `python -m training.export_fault_study` says how often each is told, and what the network makes of it.
@@ -22,8 +22,8 @@ AIR_PERCENTILE, LEAST_AIR = 99.0, 180
 #: narrower than a share of the picture's long side are gone: a caption's are darker than all that a pale picture shows.
 #: Of 4,557 real scans 13 have more.
 DARK_PERCENTILE, PALEST, STROKE = 1.0, 120, 7 / 640
-#: An edge's steepest step over two pixels, as a share of its height, in the median over the highest edges. One real
-#: scan in a thousand has less than this; blurred by a deviation of 2 pixels all have.
+#: An edge's steepest step over two pixels, as a share of its height, in the median over the highest edges. Two of
+#: 4,557 real scans have less than this; blurred by a deviation of 2 pixels all have.
 LEAST_SHARPNESS = 0.5
 #: Side in pixels of the squares in which edges are measured, the share of pixels that lie at high ones, percent, and
 #: the levels from which there is an edge at all.

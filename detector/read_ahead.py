@@ -1,7 +1,7 @@
 """Scans read and decoded ahead of the network, as many as memory allows and always in order.
 
-Bags are small: a dozen may wait. A container scan takes hundreds of megabytes while it is decoded, so what waits is
-bounded by its bytes and by the pixels that its header claims, and one too large for both waits alone.
+Bags are small: eight may wait, or a batch. A container scan takes hundreds of megabytes while it is decoded, so what
+waits is bounded by its bytes and by the pixels that its header claims, and one too large for both waits alone.
 """
 
 from __future__ import annotations

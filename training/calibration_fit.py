@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ from detector.outputs.atomic import write_bytes_whole
 from detector.pipeline import Detector
 from detector.settings import Policy
 from detector.weights_spec import WeightsSpec
-from training.datasets.coco_index import CocoIndex
+from training.datasets.coco_index import CocoIndex, scans_digest
 from training.evaluation.alignment import align
 from training.evaluation.calibration_error import Calibration, measure_calibration
 from training.evaluation.figures import write_reliability
@@ -39,6 +40,7 @@ from training.evaluation.matching import ClassMatches, match_all
 from training.evaluation.threshold_search import MOST_THRESHOLD
 from training.evaluation.thresholds import LEAST_PROBABILITY
 from training.export import write_spec
+from training.file_digests import file_digest
 from training.known_colours import with_scanners_of
 from training.operating_point import ChosenOperatingPoint, Wanted, choose_operating_point, with_operating_point
 from training.progress import with_progress
@@ -86,6 +88,13 @@ def calibrate_weights(
     Beside it go `<stem>.calibration.json` and `<stem>.reliability.png`. Maps that `weights` already has are replaced.
     Raises SettingsInvalid when there is no hit to learn from.
     """
+    made_of = {
+        "weights_sha256": file_digest(onnx_file(weights)),
+        "scans": len(index),
+        "scans_sha256": scans_digest(index),
+        "wanted": asdict(wanted),
+        "seed": seed,
+    }
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "draft.onnx"
         shutil.copyfile(onnx_file(weights), draft)
@@ -100,7 +109,7 @@ def calibrate_weights(
         write_spec(draft, result.spec)
         output.parent.mkdir(parents=True, exist_ok=True)
         write_bytes_whole(output, draft.read_bytes())
-    _write_evidence(result, output)
+    _write_evidence(result, made_of, output)
     return result
 
 
@@ -277,9 +286,10 @@ def _log_loss(matches: Mapping[str, ClassMatches]) -> float:
     return float(-np.log(np.where(hits, bounded, 1 - bounded)).sum() / hits.sum())
 
 
-def _write_evidence(result: CalibrationResult, output: Path) -> None:
+def _write_evidence(result: CalibrationResult, made_of: Mapping[str, Any], output: Path) -> None:
     fitted = result.fitted
     contents = {
+        "settings": made_of,
         "method": fitted.method,
         "maps": fitted.maps,
         "log_loss_per_item_cross_validated": fitted.log_loss,

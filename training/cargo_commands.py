@@ -21,7 +21,7 @@ Workers = Annotated[int, typer.Option(min=1, help="Processes; the result is the 
 @cargo_app.command("freight-set")
 def freight_set_command(
     output: Annotated[Path, typer.Option(help="Data folder for `fit`; run again to finish it.")],
-    scans: Annotated[int, typer.Option(min=1, help="Simulated scans to train on; each gives about ten tiles.")] = 1600,
+    scans: Annotated[int, typer.Option(min=1, help="Simulated scans to train on; some sixteen tiles each.")] = 1600,
     validation: Annotated[int, typer.Option(min=1, help="Whole scans to validate on.")] = 220,
     workers: Workers = 1,
     luggage: Annotated[

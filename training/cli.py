@@ -197,7 +197,7 @@ def evaluate(
 
 @app.command("blend")
 def blend_command(
-    run: Annotated[Path, typer.Argument(help="Run folder of a fit that began from a network of its own width.")],
+    run: Annotated[Path, typer.Argument(help="Run folder of a fit that began from trained weights throughout.")],
     checkpoint: Annotated[str, typer.Option(help="best, last, or another file in the run's checkpoints.")] = "best",
     share: Annotated[float, typer.Option(help="Share of the weights that the training began from.")] = 0.5,
 ) -> None:
@@ -297,8 +297,8 @@ def publish(
 
 
 def main() -> None:
-    """Entry point: every error of ours, and an extra that is not installed, is one line on stderr and exit code 2; a
-    disk that cannot be used one and 1."""
+    """Entry point: every error of ours, and an extra that is not installed, is two lines on stderr, what is wrong
+    and what to do, and exit code 2; a disk that cannot be used is two and 1."""
     try:
         app()
     except RoentgateError as error:

@@ -1,7 +1,7 @@
 """What a network makes of scans that were spoilt on their way to it: `python -m training.export_fault_study DATA`.
 
-Darkened, blurred, enlarged, recompressed, with colours swapped, painted over: scans with an item are inspected as they
-are and so, and the table says how many end in each decision. A CLEAR among them is an item missed.
+Darkened, paled, blurred, enlarged, recompressed, with colours swapped, painted over: scans with an item are inspected
+as they are and so, and the table says how many end in each decision. A CLEAR among them is an item missed.
 """
 
 from __future__ import annotations

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.detections import Detections
 from detector.errors import SettingsInvalid
 from detector.network import Network, Provider
 from detector.tile_squares import Look
@@ -21,6 +22,8 @@ from training.datasets.splits import TRAIN, VAL
 from training.datasets.terms import TERMS_NOT_STATED
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision
+from training.evaluation.intervals import bootstrap_precision, group_draws, group_numbers
+from training.evaluation.matching import match_all
 from training.evaluation.thresholds import choose_thresholds
 from training.export import Run, export_network, load_checkpoint, read_run, unchosen_spec, write_spec
 from training.file_digests import annotations_digest
@@ -35,6 +38,9 @@ from training.tile_reader import all_coloured, read_tile
 from training.training_data import TrainingData, read_train, read_training_data, read_validation
 
 UInt8 = NDArray[np.uint8]
+
+#: For the interval of the figure that the file tells of itself.
+_RESAMPLES = 200
 
 
 @dataclass(frozen=True)
@@ -159,7 +165,16 @@ def _squares(validation: CocoIndex | None, look: Look) -> Iterator[UInt8]:
 def _with_operating_point(spec: WeightsSpec, draft: Path, validation: CocoIndex, pfa: float) -> WeightsSpec:
     predictions = predict_with(detector_for(draft), validation, with_progress)
     chosen = choose_thresholds(validation, predictions, pfa)
-    mean = average_precision(validation, align(validation, predictions)).mean
-    # Without a box there is nothing to measure: 0 would be a figure.
-    metrics = {} if mean.AP50 is None else {"validation AP50": {"value": mean.AP50, "n": mean.n}}
-    return with_operating_point(spec, chosen, validation).model_copy(update={"metrics": metrics})
+    told = {"metrics": _measured(validation, predictions)}
+    return with_operating_point(spec, chosen, validation).model_copy(update=told)
+
+
+def _measured(validation: CocoIndex, predictions: Sequence[Detections]) -> dict[str, dict[str, float]]:
+    """Without a box there is nothing to measure: 0 would be a figure."""
+    aligned = align(validation, predictions)
+    mean = average_precision(validation, aligned).mean
+    draws = group_draws(group_numbers(validation), _RESAMPLES, 0)
+    interval = bootstrap_precision([match_all(validation, aligned)], (), draws).mean
+    if mean.AP50 is None or interval is None:
+        return {}
+    return {"validation AP50": {"value": mean.AP50, "n": mean.n, "low": interval[0], "high": interval[1]}}

@@ -6,6 +6,7 @@ the exit code is then 3.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -78,12 +79,15 @@ def _ask(files: list[Path], scanner: Path, output: Path | None, asked: tuple[str
     read_by: Answer = {"profile": profile.name, "profile_sha256": profile.fingerprint()}
     judged = True
     for source in named_apart(ScanSource(path.name or str(path), path) for path in files):
+        told: Answer = {}
         try:
-            answers, told = _answers(source, profile, pitch, question)
+            data = read_file(source.path, source.name, Limits())
+            told["sha256"] = hashlib.sha256(data).hexdigest()
+            answers, told["notes"] = _answers(source, data, profile, pitch, question)
         # Whatever it was, this scan has not been looked at; those after it still are.
         except Exception as error:
             judged = False
-            typer.echo(_line(source, _UNANSWERED[name] | _refusal(source, error) | read_by))
+            typer.echo(_line(source, _UNANSWERED[name] | _refusal(source, error) | told | read_by))
             continue
         for number, (answer, picture) in enumerate(answers, start=1):
             view = {"view": number} if len(answers) > 1 else {}
@@ -139,17 +143,16 @@ def _pitch(profile: ScannerProfile) -> Pitch:
 
 
 def _answers(
-    source: ScanSource, profile: ScannerProfile, pitch: Pitch, question: Question
-) -> tuple[list[tuple[Answer, UInt8]], Answer]:
-    """The answer of each view with its picture, and what is told of the scan beside them."""
-    limits = Limits()
-    scan: Scan = read_scan(read_file(source.path, source.name, limits), source.name, limits)
+    source: ScanSource, data: bytes, profile: ScannerProfile, pitch: Pitch, question: Question
+) -> tuple[list[tuple[Answer, UInt8]], list[str]]:
+    """The answer of each view with its picture, and what was guessed or mended in the scan."""
+    scan: Scan = read_scan(data, source.name)
     seen = standardised(scan, profile, keep_exposures=True)
     if seen.doubts:
         raise ScanWithoutContent("; ".join(seen.doubts))
     views = zip(seen.exposures, seen.scan.views, strict=True)
     answers = [question(exposure, view, profile, pitch) for exposure, view in views]
-    return answers, {"sha256": scan.sha256, "notes": list(seen.notes)}
+    return answers, list(seen.notes)
 
 
 def _empty(exposure: Exposure, view: Pixels, profile: ScannerProfile, pitch: Pitch) -> tuple[Answer, UInt8]:

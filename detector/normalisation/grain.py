@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from detector.normalisation.air import Float32
 
 #: How alike neighbours may be: a simulated scan has 0.99 and more, 0.18 after a median of 3 x 3 pixels, as scanners may
-#: take it; blurred by 1 pixel it has 0.05, enlarged to twice its size 0.05 to 0.08, four times and more 0.01.
+#: take it; blurred by 1 pixel it has 0.05, enlarged to twice its size 0.05 to 0.11, four times and more 0.01.
 LEAST_GRAIN = 0.12
 #: Deviation of a pixel in air, from which on too few photons came through for small things to be seen: 400 of them
 #: leave 0.05, simulated scanners 0.006 to 0.02.

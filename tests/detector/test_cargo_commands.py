@@ -91,6 +91,8 @@ def test_a_scan_that_cannot_be_judged_is_not_empty(tmp_path: Path, profile: Path
     for line in lines[:3]:
         assert line["occupancy"] is None
         assert line["error"] and line["remedy"]
+    digests = [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in (files[0], torn)]
+    assert [line.get("sha256") for line in lines[:3]] == [*digests, None]
 
 
 def test_an_answer_says_of_which_bytes_and_by_which_profile_it_is(tmp_path: Path, profile: Path) -> None:

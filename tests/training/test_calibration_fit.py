@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from training.calibration_fit import (
     fit_isotonic,
     fit_logistic,
 )
-from training.datasets.coco_index import AnnotatedScan, CocoIndex
+from training.datasets.coco_index import AnnotatedScan, CocoIndex, scans_digest
 from training.evaluation.alignment import align
 from training.evaluation.matching import ClassMatches, match_all
 from training.evaluation.thresholds import choose_for_pd
@@ -296,6 +297,13 @@ def test_an_earlier_calibration_is_replaced_and_the_evidence_lies_beside_the_fil
     assert result.spec == load_weights(calibrated).spec == load_weights(again).spec
     assert load_weights(raw).spec.calibration == {"gun": (9.0, 3.0)}, "the file given stays as it is"
     evidence = json.loads(calibrated.with_suffix(".calibration.json").read_text())
+    assert evidence["settings"] == {
+        "weights_sha256": hashlib.sha256(raw.read_bytes()).hexdigest(),
+        "scans": len(index),
+        "scans_sha256": scans_digest(index),
+        "wanted": {"pfa": 0.1, "pd": None},
+        "seed": 0,
+    }
     assert evidence["method"] in ("logistic", "isotonic") and set(evidence["maps"]) == set(NAMES)
     assert evidence["after_cross_validated"]["listed"]["n"] == evidence["before"]["listed"]["n"] > 0
     assert cv2.imread(str(calibrated.with_suffix(".reliability.png"))) is not None

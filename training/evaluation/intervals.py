@@ -168,7 +168,7 @@ def _class_interval(figure: _Figure, found: Sequence[ClassMatches], draws: Draws
     """The middle of the resamples, where it reaches no further the exact interval of a rate as high on as many items.
 
     Resamples repeat scans and bring no false alarm that was not there, so alone they are too narrow: they held the
-    truth in 86 to 91 of 100 drawings of few items, together in 97 to 100 (`interval_coverage`).
+    truth in 86 to 91 of 100 drawings of few items, together in 98 to 100 (`interval_coverage`).
     """
     once, boxes = np.ones((1, draws.shape[1]), np.int64), found[0].boxes
     measured = float(np.mean([figure(one, once) for one in found]))
