@@ -85,12 +85,14 @@ class JointCost:
 
 @dataclass(frozen=True)
 class ChosenOperatingPoint:
-    """thresholds, and their cost by class and together (None without clean scans); operating_point: a sentence."""
+    """thresholds, and their cost by class and together (None without clean scans); operating_point: a sentence;
+    by_scans: whether the scans decided any threshold at all."""
 
     thresholds: dict[str, float]
     classes: dict[str, ClassCost]
     together: JointCost | None
     operating_point: str
+    by_scans: bool = True
 
 
 def choose_operating_point(
@@ -123,19 +125,19 @@ def choose_operating_point(
     classes = {name: _class_cost(chosen.thresholds[name], scores, draws, factors) for name, scores in alone.items()}
     together = _together(scored, alone, chosen.thresholds, draws, factors)
     words = [chosen.operating_point, *([_words(together)] if together else [])]
-    return ChosenOperatingPoint(chosen.thresholds, classes, together, "; ".join(words))
+    return ChosenOperatingPoint(chosen.thresholds, classes, together, "; ".join(words), chosen.by_scans)
 
 
 def with_operating_point(
     spec: WeightsSpec, point: ChosenOperatingPoint | ChosenThresholds, index: CocoIndex
 ) -> WeightsSpec:
     """`spec` with the thresholds, the sentence that says where they come from and what they cost, and the digest of the
-    scans that they were chosen on, without which a station clears nothing."""
+    scans that they were chosen on, without which a station clears nothing: "" where the scans decided none."""
     values = {
         **spec.model_dump(),
         "thresholds": point.thresholds,
         "operating_point": point.operating_point,
-        "chosen_on": scans_digest(index),
+        "chosen_on": scans_digest(index) if point.by_scans else "",
     }
     return WeightsSpec.model_validate(values)
 

@@ -15,6 +15,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 
 from detector.detections import Detections
 from detector.errors import SettingsInvalid
+from tests.conftest import make_spec
 from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
 from training.evaluation import matching
 from training.evaluation.alignment import align, intersection_over_union, predict
@@ -34,7 +35,7 @@ from training.evaluation.metrics import IOUS, evaluate
 from training.evaluation.operating_curve import full_curve, last_alarm, operating_curve, rates_at, threshold_for
 from training.evaluation.scan_scores import ScanScores, ScoredScans, classes_with_clean_scans, is_clean
 from training.evaluation.thresholds import LEAST_THRESHOLD, choose_thresholds
-from training.operating_point import Wanted, choose_operating_point
+from training.operating_point import Wanted, choose_operating_point, with_operating_point
 
 NAMES = ("gun", "knife", "lighter")
 #: Scans of one folder have names of their own.
@@ -406,6 +407,20 @@ def test_without_clean_scans_the_threshold_maximises_f1() -> None:
     assert "gun, knife, lighter: 0.5, as for every class, having fewer than 10 boxes" in alone.operating_point
 
 
+def test_thresholds_that_no_scan_decided_are_nobodys_choice_and_clear_nothing() -> None:
+    spec = make_spec(class_names=NAMES, thresholds=dict.fromkeys(NAMES, 0.5))
+    index, found = index_of(scan_of(("gun", BOX))), [found_of(("gun", 0.6, BOX))]
+    point = choose_operating_point(index, found, Wanted(pfa=0.05))
+    assert not point.by_scans and "no alarm score could be chosen on these scans" in point.operating_point
+    assert with_operating_point(spec, point, index).chosen_on == ""
+    # Nor does a network that finds none of many boxes choose anything.
+    many = index_of(*(scan_of(("gun", BOX), annotated=("gun",)) for _ in range(10)))
+    blind = choose_thresholds(many, [found_of(("gun", 0.6, ELSEWHERE)) for _ in range(10)])
+    assert not blind.by_scans and blind.thresholds["gun"] == 0.5
+    seeing = choose_thresholds(many, [found_of(("gun", 0.6, BOX)) for _ in range(10)])
+    assert seeing.by_scans and with_operating_point(spec, seeing, many).chosen_on
+
+
 def test_a_class_without_clean_scans_has_a_budget_where_it_is_absent() -> None:
     # Lighters were looked for in 60 scans, none of them empty; 40 hold a knife and no lighter.
     both = ("knife", "lighter")
@@ -419,7 +434,9 @@ def test_a_class_without_clean_scans_has_a_budget_where_it_is_absent() -> None:
     assert "lighter: at most 4 of 40 validation scans alarm for one of them that they do not hold" in (
         chosen.operating_point
     )
-    assert "knife: best F1, as too few scans without them were checked for them" in chosen.operating_point
+    assert "gun, knife: median of the other classes, having fewer than 10 boxes or none that is found" in (
+        chosen.operating_point
+    )
 
 
 def test_a_pfa_that_the_clean_scans_cannot_support_lets_none_of_them_alarm() -> None:

@@ -35,7 +35,7 @@ from training.evaluation.threshold_search import MOST_THRESHOLD, class_hits, rou
 LEAST_THRESHOLD = 0.05
 #: The same for probabilities: of a thousand such boxes one is right.
 LEAST_PROBABILITY = 0.001
-#: When no class at all has enough boxes to choose by.
+#: When no class at all has enough boxes to choose by; it is nobody's choice, and the station clears nothing by it.
 _FALLBACK = 0.5
 
 #: class -> the lowest and the highest score that can decide; a class that is not named has no bounds of its own.
@@ -50,13 +50,15 @@ Float64 = NDArray[np.float64]
 class ChosenThresholds:
     """thresholds: every class, in (0, 1]. operating_point: how they were chosen, for people.
 
-    budgets: those of a wanted Pfa. reached: the classes whose threshold a wanted Pd decided.
+    budgets: those of a wanted Pfa. reached: the classes whose threshold a wanted Pd decided. by_scans: whether the
+    scans decided any threshold at all.
     """
 
     thresholds: dict[str, float]
     operating_point: str
     budgets: tuple[Budget, ...] = ()
     reached: tuple[str, ...] = ()
+    by_scans: bool = True
 
 
 def choose_thresholds(
@@ -87,7 +89,11 @@ def choose_thresholds(
                 f", and {int((beside >= thresholds).any(axis=1).sum())} of {len(beside)} clean ones, "
                 "where nobody looked for them"
             )
-    rest = [name for name, found in matches.items() if name not in chosen and found.boxes >= LEAST_BOXES]
+    rest = [
+        name
+        for name, found in matches.items()
+        if name not in chosen and found.boxes >= LEAST_BOXES and found.hits.any()
+    ]
     chosen |= {name: _best_f1(matches[name], bounds_of[index.class_names.index(name)]) for name in rest}
     if rest:
         words.append(f"{', '.join(rest)}: best F1, as too few scans without them were checked for them")
@@ -150,7 +156,9 @@ def _completed(index: CocoIndex, chosen: ChosenThresholds, bounds_of: Float64) -
     middle = float(np.median(list(known.values()))) if known else _FALLBACK
     if rare:
         taken = "median of the other classes" if known else f"{_FALLBACK:g}, as for every class"
-        words = [*words, f"{', '.join(rare)}: {taken}, having fewer than {LEAST_BOXES} boxes"]
+        words = [*words, f"{', '.join(rare)}: {taken}, having fewer than {LEAST_BOXES} boxes or none that is found"]
+    if not known:
+        words = [*words, "no alarm score could be chosen on these scans: nothing is cleared"]
     thresholds = {
         name: known[name] if name in known else round(float(np.clip(middle, *bounds)), 6)
         for name, bounds in zip(index.class_names, bounds_of, strict=True)
@@ -158,7 +166,7 @@ def _completed(index: CocoIndex, chosen: ChosenThresholds, bounds_of: Float64) -
     never = [name for name, value in thresholds.items() if value >= MOST_THRESHOLD]
     if never:
         words = [*words, f"{', '.join(never)}: never, as none of their boxes can be told from a false alarm"]
-    return replace(chosen, thresholds=thresholds, operating_point="; ".join(words))
+    return replace(chosen, thresholds=thresholds, operating_point="; ".join(words), by_scans=bool(known))
 
 
 def redrawn_within_budget(
@@ -183,8 +191,6 @@ def redrawn_within_budget(
 
 
 def _best_f1(found: ClassMatches, bounds: Float64) -> float:
-    if not found.hits.any():
-        return round(float(np.clip(_FALLBACK, *bounds)), 6)
     # F1 = 2 TP / (items + detections), at every score in turn.
     f1 = 2 * np.cumsum(found.hits) / (found.boxes + np.arange(1, len(found.hits) + 1))
     # Equal scores alarm together: no threshold lies between them.
