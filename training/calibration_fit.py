@@ -146,9 +146,10 @@ def fit_calibration(matches: Mapping[str, ClassMatches], folds: NDArray[np.int64
     folds: (S,) of each scan. matches: of raw scores. Raises SettingsInvalid when no detection of any class is a hit.
     """
     if not any(found.hits.any() for found in matches.values()):
-        raise SettingsInvalid(
-            "no detection lies on an item: there is nothing to calibrate on", remedy="give the split with annotations"
-        )
+        items = sum(found.boxes for found in matches.values())
+        what = f"no detection lies on one of the {items} annotated items: there is nothing to calibrate on"
+        remedy = "train the network longer: it finds none of them yet" if items else "give the split with annotations"
+        raise SettingsInvalid(what, remedy=remedy)
     own_knots = any(found.hits.sum() >= _LEAST_HITS for found in matches.values())
     tried = [method for method in _FITS if method != _ISOTONIC or own_knots]
     losses = {method: _log_loss(cross_fitted(matches, folds, method)) for method in tried}

@@ -31,13 +31,15 @@ def claim(
     may_grow: Collection[str] = (),
     unsaid: Settings = MappingProxyType({}),
     writes: Collection[str] = (),
+    typed: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Writes `settings`, JSON values, to the file `name` of `folder`, or proves that they are what stands there.
 
-    may_grow: settings that may be others, as more of the same goes on with what is there; the file tells the last.
-    unsaid: what a folder was begun with that does not say so, for settings that are younger than it. writes: paths
-    within `folder` that the command will write. Raises SettingsInvalid for a folder that was begun with other settings,
-    one whose file is damaged, and one that was begun by nothing and holds some of `writes`.
+    may_grow: settings that may be others, as more of the same goes on with what is there, or nothing is there yet; the
+    file tells the last. unsaid: what a folder was begun with that does not say so, for settings that are younger than
+    it. writes: paths within `folder` that the command will write. typed: what a person calls a setting, where it is not
+    its key. Raises SettingsInvalid for a folder that was begun with other settings, one whose file is damaged, and one
+    that was begun by nothing and holds some of `writes`.
     """
     path = folder / name
     now = json.loads(json.dumps(dict(settings)))
@@ -58,7 +60,7 @@ def claim(
         )
     fixed = (key for key in {**now, **before} if key not in may_grow)
     if changed := [key for key in fixed if before.get(key) != now.get(key)]:
-        words = ", ".join(f"{key}{_change(before.get(key), now.get(key))}" for key in changed)
+        words = ", ".join(f"{typed.get(key, key)}{_change(before.get(key), now.get(key))}" for key in changed)
         raise SettingsInvalid(f"{folder} was begun with other {words}", remedy=_OTHER_FOLDER)
     if before != now:
         _write(path, now)

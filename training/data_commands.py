@@ -84,6 +84,8 @@ def _check_or_say_why_not(path: Path, taxonomy: Taxonomy) -> Sequence[Finding]:
         others = error.findings if isinstance(error, NothingToRead) else ()
     except OSError as error:
         message = f"{error.filename or path}: {error.strerror or error}"
+    # The line begins with the path.
+    message = message.removeprefix(f"{path}: ")
     return [Finding(Severity.ERROR, "not checked", str(path), message), *others]
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from detector.errors import SettingsInvalid
 from detector.weights_spec import BOXES_NAME, INPUT_NAME, METADATA_KEY, SCORES_NAME, WeightsSpec
-from training.checkpoints import CLASS_NAMES, odd_tensors, read_checkpoint
+from training.checkpoints import CLASS_NAMES, LAST, odd_tensors, read_checkpoint
 from training.datasets.splits import TRAIN
 from training.datasets.terms import donor_sources, joined_terms, stated_terms
 from training.models.interface import DetectionNetwork
@@ -125,7 +125,10 @@ def checkpoint_path(run: Path, checkpoint: str) -> Path:
     """The file of that name in the run's checkpoints. Raises SettingsInvalid if it is not there."""
     path = run / "checkpoints" / f"{checkpoint}.ckpt"
     if not path.is_file():
-        raise SettingsInvalid(f"no checkpoint {path}", remedy="let fit reach its first validation, or name another")
+        # A run without validation has no best.
+        last = (path.parent / LAST).is_file()
+        remedy = "give --checkpoint last, which is there" if last else "let fit reach its first validation"
+        raise SettingsInvalid(f"no checkpoint {path}", remedy=remedy)
     return path
 
 

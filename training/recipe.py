@@ -184,8 +184,13 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _ends_with_a_validation(self) -> Recipe:
-        if self.steps % self.validation_interval:
-            raise ValueError(f"{self.steps} is no multiple of validate_every: the last steps would never be judged")
+        if surplus := self.steps % self.validation_interval:
+            fewer, every = self.steps - surplus, self.validate_every
+            fits = f"--set steps={fewer}, --set steps={fewer + every} or --set validate_every={self.steps}"
+            raise ValueError(
+                f"{self.steps} is no multiple of validate_every, {every}: the last steps would never be judged; "
+                f"what fits is {fits}"
+            )
         return self
 
 

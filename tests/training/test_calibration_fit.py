@@ -147,8 +147,12 @@ def test_few_hits_leave_a_map_that_a_station_takes() -> None:
 
 
 def test_without_a_hit_there_is_nothing_to_calibrate_on() -> None:
-    with pytest.raises(SettingsInvalid, match="nothing to calibrate on"):
-        fit_calibration({"gun": matches_of(np.array([0.5]), np.array([False]))}, np.zeros(1, int))
+    nothing = matches_of(np.array([0.5]), np.array([False]))
+    for items, remedy in ((0, "split with annotations"), (3, "train the network longer")):
+        found = {"gun": replace(nothing, boxes_per_scan=np.array([items]))}
+        with pytest.raises(SettingsInvalid, match="nothing to calibrate on") as caught:
+            fit_calibration(found, np.zeros(1, int))
+        assert remedy in caught.value.remedy
 
 
 def station_case(count: int = 60) -> tuple[CocoIndex, list[Detections]]:

@@ -235,6 +235,7 @@ def test_check_says_what_it_cannot_check_and_goes_on(tmp_path: Path) -> None:
     for path, message in zip(paths, ("no folder", "hostile.zip", "no layout fits"), strict=True):
         (line,) = [line for line in output.splitlines() if line.startswith(f"error: not checked: {path}: ")]
         assert message in line and "what to do: " in line
+    assert output.count(f"{paths[-1]}: no layout fits") == 1 and f"{paths[-1]}: {paths[-1]}" not in output
     assert output.endswith("data:\nnothing found\n") and not (tmp_path / "out.txt").exists()
     (tmp_path / "own.toml").write_text("[")
     assert run("check", tmp_path / "data", "--taxonomy", tmp_path / "own.toml")[0] == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,9 @@ import pytest
 
 from detector.errors import SettingsInvalid
 from tests.training.dataset_fixtures import coco, opixray, yolo
+from tests.training.dataset_fixtures.coco_files import coco as coco_document
 from tests.training.dataset_fixtures.drawing import draw, put, voc
+from training.data_commands import FormatChoice
 from training.datasets.adapters import ADAPTERS
 from training.datasets.annotated_set import SourceBox, SourceScan, SourceSet
 from training.datasets.exchange import NOT_CARRIED
@@ -128,8 +132,10 @@ def test_what_would_mislead_is_refused(name: str, changes: dict[str, object], tm
 def test_yolo_refuses_items_to_ignore_and_voc_carries_them(tmp_path: Path) -> None:
     source = one_scan(tmp_path / "source", boxes=(SourceBox("gun", (1, 2, 3, 4), ignore=True),))
     assert write_and_read("pascal-voc", source, tmp_path / "voc").scans[0].boxes[0].ignore
-    with pytest.raises(SettingsInvalid, match="no mark for items to ignore"):
+    with pytest.raises(SettingsInvalid, match="no mark for items to ignore") as caught:
         write_and_read("yolo", source, tmp_path / "yolo")
+    named = re.findall(r"[a-z-]+", caught.value.remedy.removeprefix("export as "))
+    assert {"coco", "voc"} == set(named) - {"or"} <= {choice.value for choice in FormatChoice}
 
 
 def test_yolo_of_the_commonest_coco_layout_can_be_trained_on(tmp_path: Path) -> None:
@@ -419,6 +425,35 @@ def test_yolo_with_classes_txt(folders: tuple[str, str], tmp_path: Path) -> None
     found = ADAPTERS["yolo"].read(tmp_path)
     assert ADAPTERS["yolo"].recognise(tmp_path) and found.findings == ()
     assert found.scans[0].boxes[0].box_xyxy == (10, 5, 30, 15)
+
+
+def test_yolo_as_labelimg_saves_its_names_beside_the_labels(tmp_path: Path) -> None:
+    draw(tmp_path / "images/a.jpg", 40, 20)
+    put(tmp_path / "labels/a.txt", "1 0.5 0.5 0.5 0.5\n")
+    put(tmp_path / "labels/classes.txt", "gun\nknife\n")
+    found = recognise(tmp_path).read()
+    assert found.source == "yolo" and found.labels == ("gun", "knife") and found.findings == ()
+    assert found.scans[0].boxes[0].label == "knife"
+
+
+def test_yolo_yaml_with_a_byte_order_mark(tmp_path: Path) -> None:
+    draw(tmp_path / "images/a.jpg", 40, 20)
+    put(tmp_path / "labels/a.txt", "1 0.5 0.5 0.5 0.5\n")
+    put(tmp_path / "data.yaml", "\ufeffnames: [gun, knife]\n")
+    found = recognise(tmp_path).read()
+    assert found.source == "yolo" and found.labels == ("gun", "knife") and found.findings == ()
+
+
+@pytest.mark.parametrize("place", ["annotations", "labels"])
+def test_voc_in_folders_in_lower_case(place: str, tmp_path: Path) -> None:
+    draw(tmp_path / "images/a.jpg", 64, 48)
+    put(tmp_path / f"{place}/a.xml", voc("a.jpg", 64, 48, ("gun", 3, 3, 20, 20)))
+    found = recognise(tmp_path).read()
+    assert found.source == "pascal-voc" and found.findings == ()
+    assert [(scan.path, len(scan.boxes)) for scan in found.scans] == [("images/a.jpg", 1)]
+    put(tmp_path / "annotations/instances.json", json.dumps(coco_document({1: "gun"}, {"a.jpg": []}, (64, 48))))
+    if place == "annotations":
+        assert recognise(tmp_path).name == "coco"
 
 
 def test_yolo_paths_that_lead_out_and_splits_that_are_one_folder(tmp_path: Path) -> None:

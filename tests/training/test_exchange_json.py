@@ -15,6 +15,7 @@ import pytest
 
 from detector.errors import SettingsInvalid
 from tests.training.dataset_fixtures import coco as coco_fixture
+from tests.training.dataset_fixtures import coco_files
 from tests.training.dataset_fixtures import label_studio as label_studio_fixture
 from tests.training.dataset_fixtures import labelme as labelme_fixture
 from tests.training.dataset_fixtures.drawing import draw, put
@@ -233,6 +234,20 @@ def test_coco_annotations_that_are_passed_over_are_told_unless_they_are_of_anoth
     assert found.severity is Severity.ERROR
 
 
+def test_coco_files_side_by_side_that_hold_the_same_scans_are_named(tmp_path: Path) -> None:
+    draw(tmp_path / "images/a.png", 64, 48)
+    draw(tmp_path / "images/b.png", 64, 48)
+    more: Any = {"a.png": [(1, 5, 6, 20, 10)], "b.png": []}
+    put(tmp_path / "annotations (1).json", json.dumps(coco_files.coco({1: "gun"}, more)))
+    put(tmp_path / "annotations.json", json.dumps(coco_files.coco({1: "gun"}, {"a.png": []})))
+    found = coco.ADAPTER.read(tmp_path)
+    assert {scan.path: len(scan.boxes) for scan in found.scans} == {"images/a.png": 1, "images/b.png": 0}
+    assert len(found.scans) == 2
+    (told,) = found.findings
+    assert (told.kind, told.subject, told.severity) == ("repeated file", "annotations.json", Severity.ERROR)
+    assert told.message.startswith("annotations (1).json has 1 of its scans, too (images/a.png): the boxes there count")
+
+
 def test_coco_area_is_that_of_the_outline(tmp_path: Path) -> None:
     draw(tmp_path / "set/a.png", 20, 20)
     box = SourceBox("gun", (2, 2, 12, 10), polygons=((2, 2, 12, 2, 12, 10),))
@@ -419,6 +434,8 @@ def test_label_studio_regions_that_are_no_boxes_are_noted(tmp_path: Path, name: 
         ("/data/upload/7/0123abcd-a.png", "images/a.png"),
         ("/data/local-files/?d=images%2Fa.png", "images/a.png"),
         ("http://localhost:8080/data/local-files/?d=some/where/a.png", "images/a.png"),
+        ("/data/local-files/?d=images%5Ca.png", "images/a.png"),
+        ("/data/local-files/?d=some%5Cwhere%5Ca.png", "images/a.png"),
         ("s3://bucket/bags/a.png", "images/a.png"),
         ("https://example.org/x/a.png?token=1", "images/a.png"),
     ],
@@ -426,6 +443,29 @@ def test_label_studio_regions_that_are_no_boxes_are_noted(tmp_path: Path, name: 
 def test_label_studio_scans_are_found_by_what_the_task_names(tmp_path: Path, image: str, path: str) -> None:
     found = read_tasks(tmp_path, task(1, image))
     assert [scan.path for scan in found.scans] == [path] and found.findings == ()
+
+
+@pytest.mark.parametrize(
+    ("counts", "passed_over"),
+    [
+        ("project-1-at-2026-02-01-10-00-bbbb.json", "project-1-at-2026-01-01-10-00-cccc.json"),
+        ("project-1-at-2026-02-01-10-00-bbbb.json", "project-2-at-2026-02-01-09-59-aaaa.json"),
+        ("project-1-at-2026-02-01-10-00-bbbb.json", "a.json"),
+        ("a.json", "b.json"),
+    ],
+)
+def test_label_studio_the_newest_of_two_exports_counts_and_both_are_named(
+    tmp_path: Path, counts: str, passed_over: str
+) -> None:
+    draw(tmp_path / "images/a.png", 200, 100)
+    draw(tmp_path / "images/b.png", 200, 100)
+    put(tmp_path / counts, json.dumps([task(1, "images/a.png", region("gun", 1, 2, 3, 4))]))
+    put(tmp_path / passed_over, json.dumps([task(1, "images/a.png"), task(2, "images/b.png")]))
+    found = label_studio.ADAPTER.read(tmp_path)
+    assert {scan.path: len(scan.boxes) for scan in found.scans} == {"images/a.png": 1, "images/b.png": 0}
+    (told,) = found.findings
+    assert (told.kind, told.subject) == ("repeated file", passed_over)
+    assert told.message.startswith(f"{counts} has 1 of its scans, too (images/a.png): the boxes there count")
 
 
 @pytest.mark.parametrize(("others", "taken", "unsure"), [({}, [], {"gun"}), ({"ground_truth": True}, ["gun"], set())])

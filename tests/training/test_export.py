@@ -16,7 +16,7 @@ from detector.errors import SettingsInvalid
 from tests.conftest import make_spec
 from training import release
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
-from training.export import export_network, unchosen_spec, write_spec
+from training.export import checkpoint_path, export_network, unchosen_spec, write_spec
 from training.fit import fit
 from training.models.table import build
 from training.operating_point import ChosenOperatingPoint, with_operating_point
@@ -55,6 +55,17 @@ def test_an_export_without_a_validation_scan_is_refused_before_anything_else(tmp
     with pytest.raises(SettingsInvalid, match="val split holds no scan"):
         export_release(tmp_path / "run", tmp_path / "x.onnx", Release("x", "t", {}), TrainingData("", empty, empty))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_checkpoint_tells_of_the_last_one_if_it_is_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid) as caught:
+        checkpoint_path(tmp_path, "best")
+    assert caught.value.remedy == "let fit reach its first validation"
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints/last.ckpt").touch()
+    with pytest.raises(SettingsInvalid) as caught:
+        checkpoint_path(tmp_path, "best")
+    assert caught.value.remedy == "give --checkpoint last, which is there"
 
 
 def test_validation_scans_without_a_box_give_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -181,6 +181,20 @@ def test_unknown_labels_end_it_all_at_once_unless_they_are_skipped(tmp_path: Pat
     assert [f.subject for f in prepared.findings if f.kind == "unknown label"] == ["fake: Gizmo", "fake: scisors"]
 
 
+@pytest.mark.parametrize("option", ["--taxonomy", "--skip-unknown-labels"])
+def test_the_remedies_for_unknown_labels_go_on_in_the_same_folder(option: str, tmp_path: Path) -> None:
+    folder = make_set(tmp_path / "set", [scan_entry("1.png", "Gizmo"), scan_entry("2.png", "gun")])
+    own = tmp_path / "own.toml"
+    own.write_text('[labels]\n"Gizmo" = "knife"\n')
+    with pytest.raises(SettingsInvalid, match="Gizmo") as caught:
+        run(folder, tmp_path / "data")
+    assert option in caught.value.remedy
+    changed = replace(OPTIONS, taxonomy=own) if option == "--taxonomy" else replace(OPTIONS, skip_unknown=True)
+    assert run(folder, tmp_path / "data", changed).placed
+    with pytest.raises(SettingsInvalid, match=f"begun with other {option}"):
+        run(folder, tmp_path / "data")
+
+
 def test_what_cannot_be_used_is_left_out_with_a_finding_each(tmp_path: Path) -> None:
     entries = [
         scan_entry("good.png", split="train"),
@@ -307,7 +321,7 @@ def test_a_changed_scan_in_place_is_put_right(tmp_path: Path) -> None:
 def test_other_options_or_another_folder_are_refused(tmp_path: Path) -> None:
     folder = official(tmp_path / "set")
     run(folder, tmp_path / "data")
-    with pytest.raises(SettingsInvalid, match="begun with other seed"):
+    with pytest.raises(SettingsInvalid, match="begun with other --seed"):
         run(folder, tmp_path / "data", replace(OPTIONS, seed=1))
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")

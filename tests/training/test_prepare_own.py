@@ -124,7 +124,7 @@ def test_a_folder_that_was_begun_before_there_were_bags_can_be_finished(tmp_path
         json.dumps({key: value for key, value in json.loads(plan.read_text()).items() if key != "bag_from"})
     )
     assert fake(folder, tmp_path / "data").placed == 0
-    with pytest.raises(SettingsInvalid, match="begun with other bag_from"):
+    with pytest.raises(SettingsInvalid, match="begun with other --bag-from"):
         fake(folder, tmp_path / "data", bag_from="x")
 
 
@@ -233,6 +233,31 @@ def test_views_of_a_bag_that_only_their_names_tell_go_to_one_split(tmp_path: Pat
     assert set().union(*splits.values()) == {"train", "val", "test"} and not prepared.findings
     unlike = fake(folder, tmp_path / "other", bag_from=r"bag(\d+)")
     assert [finding.kind for finding in unlike.findings] == ["no bag told"]
+
+
+def test_a_pattern_for_scanners_that_matches_nothing_is_told(tmp_path: Path) -> None:
+    folder = make_set(tmp_path / "set", [scan_entry(f"belt2_{number}.png", split="train") for number in range(3)])
+    assert not fake(folder, tmp_path / "data", scanner_from=r"belt(\d)").findings
+    (told,) = fake(folder, tmp_path / "other", scanner_from=r"line(\d)").findings
+    assert (told.kind, told.subject) == ("no scanner told", r"--scanner-from line(\d)")
+
+
+# What is left out
+
+
+def test_pictures_and_annotations_that_the_layout_leaves_out_are_counted(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    for number in range(4):
+        picture(folder / f"{number}.png", number)
+        put(folder / f"{number}.xml", voc(f"{number}.png", 64, 48, ("gun", 3, 3, 20, 20)))
+    (folder / "0.xml").unlink()
+    (folder / "1.png").unlink()
+    prepared = prepare([folder], tmp_path / "data", OPTIONS)
+    assert {finding.kind for finding in prepared.findings} == {"missing annotation", "missing file"}
+    assert (prepared.placed, prepared.left_out) == (2, 2)
+    assert json.loads((tmp_path / "data/manifest.json").read_bytes())["left_out"] == 2
+    told = [json.loads(line) for line in (tmp_path / "data/findings.jsonl").read_text().splitlines()]
+    assert all(finding.keys() == {"severity", "kind", "subject", "message"} for finding in told)
 
 
 # Splits as tools tell them

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,12 @@ def test_changes_are_applied_and_unknown_keys_answered_with_the_nearest() -> Non
         resolve_recipe("yolox-nano", ["steps=-1"])
     with pytest.raises(SettingsInvalid, match="no multiple of validate_every"):
         resolve_recipe("yolox-nano", ["steps=700", "validate_every=200"])
+    with pytest.raises(SettingsInvalid) as caught:
+        resolve_recipe("yolox-nano", ["steps=500"])
+    fits = re.findall(r"--set ([a-z_]+=\d+)", caught.value.what.partition("what fits is")[2])
+    assert fits == ["steps=400", "steps=800", "validate_every=500"]
+    for change in fits:
+        assert resolve_recipe("yolox-nano", ["steps=500", change]).steps
     with pytest.raises(SettingsInvalid) as caught:
         resolve_recipe("yolox-giant", [])
     assert "yolox-nano" in caught.value.remedy

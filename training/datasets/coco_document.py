@@ -32,6 +32,7 @@ from training.datasets.annotation_values import (
 )
 from training.datasets.findings import NothingToRead
 from training.datasets.indexed_folder import IndexedFolder
+from training.datasets.repeated_scans import first_of_each
 
 Id = int | str
 Entry = Mapping[str, Any]
@@ -92,7 +93,8 @@ def read_parts(
         what = f"{folder.root}: no annotations that can be read"
         raise NothingToRead(what, folder.findings, remedy=f"give the folder that holds {place}")
     labels = tuple(dict.fromkeys(name for contents in read for name in contents.names.values()))
-    scans = [scan for contents in read for scan in _scans(folder, contents, labels, adjust)]
+    files = ((contents.part.annotations, _scans(folder, contents, labels, adjust)) for contents in read)
+    scans = first_of_each(folder, files)
     _note_scans_without_entry(folder, parts, {path for contents in read for path, _ in contents.images.values()})
     return SourceSet(source, folder.root, labels, tuple(scans), tuple(folder.findings))
 
@@ -318,7 +320,9 @@ def _side(folder: IndexedFolder, entry: Entry, key: str, path: str) -> int:
 def _note_scans_without_entry(folder: IndexedFolder, parts: Sequence[CocoPart], entered: set[str]) -> None:
     for place in sorted({place for part in parts for place in part.folders if place}):
         extra = [path for name in folder.scans(place) if (path := f"{place}/{name}") not in entered]
-        folder.warning_together("missing annotation", extra, f"no usable entry for a scan in {place}/; left out")
+        folder.warning_together(
+            "missing annotation", extra, f"no usable entry for a scan in {place}/; left out", left_out=True
+        )
 
 
 def take_own_keys(scan: SourceScan, entry: Entry, names: Names, folder: IndexedFolder) -> SourceScan:

@@ -44,7 +44,7 @@ def read(root: Path) -> SourceSet:
         )
     for name, pictures in renderings.items():
         extra = sorted(pictures.keys() - rows.keys())
-        folder.warning_together("not listed", extra, f"in {name}/ and not in {_META}; left out")
+        folder.warning_together("not listed", extra, f"in {name}/ and not in {_META}; left out", left_out=True)
     labels = tuple(sorted({row["class"] for row in rows.values()}))
     return SourceSet("compass-xp", root, labels, tuple(scans), tuple(folder.findings))
 

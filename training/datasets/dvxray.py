@@ -109,7 +109,7 @@ def _note_scans_without_annotation(folder: IndexedFolder, annotated: set[str]) -
     for place in _FOLDERS:
         views = (join(place, name) for name in folder.scans(place))
         extra = [path for path in views if path.rpartition("_")[0] not in annotated]
-        folder.warning_together("missing annotation", extra, "no JSON for the pair; left out")
+        folder.warning_together("missing annotation", extra, "no JSON for the pair; left out", left_out=True)
 
 
 #: Scans are files: two a bag.

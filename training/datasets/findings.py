@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from detector.errors import SettingsInvalid
@@ -18,12 +18,14 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong. kind: a short name to count by. subject: split and file, class or annotation."""
+    """One thing that is wrong. kind: a short name to count by. subject: split and file, class or annotation. left_out:
+    scans, or annotations of scans, that an adapter does not give for this reason."""
 
     severity: Severity
     kind: str
     subject: str
     message: str
+    left_out: int = field(default=0, compare=False)
 
 
 def errors_first(findings: Iterable[Finding]) -> list[Finding]:

@@ -13,6 +13,7 @@ import json
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ class IndexedFolder(SourceFolder):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self._names: dict[str, frozenset[str]] = {}
-        self._missing_folders: set[tuple[str, ...]] = set()
+        # Folders that are not there -> position of the finding about them.
+        self._missing_folders: dict[tuple[str, ...], int] = {}
 
     def names(self, folder: str) -> frozenset[str]:
         """Names of the files directly in a folder ("" for the root), links that leave the root left out."""
@@ -61,7 +63,7 @@ class IndexedFolder(SourceFolder):
         relative = plain_path(file_name)
         if relative is None:
             message = f"{file_name!r:.80} is refused: a file name stays below its folder"
-            self.error("path refused", subject or f"{file_name!r:.80}", message)
+            self.error("path refused", subject or f"{file_name!r:.80}", message, left_out=1)
             return None
         candidates = [posixpath.join(folder, relative) for folder in folders]
         for candidate in candidates:
@@ -89,10 +91,13 @@ class IndexedFolder(SourceFolder):
     def _note_missing(self, folders: tuple[str, ...], relative: str, subject: str) -> None:
         if not folders or any((self.root / folder).is_dir() for folder in folders):
             places = " or ".join(f"{folder}/" for folder in folders) or "the set"
-            self.error("missing scan", subject, f"{relative} is not in {places}")
-        elif folders not in self._missing_folders:
-            self._missing_folders.add(folders)
+            self.error("missing scan", subject, f"{relative} is not in {places}", left_out=1)
+            return
+        if folders not in self._missing_folders:
+            self._missing_folders[folders] = len(self.findings)
             self.error("missing folder", " or ".join(folders), "annotated scans should be here; none can be read")
+        told = self.findings[self._missing_folders[folders]]
+        self.findings[self._missing_folders[folders]] = replace(told, left_out=told.left_out + 1)
 
 
 def plain_path(file_name: object) -> str | None:

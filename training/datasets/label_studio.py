@@ -13,7 +13,8 @@ back to 1e-6 pixel. To import it, serve the folder as local files.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,11 +27,14 @@ from training.datasets.exchange import into_new_folder, place_scans
 from training.datasets.findings import NothingToRead
 from training.datasets.indexed_folder import IndexedFolder, has_key, head
 from training.datasets.label_studio_task import IGNORE, disputed, read_regions, results_of, scan_of, size_of
+from training.datasets.repeated_scans import first_of_each
 from training.datasets.scan_size import scan_size
 from training.datasets.source_folder import SourceFolder, common_group, first_files
 
 _FILE = "label_studio.json"
 _LOCAL = "/data/local-files/?d="
+#: Label Studio calls an export project-<number>-at-<date and time>-<digits>.json.
+_EXPORTED = re.compile(r"-at-(\d{4}-\d\d-\d\d(?:-\d\d-\d\d)?)")
 #: Names of the tools in the labelling configuration.
 _BOX, _OUTLINE, _IMAGE = "label", "outline", "image"
 
@@ -49,22 +53,34 @@ def _is_export(start: bytes) -> bool:
 
 
 def read(root: Path) -> SourceSet:
-    """All tasks of all exports in the root. Raises SettingsInvalid if there is none."""
+    """All tasks of all exports in the root; of a scan in several, that of the newest. Raises SettingsInvalid if there
+    is none."""
     folder = IndexedFolder(root)
-    exports = [name for name in sorted(folder.names("")) if name.endswith(".json") and _is_list(root / name)]
-    scans: dict[str, SourceScan] = {}
-    for name in exports:
-        for number, task in enumerate(_tasks(folder, name), 1):
-            scan = _read_task(folder, task, f"{name}: task {number}")
-            if scan and scans.setdefault(scan.path, scan) is not scan:
-                folder.error("repeated file", f"{name}: task {number}", f"{scan.path} has a task already; passed over")
+    exports = [name for name in folder.names("") if name.endswith(".json") and _is_list(root / name)]
+    scans = first_of_each(folder, [(name, _scans_of(folder, name)) for name in _newest_first(exports)])
     if not scans:
         raise NothingToRead(
             f"no annotated tasks of Label Studio in {root}", folder.findings, remedy="export as JSON into this folder"
         )
-    labels = all_labels(folder, list(scans.values()))
-    kept = tuple(leave_out_unboxed(scan, labels) for scan in scans.values())
+    labels = all_labels(folder, scans)
+    kept = tuple(leave_out_unboxed(scan, labels) for scan in scans)
     return SourceSet("label-studio", root, labels, kept, tuple(folder.findings))
+
+
+def _newest_first(exports: Collection[str]) -> list[str]:
+    """Those with a date in their name by that, before others by their names."""
+    dated = {name: found[1] for name in exports if (found := _EXPORTED.search(name))}
+    return [*sorted(dated, key=lambda name: (dated[name], name), reverse=True), *sorted(set(exports) - dated.keys())]
+
+
+def _scans_of(folder: IndexedFolder, name: str) -> list[SourceScan]:
+    """Those of one export, the first task of each."""
+    scans: dict[str, SourceScan] = {}
+    for number, task in enumerate(_tasks(folder, name), 1):
+        scan = _read_task(folder, task, f"{name}: task {number}")
+        if scan and scans.setdefault(scan.path, scan) is not scan:
+            folder.error("repeated file", f"{name}: task {number}", f"{scan.path} has a task already; passed over")
+    return list(scans.values())
 
 
 def _is_list(path: Path) -> bool:

@@ -46,7 +46,7 @@ def results_of(folder: IndexedFolder, task: Result, subject: str) -> list[Result
         return _minimal(task)
     done = _done(annotations)
     if not done:
-        folder.warning("missing annotation", subject, "nobody has annotated it; left out")
+        folder.warning("missing annotation", subject, "nobody has annotated it; left out", left_out=1)
         return None
     chosen = next((each for each in done if each.get("ground_truth") is True), done[0])
     if len(done) > 1:
@@ -109,18 +109,19 @@ def scan_of(folder: IndexedFolder, task: Result, subject: str) -> str | None:
     links = [values[key] for key in ("image", "img") if key in values] or list(values.values())
     link = next((link for link in links if is_scan(_path_of(link))), None)
     if link is None:
-        folder.error("missing scan", subject, "the task names no picture")
+        folder.error("missing scan", subject, "the task names no picture", left_out=1)
         return None
-    path = _path_of(link)
-    if plain_path(path) is None:
-        folder.error("path refused", subject, f"{link!r:.80} is refused")
+    # Windows writes local files with backslashes.
+    path = plain_path(_path_of(link))
+    if path is None:
+        folder.error("path refused", subject, f"{link!r:.80} is refused", left_out=1)
         return None
     name = posixpath.basename(path)
     names = dict.fromkeys((path, f"images/{name}", name, *_without_digest(name)))
     for candidate in names:
-        if folder.holds(posixpath.normpath(candidate)):
-            return posixpath.normpath(candidate)
-    folder.error("missing scan", subject, f"{path} is neither there nor in images/")
+        if folder.holds(candidate):
+            return candidate
+    folder.error("missing scan", subject, f"{path} is neither there nor in images/", left_out=1)
     return None
 
 

@@ -63,7 +63,7 @@ def read(root: Path) -> SourceSet:
     message = "imagePath is not in the set, or another scan; the picture of the file's own name beside it was taken"
     folder.warning_together("other scan's name", pictures.taken, message)
     without = [path for path in pictures.paths if path not in by_path]
-    folder.warning_together("missing annotation", without, "no usable JSON for the scan; left out")
+    folder.warning_together("missing annotation", without, "no usable JSON for the scan; left out", left_out=True)
     labels = all_labels(folder, list(by_path.values()))
     kept = tuple(leave_out_unboxed(scan, labels) for scan in by_path.values())
     return SourceSet("labelme", root, labels, kept, tuple(folder.findings))
@@ -91,7 +91,7 @@ class _Pictures:
         likely = own if len(own) == 1 else [path for path in own if posixpath.splitext(path)[1].lower() == suffix]
         if len(likely) != 1:
             message = f"its scan may be any of {', '.join(own)}: imagePath is none of them; name the one that it is of"
-            self._folder.error("missing scan", annotation, message)
+            self._folder.error("missing scan", annotation, message, left_out=1)
             return None
         self.taken.append(annotation)
         return likely[0]

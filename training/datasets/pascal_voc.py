@@ -3,6 +3,7 @@
     Annotations/a.xml   JPEGImages/a.jpg   ImageSets/Main/train.txt, val.txt ... (stems)   labelmap.txt (CVAT)
     train/a.xml train/a.jpg, valid/...     or a.xml beside a.jpg, or train/labels/a.xml train/images/a.jpg
     train/Cleaned Scissors 1/a.xml         beside a.jpg (SIXray-D)
+    annotations/a.xml or labels/a.xml      images/a.jpg
 
 An annotation belongs to the picture of its own file name. <filename> counts only where there is none, and then only
 the name in it: sets that were renamed keep the old one, and tools write where the picture lay on their own machine.
@@ -48,7 +49,7 @@ _XML, _IMAGES, _LISTS, _LABELS = "Annotations", "JPEGImages", "ImageSets/Main", 
 _BOTH = "trainval"
 #: Folders that are splits where no list says otherwise, as Roboflow names them.
 _SPLIT_FOLDERS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
-#: Other names of a split's own folder of annotations.
+#: Other names of a folder of annotations, a split's own or the set's.
 _BESIDE = ("labels", "annotations")
 #: Folders of each level that are looked into to recognise the layout.
 _FOLDERS_TO_RECOGNISE_BY = 200
@@ -70,7 +71,9 @@ def recognise(root: Path) -> bool:
 def _folders_to_recognise_by(root: Path) -> Iterator[str]:
     """Below the root. Those with `/` at the end count only with pictures in them too."""
     inside = subfolders(root, _FOLDERS_TO_RECOGNISE_BY)
-    yield from (_XML, "", *(f"{name}/" for name in inside))
+    # With JSON beside them they are one of two exports, and the other layout's folder.
+    own = (name for name in _BESIDE if not first_files(root, name, ".json", 1))
+    yield from (_XML, *own, "", *(f"{name}/" for name in inside))
     yield from (f"{name}/{place}" for name in inside if name.lower() in _SPLIT_FOLDERS for place in (_XML, *_BESIDE))
     # SIXray-D: train/Cleaned Scissors 1/P00001.xml
     yield from islice(
@@ -214,7 +217,7 @@ def _placed(
         picture = own[path] or pictures.elsewhere(path, file_name, taken)
         if picture is None:
             message = f"its scan {file_name or stem_of(path)!r} is not there, or is another annotation's by its name"
-            folder.error("missing file", path, message)
+            folder.error("missing file", path, message, left_out=1)
             continue
         taken.add(picture)
         placed.append((path, picture))
@@ -256,7 +259,7 @@ def _note_missing(
     folder: SourceFolder, pictures: _Pictures, read: set[str], splits: Mapping[str, str], annotations: list[str]
 ) -> None:
     alone = [path for path in pictures.paths if path not in read]
-    folder.warning_together("missing annotation", alone, "no annotation that could be read; left out")
+    folder.warning_together("missing annotation", alone, "no annotation that could be read; left out", left_out=True)
     names = set(map(_listed_as, annotations))
     gone = [name for name in splits if name not in names]
     folder.warning_together("missing annotation", gone, f"in a list of {_LISTS}/, without an annotation")

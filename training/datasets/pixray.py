@@ -60,7 +60,7 @@ def _read(root: Path) -> SourceSet:
         )
     stems = {path.removesuffix(".json") for path in paths}
     extra = [path for path in folder.pictures("") if path.rpartition(".")[0] not in stems]
-    folder.warning_together("missing annotation", extra, "no JSON beside the scan; left out")
+    folder.warning_together("missing annotation", extra, "no JSON beside the scan; left out", left_out=True)
     labels = labels_met(scans)
     kept = tuple(leave_out_unboxed(scan, labels) for scan in scans)
     return SourceSet("pixray", root, labels, kept, tuple(folder.findings))

@@ -22,7 +22,7 @@ from training.datasets.findings import Finding, Severity, errors_first
 from training.datasets.fingerprint import similar_pairs
 from training.datasets.intake import Intake, check_distinct, take_in
 from training.datasets.prepare_claim import claim_output
-from training.datasets.prepare_findings import kinds_of, no_bags, of_no_set, over_all
+from training.datasets.prepare_findings import kinds_of, nothing_told, of_no_set, over_all
 from training.datasets.prepared_folder import (
     FINDINGS,
     Link,
@@ -71,7 +71,7 @@ class PrepareOptions:
 @dataclass(frozen=True)
 class Prepared:
     """counts: by split. placed: files that this run put in place. examined: scans that it had to read. left_out: scans
-    that are in no split, for the findings' reasons."""
+    that are in no split, and annotations whose scan is not there, for the findings' reasons."""
 
     folder: Path
     counts: dict[str, Any]
@@ -126,7 +126,7 @@ def run(preparation: Preparation, paths: Sequence[Path]) -> Prepared:
             made = [record for maker in makers for record in _records(maker, journal, preparation.progress)]
         records = informative(with_whole_classes(made, findings), findings)
         findings += [finding for maker in makers for finding in maker.findings]
-        findings += no_bags(records, options.bag_from)
+        findings += nothing_told(intakes, patterns)
         records = sorted(_distinct(records, findings), key=lambda record: record.target)
         gathered = _Gathered(intakes, records, findings, journal.examined)
         return _write(preparation, gathered, _plan(records, options))
@@ -242,7 +242,7 @@ def _write(preparation: Preparation, gathered: _Gathered, plan: SplitPlan) -> Pr
     digests |= write_annotations(output, placed, classes, StatedTerms(stated, donors))
     write_findings(output, ordered)
     counts = counts_of(placed, classes)
-    left_out = total - len(placed)
+    left_out = total - len(placed) + sum(finding.left_out for finding in findings)
     said = _said(intakes, options, classes) | {"clusters_in_two_splits": len(leaks(plan.splits, plan.clusters))}
     write_manifest(output, said | {"left_out": left_out, "counts": counts, "files": dict(sorted(digests.items()))})
     return Prepared(output, counts, moved, gathered.examined, left_out, tuple(ordered))

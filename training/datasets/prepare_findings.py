@@ -9,7 +9,7 @@ from pathlib import Path
 from training.datasets.findings import Finding, Severity
 from training.datasets.intake import Intake
 from training.datasets.prepared_folder import Placed
-from training.datasets.records import Record
+from training.datasets.records import PathPatterns, Record, told
 from training.datasets.splits import TRAIN
 from training.datasets.taxonomy import tables_of_no_set
 
@@ -28,12 +28,16 @@ def of_no_set(taxonomy: Path | None, intakes: Sequence[Intake]) -> Iterator[Find
         yield Finding(Severity.WARNING, "table of no set", f'[sources."{name}"]', message)
 
 
-def no_bags(records: Sequence[Record], bag_from: str) -> list[Finding]:
-    """A pattern for bags that no path matches; "" where nobody asked."""
-    if not bag_from or any(record.bag for record in records):
-        return []
-    message = "it matches no scan's path: views of one bag may be in two splits"
-    return [Finding(Severity.WARNING, "no bag told", f"--bag-from {bag_from}", message)]
+def nothing_told(intakes: Sequence[Intake], patterns: PathPatterns) -> Iterator[Finding]:
+    """Patterns for scanners and bags that tell them of no scan by its path."""
+    paths = [scan.path for intake in intakes for scan in intake.found.scans]
+    for kind, option, pattern, lost in (
+        ("no scanner told", "--scanner-from", patterns.scanner, "evaluation shows no scanner apart by it"),
+        ("no bag told", "--bag-from", patterns.bag, "views of one bag may be in two splits"),
+    ):
+        if pattern and not any(told(pattern, path) for path in paths):
+            message = f"it matches no scan's path: {lost}"
+            yield Finding(Severity.WARNING, kind, f"{option} {pattern.pattern}", message)
 
 
 def over_all(placed: Sequence[Placed], classes: Sequence[str]) -> list[Finding]:

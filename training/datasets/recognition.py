@@ -22,7 +22,8 @@ _NOT_UNPACKED = (".rar", ".7z")
 #: Archives named in a message.
 _NAMED = 5
 
-#: What each layout is known by; patterns below the root. Only for messages: the adapters decide.
+#: What each layout is known by; patterns below the root, ` or ` between those of which one is enough. Only for
+#: messages: the adapters decide.
 SIGNATURES: dict[str, tuple[str, ...]] = {
     "OPIXray": ("train/train_image", "train/train_annotation", "train/train_knife.txt", "test/test_image"),
     "HiXray": ("train/train_image", "train/train_annotation", "train/train_name.txt", "test/test_image"),
@@ -38,7 +39,7 @@ SIGNATURES: dict[str, tuple[str, ...]] = {
     "COMPASS-XP": ("meta.txt", "Colour"),
     "CargoXray": ("images.json.gz", "annotations.json.gz"),
     "a folder of data prepare, or COCO": ("annotations/*.json", "images"),
-    "YOLO": ("images", "labels", "*.yaml"),
+    "YOLO": ("images", "labels", "*.yaml or classes.txt"),
     "Pascal VOC": ("Annotations/*.xml", "JPEGImages", "ImageSets/Main"),
 }
 
@@ -120,7 +121,7 @@ def _other_export(roots: Sequence[Path]) -> str:
 def _nearest(roots: Sequence[Path], adapters: Mapping[str, Adapter]) -> str:
     """What the layout that comes nearest in one of the folders lacks, and which ones were tried."""
     missing = [
-        (name, [pattern for pattern in patterns if next(root.glob(pattern), None) is None])
+        (name, [pattern for pattern in patterns if not _is_there(root, pattern)])
         for root in roots
         for name, patterns in SIGNATURES.items()
     ]
@@ -129,3 +130,7 @@ def _nearest(roots: Sequence[Path], adapters: Mapping[str, Adapter]) -> str:
     if len(lacking) == len(SIGNATURES[best]):
         return f"give a folder in one of these layouts; {tried}"
     return f"nearest is {best}, which lacks {', '.join(lacking) or 'only files that fit its names'}; {tried}"
+
+
+def _is_there(root: Path, patterns: str) -> bool:
+    return any(next(root.glob(pattern), None) is not None for pattern in patterns.split(" or "))

@@ -134,10 +134,10 @@ class RecordMaker:
             split=self._split(scan),
             group=scan.group or scan.path,
             subset=scan.subset or part_of_test(scan.split),
-            scanner=_of_source(source, scan.scanner or _told(self._patterns.scanner, scan.path)),
+            scanner=_of_source(source, scan.scanner or told(self._patterns.scanner, scan.path)),
             boxes=boxes,
             coverage=coverage,
-            bag=_told(self._patterns.bag, scan.path),
+            bag=told(self._patterns.bag, scan.path),
             drawn=scan.drawn,
         )
 
@@ -187,7 +187,8 @@ def _record_box(name: str, box: SourceBox, clipped: Corners) -> RecordBox:
     return RecordBox(name, clipped, label, box.ignore, box.polygons, attributes)
 
 
-def _told(pattern: re.Pattern[str] | None, path: str) -> str:
+def told(pattern: re.Pattern[str] | None, path: str) -> str:
+    """What a scan's path tells by a pattern; "" where it does not match, or nobody asked."""
     found = pattern.search(path) if pattern else None
     return (found[1] or "" if found.re.groups else found[0]) if found else ""
 

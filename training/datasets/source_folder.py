@@ -41,18 +41,19 @@ class SourceFolder:
         self._real = os.path.realpath(root)
         self._listings: dict[str, list[tuple[str, bool]]] = {}
 
-    def error(self, kind: str, subject: str, message: str) -> None:
-        """Notes what would make training or evaluation fail or mislead."""
-        self.findings.append(Finding(Severity.ERROR, kind, subject, message))
+    def error(self, kind: str, subject: str, message: str, left_out: int = 0) -> None:
+        """Notes what would make training or evaluation fail or mislead. left_out: scans that are not read for it."""
+        self.findings.append(Finding(Severity.ERROR, kind, subject, message, left_out))
 
-    def warning(self, kind: str, subject: str, message: str) -> None:
-        """Notes what is worth a look."""
-        self.findings.append(Finding(Severity.WARNING, kind, subject, message))
+    def warning(self, kind: str, subject: str, message: str, left_out: int = 0) -> None:
+        """Notes what is worth a look. left_out: scans that are not read for it."""
+        self.findings.append(Finding(Severity.WARNING, kind, subject, message, left_out))
 
-    def warning_together(self, kind: str, subjects: Collection[str], message: str) -> None:
-        """One warning about many files, the first few named; none for no files."""
+    def warning_together(self, kind: str, subjects: Collection[str], message: str, *, left_out: bool = False) -> None:
+        """One warning about many files, the first few named; none for no files. left_out: they are scans not read."""
         if subjects:
-            self.warning(kind, _listed(subjects), f"{len(subjects)} x: {message}")
+            count = len(subjects)
+            self.warning(kind, named(subjects), f"{count} x: {message}", count if left_out else 0)
 
     def folders(self, folder: str = "") -> list[str]:
         """Paths of the folders directly inside `folder`, sorted; [] where there is no such folder."""
@@ -216,6 +217,11 @@ def first_bytes(path: Path, count: int = 4096) -> bytes:
         return b""
 
 
+def named(subjects: Collection[str]) -> str:
+    """The first few of many files, for a message."""
+    return ", ".join(islice(subjects, _EXAMPLES)) + (", ..." if len(subjects) > _EXAMPLES else "")
+
+
 def common_group(path: str) -> str:
     """What augmented copies of one picture share, by the name that Roboflow gives them; else the path itself."""
     name = posixpath.splitext(path)[0]
@@ -230,8 +236,3 @@ def _is_clutter(name: str) -> bool:
 def _rank(path: str, preferred: tuple[str, ...]) -> int:
     suffix = posixpath.splitext(path)[1]
     return preferred.index(suffix) if suffix in preferred else len(preferred)
-
-
-def _listed(subjects: Collection[str]) -> str:
-    named = ", ".join(islice(subjects, _EXAMPLES))
-    return named + (", ..." if len(subjects) > _EXAMPLES else "")

@@ -80,7 +80,7 @@ def _with_originals(folder: IndexedFolder, scans: Sequence[SourceScan]) -> list[
         else:
             alone.append(scan.path)
     message = "not called after a train scan of the same class folder, as 0001_7.jpg of 0001.jpg; left out, because the"
-    folder.warning_together("copy without original", alone, f"{message} original may be in val or test")
+    folder.warning_together("copy without original", alone, f"{message} original may be in val or test", left_out=True)
     return kept
 
 
@@ -107,7 +107,7 @@ def _class_folder(folder: IndexedFolder, part: _Part, place: str) -> Iterator[So
         label = _NUMBER.sub("", place.removeprefix(part.scans).lstrip("/"))
         yield _annotated(folder, scan, f"{annotations}/{annotation}" if annotation else "", label)
     for name in sorted(name for name in known - used if name.endswith(".json")):
-        folder.error("missing scan", f"{annotations}/{name}", f"no picture of that name in {place}/")
+        folder.error("missing scan", f"{annotations}/{name}", f"no picture of that name in {place}/", left_out=1)
 
 
 def _annotated(folder: IndexedFolder, scan: SourceScan, annotation: str, label: str) -> SourceScan:

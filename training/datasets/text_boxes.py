@@ -113,9 +113,13 @@ def _stems_of_split(
     listed = read_stems(folder, layout.listed) or sorted(pictures.keys() | annotations.keys())
     for stem in listed:
         if stem not in annotations:
-            folder.error("missing annotation", f"{layout.split}: {stem}", f"no {layout.annotations}/{stem}.txt")
+            folder.error(
+                "missing annotation", f"{layout.split}: {stem}", f"no {layout.annotations}/{stem}.txt", left_out=1
+            )
         elif stem not in pictures:
-            folder.error("missing file", f"{layout.split}: {stem}", f"no picture of that name in {layout.images}")
+            folder.error(
+                "missing file", f"{layout.split}: {stem}", f"no picture of that name in {layout.images}", left_out=1
+            )
     unlisted = sorted(annotations.keys() - set(listed))
     folder.warning_together("not listed", unlisted, f"not in {layout.listed}, so not part of the official split")
     return [stem for stem in listed if stem in annotations and stem in pictures]

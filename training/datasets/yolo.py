@@ -3,6 +3,7 @@
     data.yaml: names, and train: images/train, val: ...      images/train/a.jpg   labels/train/a.txt
     data.yaml: train: ../train/images (Roboflow)             train/images/a.jpg   train/labels/a.txt
     classes.txt                                              images/a.jpg labels/a.txt, or a.jpg a.txt side by side
+    labels/classes.txt (labelImg)                            images/a.jpg labels/a.txt
 
 Without splits in data.yaml (`yolo_splits.py`) a folder called train, val, valid or test is one. A picture of a split
 without a file of labels has no items, as Ultralytics takes it; one that is in no split where data.yaml names some is
@@ -31,6 +32,7 @@ from training.datasets.exchange import (
     report_not_carried,
 )
 from training.datasets.findings import NothingToRead
+from training.datasets.indexed_folder import head
 from training.datasets.scan_size import scan_size
 from training.datasets.source_folder import (
     SourceFolder,
@@ -43,16 +45,18 @@ from training.datasets.yolo_labels import BOX_COLUMNS, format_box, names_of, rea
 from training.datasets.yolo_splits import NO_SPLITS, Splits, read_splits, split_of_folder, split_pictures
 
 _NAMES, _CLASSES = "data.yaml", "classes.txt"
+#: labelImg saves it beside the labels.
+_CLASSES_PLACES = (_CLASSES, f"labels/{_CLASSES}")
 _IMAGES = "images"
 _YAML = (".yaml", ".yml")
 
 
 def recognise(root: Path) -> bool:
     """Whether class names are there, and text labels or folders for them."""
-    if (root / _CLASSES).is_file():
+    if any((root / path).is_file() for path in _CLASSES_PLACES):
         return bool(first_files(root, "", ".txt", 2)[1:]) or (root / "labels").is_dir()
-    heads = [first_bytes(path) for suffix in _YAML for path in first_files(root, "", suffix)]
-    named = any(line.startswith(b"names:") for head in heads for line in head.splitlines())
+    heads = [head(path) for suffix in _YAML for path in first_files(root, "", suffix)]
+    named = any(line.startswith(b"names:") for start in heads for line in start.splitlines())
     return named and any((root / name).is_dir() or (root / name / "labels").is_dir() for name in _label_folders(root))
 
 
@@ -67,7 +71,7 @@ def read(root: Path) -> SourceSet:
     unsplit = {path for path, split in pictures.items() if splits.places and not split}
     unknown = {path for path in unsplit if label_path(path) not in labels}
     message = f"in no split of {_NAMES} and without labels: nothing is known of its items; left out"
-    folder.warning_together("missing annotation", sorted(unknown), message)
+    folder.warning_together("missing annotation", sorted(unknown), message, left_out=True)
     pictures = {path: split for path, split in pictures.items() if path not in unknown}
     scans = [_read_scan(folder, path, split, names, labels) for path, split in pictures.items()]
     if not scans:
@@ -87,7 +91,7 @@ def read_names(folder: SourceFolder) -> tuple[dict[int, str], Splits]:
         names = names_of(document or {})
         if document and names:
             return names, read_splits(folder, path, document)
-    names = dict(enumerate(folder.lines(_CLASSES)))
+    names = dict(enumerate(next(filter(None, map(folder.lines, _CLASSES_PLACES)), [])))
     if not names:
         what = f"no class names in {folder.root}"
         remedy = f"give a folder with names: in {_NAMES}, or with {_CLASSES}"
@@ -111,7 +115,7 @@ def write(source: SourceSet, folder: Path) -> None:
     Raises SettingsInvalid for what the format cannot say without misleading, and as `place_scans` does.
     """
     if any(box.ignore for scan in source.scans for box in scan.boxes):
-        remedy = "export as coco or pascal-voc"
+        remedy = "export as coco or voc"
         raise SettingsInvalid("YOLO has no mark for items to ignore: they would count as items", remedy=remedy)
     refuse_partly_annotated(source, "YOLO")
     refuse_unwritable_labels(source.labels, "YOLO")
@@ -139,9 +143,8 @@ def _note_labels_alone(folder: SourceFolder, texts: Iterable[str], labels: Mappi
     """labels: texts by `label_path`."""
     used = {labels.get(label_path(path)) for path in folder.pictures("")}
     for path in (path for path in texts if path not in used and _are_labels(folder, path)):
-        folder.error(
-            "missing file", path, "its scan is not there, is of no format that is read, or has another file of labels"
-        )
+        message = "its scan is not there, is of no format that is read, or has another file of labels"
+        folder.error("missing file", path, message, left_out=1)
 
 
 def _are_labels(folder: SourceFolder, path: str) -> bool:

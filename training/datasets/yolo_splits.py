@@ -90,7 +90,7 @@ def split_pictures(folder: SourceFolder, splits: Splits) -> dict[str, str]:
         # The folder of train may be around that of a split that was not found.
         unclear |= {path for path, split in found.items() if split == TRAIN and split_of_folder(path) in (VAL, TEST)}
     message = "data.yaml names a split that was not found and that they may be in; left out"
-    folder.warning_together("split not known", sorted(unclear), message)
+    folder.warning_together("split not known", sorted(unclear), message, left_out=True)
     return {path: split for path, split in (others | found).items() if path not in unclear}
 
 
