@@ -247,10 +247,10 @@ class Yolox(GridNetwork):
     def _dense(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Logits (N, A, C), boxes x1 y1 x2 y2 in pixels (N, A, 4), anchor centres in pixels (A, 2)."""
         # The Megvii weights were trained on BGR, 0..255, with neither mean nor deviation.
-        channels = images.flip(1)
+        channels = [images[:, 2:], images[:, 1:2], images[:, :1]]
         if self.contrast is not None:
-            channels = torch.cat((channels, self.contrast(images)), dim=1)
-        logits, raw = self.head(self.backbone(channels))
+            channels.append(self.contrast(images))
+        logits, raw = self.head(self.backbone(torch.cat(channels, dim=1)))
         corners, strides = anchor_grid(images.shape[2], images.shape[3], images.device)
         raw, logits = raw.float(), logits.float()
         centre = (raw[..., :2] + corners) * strides
