@@ -62,6 +62,45 @@ def test_of_two_files_of_labels_for_one_picture_one_is_read_and_the_other_a_find
     assert next(scan for scan in found.scans if scan.path.endswith("a.png")).boxes[0].box_xyxy == (40, 15, 60, 35)
 
 
+def without_labels(root: Path, images: str, labels: str, scans: int = 3) -> SourceSet:
+    """s0, s1 ... with labels, and k, which has none. images, labels: path of one, with NAME for it."""
+    for name in (*(f"s{number}" for number in range(scans)), "k"):
+        draw(root / images.replace("NAME", name), 40, 20)
+        if name != "k":
+            put(root / labels.replace("NAME", name), "0 0.5 0.5 0.5 0.5\n")
+    put(root / "classes.txt", "gun\n")
+    return read(root)
+
+
+def test_scans_whose_labels_lie_astray_are_left_out_and_not_taken_as_clean(tmp_path: Path) -> None:
+    without_labels(tmp_path, "images/NAME.jpg", "labels/NAME.txt")
+    for name in ("s0", "s1"):
+        (tmp_path / f"images/{name}.jpg").rename(tmp_path / f"images/{name.upper()}.jpg")
+    found = read(tmp_path)
+    assert splits_of(found) == {"s2": ""} and kinds(found) == {"missing file": 2, "missing annotation": 1}
+    told = next(finding for finding in found.findings if finding.kind == "missing annotation")
+    assert told.subject == "images/S0.jpg, images/S1.jpg, images/k.jpg" and "may be its own" in told.message
+
+
+def test_labels_of_a_folder_in_other_letters_leave_its_scans_out(tmp_path: Path) -> None:
+    for path, paths in (("set/images/train/x.jpg", "images"), ("set/Images/train/s0.jpg", "Images")):
+        draw(tmp_path / path, 40, 20)
+        put(tmp_path / f"set/labels/train/{Path(path).stem}.txt", "0 0.5 0.5 0.5 0.5\n")
+        put(tmp_path / "set/data.yaml", f"train: [images/train, {paths}/train]\nnames: [gun]\n")
+    found = read(tmp_path / "set")
+    assert splits_of(found) == {"x": "train"} and kinds(found) == {"missing file": 1, "missing annotation": 1}
+
+
+def test_labels_of_a_scan_that_was_deleted_leave_clean_ones_clean(tmp_path: Path) -> None:
+    without_labels(tmp_path, "images/NAME.jpg", "labels/NAME.txt")
+    (tmp_path / "images/s0.jpg").unlink()
+    found = read(tmp_path)
+    assert splits_of(found) == {"s1": "", "s2": "", "k": ""} and kinds(found) == {"missing file": 1, "no labels": 1}
+    (tmp_path / "images/s1.jpg").unlink()
+    found = read(tmp_path)
+    assert splits_of(found) == {"s2": ""} and kinds(found) == {"missing file": 2, "missing annotation": 1}
+
+
 def listed(root: Path, line: str, yaml: str) -> SourceSet:
     """t0 and t1 are listed for train, v0 and v1 for val. line: how a list names one, with NAME for it."""
     for name in ("t0", "t1", "v0", "v1"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -286,6 +287,48 @@ def test_without_annotations_nothing_is_known_of_the_scans(tmp_path: Path) -> No
     unnamed = document() | {"categories": []}
     found = read(tmp_path, unnamed)
     assert kinds(found) == {"malformed annotation": 1} and found.scans[0].looked_for == frozenset()
+
+
+def fractions(content: dict[str, Any]) -> dict[str, Any]:
+    """Boxes as x y width height in fractions of the 64 x 48 scans."""
+    for annotation in content["annotations"]:
+        x, y, width, height = annotation["bbox"]
+        annotation["bbox"] = [x / 64, y / 48, width / 64, height / 48]
+    return content
+
+
+def test_boxes_in_fractions_of_the_scan_are_one_finding_and_none_is_taken(tmp_path: Path) -> None:
+    changed = fractions(document())
+    changed["annotations"].append(changed["annotations"][0] | {"id": 9, "bbox": [0, 0, 0, 0]})
+    found = read(tmp_path, changed)
+    (told,) = found.findings
+    assert (told.severity, told.kind, told.subject) == (Severity.ERROR, "malformed box", _PART.annotations)
+    assert "fractions of the scan" in told.message and "multiply" in told.message
+    assert [(scan.boxes, scan.looked_for) for scan in found.scans] == [((), frozenset())] * 2
+
+
+def test_one_box_in_pixels_is_no_file_of_fractions(tmp_path: Path) -> None:
+    changed = fractions(document())
+    changed["annotations"][1]["bbox"] = [0, 0, 1, 2]
+    found = read(tmp_path, changed)
+    assert found.findings == () and labels_of(found) == ["gun", "knife"]
+
+
+def test_scans_without_an_entry_are_named_at_any_depth_once(tmp_path: Path) -> None:
+    for path in ("images/x/deep.png", "images/train/t.png", "root.png", "belt 1/b.png"):
+        draw(tmp_path / path, 8, 8)
+    put_coco(tmp_path, _PART.annotations, "images/train", document())
+    own = CocoPart(_PART.annotations, ("", "images/train", "images"), "train")
+    found = read_parts("test", IndexedFolder(tmp_path), [own])
+    assert [(finding.kind, finding.subject) for finding in found.findings] == [
+        ("missing annotation", "images/train/t.png"),
+        ("missing annotation", "images/x/deep.png"),
+        ("missing annotation", "root.png, belt 1/b.png"),
+    ]
+    # A set of the public layouts looks into its root as a last resort: side views and other parts lie there.
+    public = replace(own, folders=("images/train", ""))
+    found = read_parts("test", IndexedFolder(tmp_path), [public])
+    assert [finding.subject for finding in found.findings] == ["images/train/t.png"]
 
 
 def test_a_part_was_looked_through_for_its_own_classes_only(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from training.datasets.adapters import ADAPTERS
 from training.datasets.annotated_set import SourceBox, SourceScan, SourceSet
 from training.datasets.exchange import NOT_CARRIED
 from training.datasets.recognition import recognise
+from training.datasets.splits import split_of_path
 
 LABELS = ("gun", "Knife-A (10 cm)", "ножницы", 'it\'s "quoted"', "- dash", "1", "null", "a, b", "<&>", "true")
 FORMATS = ("pascal-voc", "yolo")
@@ -37,7 +38,7 @@ def random_set(seed: int, root: Path, rich: bool) -> SourceSet:
         draw(root / path, width, height, number)
         boxes = tuple(_random_box(random, labels, width, height, rich) for _ in range(random.integers(0, 4)))
         # YOLO takes what lies in train/ for that split.
-        unsplit = [] if path.startswith("train/") else [""]
+        unsplit = [] if split_of_path(path) and not rich else [""]
         split = str(random.choice([*unsplit, "train", "val", "test", "hidden_easy"]))
         scans.append(SourceScan(path, split, boxes, path, width, height))
     return SourceSet("random", root, labels, tuple(scans))

@@ -19,6 +19,8 @@ _ROTATION = "rotation"
 #: Stands in a scan's `present` for an item of which nobody can tell what it is, until `leave_out_unboxed` sees to it.
 #: No label is spelt like it, and no set that an adapter gives holds it.
 UNNAMED = ""
+#: Share of annotations that may belong to no scan, as one may: more, and other scans are not trusted to be clean.
+MOST_ASTRAY = 0.01
 
 
 class Unusable(ValueError):
@@ -27,6 +29,12 @@ class Unusable(ValueError):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+def are_placed(placed: int, count: int) -> bool:
+    """Whether so many of all annotations have a scan that those are trusted to be complete."""
+    lost = count - placed
+    return lost <= max(1, MOST_ASTRAY * count) and (placed > 0 or not lost)
 
 
 def number(value: Any, kind: str = "malformed box") -> float:

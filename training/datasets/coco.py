@@ -1,19 +1,22 @@
 """COCO of anybody's own: `annotations/<name>.json` or `<name>.json`, scans beside them or in the usual folders.
 
-The split is told by the file's name: `instances_train2017.json`, `val.json`. Where there are `instances*.json`, other
-files (captions, keypoints) are passed over; one whose name is none of COCO's own is an error. A scan is looked for by
-its `file_name` below the root, then below `images/<split>`, `images`, `<split>` and `data`, FiftyOne's folder.
+The split is told by the file's name (`instances_train2017.json`, `validation.json`), else by the key `split` of an
+image, else by the first folder of the scan's path that is called as one. Where there are `instances*.json`, other files
+(captions, keypoints) are passed over; one whose name is none of COCO's own is an error. A scan is looked for by its
+`file_name` below the root, then below `images/` and the root in folders of the split's name, in `images` and in `data`,
+FiftyOne's folder.
 
 `write` gives `annotations/instances_<split>.json` and every scan under its old path. COCO has no words for groups,
 subsets, scanners, labels not looked for, labels known to be there without a box, and scans that are drawn already: they
-are written as further keys of an image (`group`, `subset`, `scanner`, `annotated_category_ids`, `present`, `drawn`),
-which other tools pass over and `read` takes back. Attributes go where CVAT puts them. Nothing else is lost; corners
-come back to 1e-6 pixel.
+are written as further keys of an image (`group`, `subset`, `scanner`, `annotated_category_ids`, `present`, `drawn`; and
+`split`, where a scan in none lies in a folder that is called as one), which other tools pass over and `read` takes
+back. Attributes go where CVAT puts them. Nothing else is lost; corners come back to 1e-6 pixel.
 """
 
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -24,7 +27,7 @@ from typing import Any
 from detector.errors import SettingsInvalid
 from training.datasets import clcxray, iedxray, ldxray, pidray, pixray, roboflow, roentgate_layout
 from training.datasets.annotated_set import Adapter, SourceBox, SourceScan, SourceSet
-from training.datasets.annotation_values import pairs
+from training.datasets.annotation_values import is_word, pairs
 from training.datasets.carried_keys import every_label, refuse_unwritable
 from training.datasets.coco_document import CocoPart, Entry, Names, read_parts, take_own_keys
 from training.datasets.coco_head import looks_like_coco
@@ -32,6 +35,7 @@ from training.datasets.exchange import into_new_folder, place_scans
 from training.datasets.indexed_folder import IndexedFolder
 from training.datasets.scan_size import scan_size
 from training.datasets.source_folder import SourceFolder, common_group, first_files, stem_of
+from training.datasets.splits import NO_SPLIT, split_in_name, split_of_folder, split_of_path
 
 #: Sets and layouts that are COCO with names of their own.
 _OTHERS = (
@@ -42,8 +46,7 @@ _PLACES = ("", "annotations")
 _INSTANCES = "instances"
 #: What COCO's own files for other tasks are called, which hold the same scans.
 _OTHER_TASKS = ("captions", "person_keypoints", "panoptic", "stuff", "image_info")
-_SPLIT = re.compile(r"(?<![a-z])(train|valid|val|test)(?![a-z])", re.IGNORECASE)
-_YEAR = re.compile(r"^(train|val|test)20\d\d$")
+_YEAR = re.compile(r"20\d\d$")
 _WRITABLE_SPLIT = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -67,30 +70,37 @@ def read(root: Path) -> SourceSet:
         if not stem_of(path).startswith(_OTHER_TASKS):
             message = f"not read, as {instances[0]} is called {_INSTANCES}: call it so as well, or take it away"
             folder.error("annotations not read", path, message)
-    return read_parts("coco", folder, [_part(root, path) for path in instances or paths], _adjust)
+    return read_parts("coco", folder, [_part(folder, path) for path in instances or paths], _adjust)
 
 
 def split_of(name: str) -> str:
     """The split that a file of annotations is for, by its name without suffix; "" where it does not say."""
-    if name.startswith(f"{_INSTANCES}_"):
-        rest = name.removeprefix(f"{_INSTANCES}_")
-        year = _YEAR.match(rest)
-        return "" if rest == "default" else year.group(1) if year else rest
-    year = re.search(r"(train|val|test)20\d\d", name)
-    told = year or _SPLIT.search(name)
-    return told.group(1).lower() if told else ""
+    if not name.startswith(f"{_INSTANCES}_"):
+        return split_in_name(name)
+    rest = name.removeprefix(f"{_INSTANCES}_")
+    without_year = _YEAR.sub("", rest)
+    return "" if rest == NO_SPLIT else without_year if split_of_folder(without_year) else rest
 
 
-def _part(root: Path, path: str) -> CocoPart:
+def _part(folder: IndexedFolder, path: str) -> CocoPart:
     split = split_of(stem_of(path))
     rest = stem_of(path).removeprefix(f"{_INSTANCES}_")
-    places = (f"images/{rest}", f"images/{split}", "images", rest, split, "data")
-    there = [place for place in dict.fromkeys(places) if not place.endswith("/") and place and (root / place).is_dir()]
+    in_images, in_root = (_folders_of(folder, place, split) for place in ("images", ""))
+    places = (f"images/{rest}", *in_images, "images", rest, *in_root, "data")
+    there = [place for place in dict.fromkeys(places) if not place.endswith("/") and (folder.root / place).is_dir()]
     return CocoPart(path, ("", *there), split)
 
 
+def _folders_of(folder: IndexedFolder, place: str, split: str) -> list[str]:
+    """Folders directly inside `place` that are called as the split, in whatever spelling."""
+    usual = split_of_folder(split)
+    return [path for path in folder.folders(place) if usual and split_of_folder(posixpath.basename(path)) == usual]
+
+
 def _adjust(scan: SourceScan, entry: Entry, names: Names, folder: IndexedFolder) -> SourceScan:
-    return take_own_keys(replace(scan, group=common_group(scan.path)), entry, names, folder)
+    said = entry.get("split")
+    split = scan.split or (said if is_word(said) else split_of_path(scan.path))
+    return take_own_keys(replace(scan, split=split, group=common_group(scan.path)), entry, names, folder)
 
 
 @into_new_folder
@@ -135,6 +145,8 @@ def _image(folder: SourceFolder, scan: SourceScan, number: int, ids: dict[str, i
     width, height = (scan.width, scan.height) if known else scan_size(folder, scan.path) or (0, 0)
     image: dict[str, Any] = {"id": number, "file_name": scan.path, "width": width, "height": height}
     image |= {key: value for key, value in (("subset", scan.subset), ("scanner", scan.scanner)) if value}
+    if not scan.split and split_of_path(scan.path):
+        image["split"] = ""
     if scan.group != common_group(scan.path):
         image["group"] = scan.group
     if scan.drawn:

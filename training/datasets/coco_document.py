@@ -17,11 +17,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from training.datasets.annotated_set import SourceBox, SourceScan, SourceSet
+from training.datasets.annotated_set import Corners, SourceBox, SourceScan, SourceSet
 from training.datasets.annotation_values import (
     UNNAMED,
     Outline,
     Unusable,
+    are_placed,
     corners_from_xywh,
     is_label,
     is_word,
@@ -38,9 +39,8 @@ Id = int | str
 Entry = Mapping[str, Any]
 #: Label of each category id.
 Names = Mapping[Id, str]
-#: Share of a file's annotations that may belong to no image, as one may: more, and its other scans are not trusted to
-#: be clean.
-MOST_ASTRAY = 0.01
+#: Where boxes in fractions of the scan end, some of them rounded outwards; no item in pixels is as small.
+_FRACTIONS_END = 1.05
 
 
 @dataclass(frozen=True)
@@ -111,27 +111,47 @@ def _read(folder: IndexedFolder, part: CocoPart) -> _Contents | None:
         return None
     contents = _Contents(part, _names(folder, part, document))
     _take_images(folder, contents, _entries(folder, part, document, "images"))
-    if "annotations" not in document:
-        folder.warning("scans not annotated", part.annotations, "the file has no annotations: nothing is known of them")
-        contents.annotated = False
-        return contents
-    annotations = _entries(folder, part, document, "annotations")
-    if annotations and not contents.names:
-        folder.error("malformed annotation", part.annotations, "no class has a name: nothing is known of its scans")
-        contents.annotated = False
-        return contents
-    astray = _take_annotations(folder, contents, annotations)
-    said = document["annotations"]
-    contents.annotated = isinstance(said, list) and _are_placed(folder, part, len(annotations) - astray, len(said))
+    contents.annotated = _take_items(folder, contents, document)
     return contents
 
 
-def _are_placed(folder: IndexedFolder, part: CocoPart, placed: int, count: int) -> bool:
-    """Whether so many of a file's annotations have a scan that the others are trusted to be complete."""
-    lost = count - placed
-    if lost <= max(1, MOST_ASTRAY * count) and (placed or not lost):
+def _take_items(folder: IndexedFolder, contents: _Contents, document: Entry) -> bool:
+    """Takes all annotations that can be taken; whether they are trusted to be complete."""
+    part = contents.part
+    if "annotations" not in document:
+        folder.warning("scans not annotated", part.annotations, "the file has no annotations: nothing is known of them")
+        return False
+    annotations = _entries(folder, part, document, "annotations")
+    if annotations and not contents.names:
+        folder.error("malformed annotation", part.annotations, "no class has a name: nothing is known of its scans")
+        return False
+    if _are_fractions(annotations):
+        message = "all boxes are fractions of the scan, none of them is taken: multiply them by width and height"
+        folder.error("malformed box", part.annotations, message)
+        return False
+    astray = _take_annotations(folder, contents, annotations)
+    said = document["annotations"]
+    return isinstance(said, list) and _are_trusted(folder, part, len(annotations) - astray, len(said))
+
+
+def _are_fractions(annotations: Sequence[Entry]) -> bool:
+    """Whether not one box reaches beyond the scan's first pixel."""
+    boxes = [box for entry in annotations if (box := _box(entry)) is not None]
+    return bool(boxes) and all(-_FRACTIONS_END < value < _FRACTIONS_END for box in boxes for value in box)
+
+
+def _box(entry: Entry) -> Corners | None:
+    try:
+        return corners_from_xywh(entry.get("bbox"))
+    except Unusable:
+        return None
+
+
+def _are_trusted(folder: IndexedFolder, part: CocoPart, placed: int, count: int) -> bool:
+    """Whether a file's annotations are trusted to be complete; a Finding where they are not."""
+    if are_placed(placed, count):
         return True
-    message = f"{lost} of {count} belong to no image: none of this file's scans counts as clean; correct them"
+    message = f"{count - placed} of {count} belong to no image: none of this file's scans counts as clean; correct them"
     folder.error("annotations astray", part.annotations, message)
     return False
 
@@ -318,11 +338,16 @@ def _side(folder: IndexedFolder, entry: Entry, key: str, path: str) -> int:
 
 
 def _note_scans_without_entry(folder: IndexedFolder, parts: Sequence[CocoPart], entered: set[str]) -> None:
-    for place in sorted({place for part in parts for place in part.folders if place}):
-        extra = [path for name in folder.scans(place) if (path := f"{place}/{name}") not in entered]
-        folder.warning_together(
-            "missing annotation", extra, f"no usable entry for a scan in {place}/; left out", left_out=True
-        )
+    """In every place of a part and below it; in the root only for a part that it is the first place of, since others
+    look there as a last resort, and what else is in it may be no part's."""
+    places = {place for part in parts for place in part.folders if place or place == part.folders[0]}
+    noted = set(entered)
+    for place in sorted(places, key=lambda each: (-len(each), each)):
+        extra = [path for path in folder.pictures(place) if path not in noted]
+        noted.update(extra)
+        where = f"{place}/" if place else "the set"
+        message = f"no usable entry for a scan in {where}; left out"
+        folder.warning_together("missing annotation", extra, message, left_out=True)
 
 
 def take_own_keys(scan: SourceScan, entry: Entry, names: Names, folder: IndexedFolder) -> SourceScan:

@@ -5,8 +5,8 @@ the file's own name lies beside it, it is this one; of several the one with the 
 out of the set is never opened.
 
 A scan without JSON was never looked at and is left out; one with an empty list of shapes is clean. The split is the
-first folder of a path, where that is train, val or test. `labels.txt`, which LabelMe takes its labels from, lists also
-labels of which there is no shape.
+first folder of a path that is called as one. `labels.txt`, which LabelMe takes its labels from, lists also labels of
+which there is no shape.
 
 `write` gives every scan under its old path. LabelMe keeps keys that it does not know when it saves: `split`, `group`,
 `subset`, `scanner`, `drawn`, `looked_for` and `present` go there. An item of several outlines, or whose box is not
@@ -33,8 +33,7 @@ from training.datasets.indexed_folder import MAX_SCAN_BYTES, IndexedFolder, has_
 from training.datasets.labelme_document import read_shapes, stated_size, union
 from training.datasets.scan_size import scan_size
 from training.datasets.source_folder import SourceFolder, common_group, is_confined, stem_of
-
-_SPLITS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
+from training.datasets.splits import split_of_path
 
 
 def recognise(root: Path) -> bool:
@@ -109,8 +108,7 @@ def _read_scan(folder: IndexedFolder, path: str, pictures: _Pictures) -> SourceS
         return None
     boxes, left_out = read_shapes(folder, document, path)
     width, height = stated_size(folder, document, path)
-    split = _SPLITS.get(scan.partition("/")[0].lower(), "")
-    found = SourceScan(scan, split, boxes, common_group(scan), width, height, None, left_out)
+    found = SourceScan(scan, split_of_path(scan), boxes, common_group(scan), width, height, None, left_out)
     return take_carried(found, document)
 
 

@@ -5,6 +5,9 @@
     train/Cleaned Scissors 1/a.xml         beside a.jpg (SIXray-D)
     annotations/a.xml or labels/a.xml      images/a.jpg
 
+The split is told by a list, else by the first folder of a path that is called as one. `default.txt` is CVAT's list of
+scans that are in none; `write` has one where their folders would say otherwise.
+
 An annotation belongs to the picture of its own file name. <filename> counts only where there is none, and then only
 the name in it: sets that were renamed keep the old one, and tools write where the picture lay on their own machine.
 
@@ -42,13 +45,10 @@ from training.datasets.source_folder import (
     stem_of,
     subfolders,
 )
+from training.datasets.splits import BOTH, NO_SPLIT, split_of_folder, split_of_path
 from training.datasets.voc_xml import VocAnnotation, format_voc, read_voc
 
 _XML, _IMAGES, _LISTS, _LABELS = "Annotations", "JPEGImages", "ImageSets/Main", "labelmap.txt"
-#: A list of train and val together.
-_BOTH = "trainval"
-#: Folders that are splits where no list says otherwise, as Roboflow names them.
-_SPLIT_FOLDERS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
 #: Other names of a folder of annotations, a split's own or the set's.
 _BESIDE = ("labels", "annotations")
 #: Folders of each level that are looked into to recognise the layout.
@@ -74,7 +74,7 @@ def _folders_to_recognise_by(root: Path) -> Iterator[str]:
     # With JSON beside them they are one of two exports, and the other layout's folder.
     own = (name for name in _BESIDE if not first_files(root, name, ".json", 1))
     yield from (_XML, *own, "", *(f"{name}/" for name in inside))
-    yield from (f"{name}/{place}" for name in inside if name.lower() in _SPLIT_FOLDERS for place in (_XML, *_BESIDE))
+    yield from (f"{name}/{place}" for name in inside if split_of_folder(name) for place in (_XML, *_BESIDE))
     # SIXray-D: train/Cleaned Scissors 1/P00001.xml
     yield from islice(
         (f"{name}/{below}/" for name in inside for below in subfolders(root / name)), _FOLDERS_TO_RECOGNISE_BY
@@ -90,7 +90,7 @@ def read(root: Path) -> SourceSet:
     documents = {path: document for path in annotations if (document := read_voc(folder, path)) is not None}
     placed = _placed(folder, pictures, annotations, documents)
     names = frozenset(map(_listed_as, annotations))
-    scans = [_scan(path, documents[path], picture, _split(path, splits, names)) for path, picture in placed]
+    scans = [_scan(path, documents[path], picture, _split(path, picture, splits, names)) for path, picture in placed]
     if not scans:
         raise NothingToRead(
             f"no annotated scans in {root}",
@@ -116,15 +116,15 @@ def write(source: SourceSet, folder: Path) -> None:
         raise SettingsInvalid(what, remedy="rename it, or name the other classes by --classes")
     attributes = [item for scan in source.scans for box in scan.boxes for item in box.attributes.items()]
     refuse_unwritable_labels((text for item in attributes for text in item if text), "Pascal VOC")
-    refuse_unwritable_splits(source, "Pascal VOC", (_BOTH,))
-    refuse_unwritable_labels((_stem(scan) for scan in source.scans if scan.split), "Pascal VOC")
+    refuse_unwritable_splits(source, "Pascal VOC", (BOTH, NO_SPLIT))
+    refuse_unwritable_labels((_stem(scan) for scan in source.scans if _list_of(scan)), "Pascal VOC")
     place_scans(source, folder, _target)
     lines = [f"{label}:::" for label in source.labels]
     (folder / _LABELS).write_text("\n".join(["# label:color_rgb:parts:actions", *lines, ""]), encoding="utf-8")
     lists: dict[str, list[str]] = defaultdict(list)
     for scan in source.scans:
         _write_scan(folder, scan)
-        lists[scan.split].append(_stem(scan))
+        lists[_list_of(scan)].append(_stem(scan))
     (folder / _LISTS).mkdir(parents=True, exist_ok=True)
     for split in sorted(lists.keys() - {""}):
         (folder / _LISTS / f"{split}.txt").write_text("\n".join([*lists[split], ""]), encoding="utf-8")
@@ -182,14 +182,14 @@ def _splits(folder: SourceFolder) -> dict[str, str]:
     """Stem as listed -> split. A list of several splits (trainval) says nothing that their own do not."""
     lists = {stem_of(path): folder.lines(path) for path in folder.files(_LISTS, (".txt",))}
     lists = {split: lines for split, lines in lists.items() if not _is_of_one_class(folder, split, lines)}
-    own = {split: lines for split, lines in lists.items() if split != _BOTH}
+    own = {split: lines for split, lines in lists.items() if split != BOTH}
     splits: dict[str, str] = {}
     for split, lines in (own or lists).items():
         for line in lines:
             name = line if folder.has_file(f"{_XML}/{line}.xml") else _stem_of_listed(line.split()[0])
             if splits.setdefault(name, split) != split:
                 folder.error("two splits", name, f"in {splits[name]} and in {split}")
-    return splits
+    return {name: "" if split == NO_SPLIT else split for name, split in splits.items()}
 
 
 def _stem_of_listed(name: str) -> str:
@@ -241,12 +241,12 @@ def _listed_as(annotation: str) -> str:
     return path.partition(f"{_XML}/")[2] if _XML in path.split("/") else stem_of(annotation)
 
 
-def _split(annotation: str, splits: Mapping[str, str], names: Collection[str]) -> str:
+def _split(annotation: str, picture: str, splits: Mapping[str, str], names: Collection[str]) -> str:
     """names: of all annotations, as lists have them."""
     listed, stem = _listed_as(annotation), stem_of(annotation)
     # A bare name in a list means the annotation that is called so and lies in no folder, if there is one.
     said = listed if listed in splits or stem in names else stem
-    return splits.get(said, _SPLIT_FOLDERS.get(annotation.split("/")[0].lower(), ""))
+    return splits.get(said, split_of_path(annotation) or split_of_path(picture))
 
 
 def _scan(path: str, found: VocAnnotation, picture: str, split: str) -> SourceScan:
@@ -278,6 +278,11 @@ def _target(scan: SourceScan) -> str:
 def _stem(scan: SourceScan) -> str:
     """The scan as lists name it: below the folder of pictures, without suffix."""
     return posixpath.splitext(_target(scan))[0].removeprefix(f"{_IMAGES}/")
+
+
+def _list_of(scan: SourceScan) -> str:
+    """The list that names the scan, "" for none."""
+    return scan.split or (NO_SPLIT if split_of_path(scan.path) else "")
 
 
 def _write_scan(folder: Path, scan: SourceScan) -> None:

@@ -13,6 +13,7 @@ that could go nowhere without leaking.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,14 +22,19 @@ from training.datasets.findings import Finding, Severity
 
 TRAIN, VAL, TEST = "train", "val", "test"
 _ALL = (TRAIN, VAL, TEST)
+#: Train and val together.
+BOTH = "trainval"
 #: What authors call the usual three.
 _SPELLINGS = {
-    **dict.fromkeys(("train", "training", "trainval", "train2017"), TRAIN),
-    **dict.fromkeys(("val", "valid", "validation", "dev", "val2017"), VAL),
-    **dict.fromkeys(("test", "testing", "eval", "test2017"), TEST),
-    # CVAT's word for scans that are in no split.
-    "default": "",
+    **dict.fromkeys(("train", "training", BOTH), TRAIN),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), VAL),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), TEST),
 }
+#: One of them, also as `train2017`, `trainset` or `train_set`.
+_SPELLED = rf"({'|'.join(_SPELLINGS)})(?:[ _-]?set)?(?:20\d\d)?"
+_WHOLE_NAME, _WORD_OF_NAME = re.compile(_SPELLED), re.compile(rf"(?<![a-z]){_SPELLED}(?![a-z])")
+#: CVAT's word for scans that are in no split.
+NO_SPLIT = "default"
 #: What some call parts of their test set.
 _PARTS_OF_TEST = ("easy", "hard", "hidden")
 
@@ -65,7 +71,33 @@ class SplitPlan:
 
 def usual_split(name: str) -> str:
     """train, val or test for what authors call them; any other name as it is, in lower case; "" for none."""
-    return TEST if part_of_test(name) else _SPELLINGS.get(name.casefold(), name.casefold())
+    plain = name.casefold()
+    told = _WHOLE_NAME.fullmatch(plain)
+    if told:
+        return _SPELLINGS[told[1]]
+    return TEST if part_of_test(name) else "" if plain == NO_SPLIT else plain
+
+
+def split_of_folder(name: str) -> str:
+    """train, val or test for a folder that is called so, "" for any other.
+
+    Also for one called easy, hard or hidden: so do people call folders of their own that are no part of a test.
+    """
+    return "" if part_of_test(name) or usual_split(name) not in _ALL else usual_split(name)
+
+
+def split_of_path(path: str) -> str:
+    """The split that the first folder of a file's path that is one is; "" where none is. path: with forward slashes."""
+    return next((split for name in path.split("/")[:-1] if (split := split_of_folder(name))), "")
+
+
+def split_in_name(name: str) -> str:
+    """train, val or test where a word of a file's name is one, the first if several are; "" where none is.
+
+    Also for a file of train and val together: what it holds may be in either.
+    """
+    told = _WORD_OF_NAME.search(name.casefold())
+    return _SPELLINGS[told[1]] if told and told[1] != BOTH else ""
 
 
 def part_of_test(name: str) -> str:

@@ -5,12 +5,13 @@
     classes.txt                                              images/a.jpg labels/a.txt, or a.jpg a.txt side by side
     labels/classes.txt (labelImg)                            images/a.jpg labels/a.txt
 
-Without splits in data.yaml (`yolo_splits.py`) a folder called train, val, valid or test is one. A picture of a split
-without a file of labels has no items, as Ultralytics takes it; one that is in no split where data.yaml names some is
-left out. Labels without a picture are a Finding. The format has fractions of the scan and nothing else: `write` refuses
-items to be ignored, scans that were not looked through for every label, and scans without a split in a folder that is
-one, and puts down in NOT_CARRIED.txt what else was lost. Corners come back within 1/1000 pixel. Of a scan's old path
-the folders called `images` are left out: labels lie where the last of them stands.
+What no split in data.yaml names (`yolo_splits.py`) is in the one that a folder of its path is called as. A picture of a
+split without a file of labels has no items, as Ultralytics takes it. Left out is one without labels that data.yaml puts
+into no split although it names some, and one whose labels may be among those without a picture, each of which is a
+Finding. The format has fractions of the scan and nothing else: `write` refuses items to be ignored, scans that were not
+looked through for every label, and scans without a split in a folder that is one, and puts down in NOT_CARRIED.txt what
+else was lost. Corners come back within 1/1000 pixel. Of a scan's old path the folders called `images` are left out:
+labels lie where the last of them stands.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from detector.errors import SettingsInvalid
 from training.datasets.annotated_set import Adapter, SourceScan, SourceSet
+from training.datasets.annotation_values import are_placed
 from training.datasets.exchange import (
     into_new_folder,
     place_scans,
@@ -39,10 +42,12 @@ from training.datasets.source_folder import (
     common_group,
     first_bytes,
     first_files,
+    stem_of,
     subfolders,
 )
+from training.datasets.splits import split_of_path
 from training.datasets.yolo_labels import BOX_COLUMNS, format_box, names_of, read_labels, read_yaml
-from training.datasets.yolo_splits import NO_SPLITS, Splits, read_splits, split_of_folder, split_pictures
+from training.datasets.yolo_splits import NO_SPLITS, Splits, read_splits, split_pictures
 
 _NAMES, _CLASSES = "data.yaml", "classes.txt"
 #: labelImg saves it beside the labels.
@@ -66,13 +71,7 @@ def read(root: Path) -> SourceSet:
     names, splits = read_names(folder)
     texts = list(folder.files("", (".txt",)))
     labels = {f"{posixpath.splitext(path)[0]}.txt": path for path in texts}
-    _note_labels_alone(folder, texts, labels)
-    pictures = split_pictures(folder, splits)
-    unsplit = {path for path, split in pictures.items() if splits.places and not split}
-    unknown = {path for path in unsplit if label_path(path) not in labels}
-    message = f"in no split of {_NAMES} and without labels: nothing is known of its items; left out"
-    folder.warning_together("missing annotation", sorted(unknown), message, left_out=True)
-    pictures = {path: split for path, split in pictures.items() if path not in unknown}
+    pictures = _known_pictures(folder, splits, texts, labels)
     scans = [_read_scan(folder, path, split, names, labels) for path, split in pictures.items()]
     if not scans:
         raise NothingToRead(
@@ -139,12 +138,46 @@ def _label_folders(root: Path) -> list[str]:
     return ["labels", *(name for name in subfolders(root) if (root / name / "labels").is_dir())]
 
 
-def _note_labels_alone(folder: SourceFolder, texts: Iterable[str], labels: Mapping[str, str]) -> None:
-    """labels: texts by `label_path`."""
-    used = {labels.get(label_path(path)) for path in folder.pictures("")}
-    for path in (path for path in texts if path not in used and _are_labels(folder, path)):
+def _known_pictures(
+    folder: SourceFolder, splits: Splits, texts: Iterable[str], labels: Mapping[str, str]
+) -> dict[str, str]:
+    """Picture -> split, without those of whose items nothing is known. labels: texts by `label_path`."""
+    alone = _note_labels_alone(folder, texts, labels)
+    pictures, unnamed = split_pictures(folder, splits)
+    without = {path for path in pictures if label_path(path) not in labels}
+    unknown = unnamed & without
+    message = f"in no split of {_NAMES} and without labels: nothing is known of its items; left out"
+    folder.warning_together("missing annotation", sorted(unknown), message, left_out=True)
+    doubtful = _doubtful(without - unknown, alone, labels)
+    message = "no file of labels, and ones without a scan that may be its own: nothing is known of its items; left out"
+    folder.warning_together("missing annotation", sorted(doubtful), message, left_out=True)
+    told = sorted(path for path in unnamed - unknown if pictures[path])
+    folder.warning_together("not listed", told, f"in no split of {_NAMES}; taken for that of its folder")
+    return {path: split for path, split in pictures.items() if path not in unknown | doubtful}
+
+
+def _note_labels_alone(folder: SourceFolder, texts: Iterable[str], labels: Mapping[str, str]) -> list[str]:
+    """Labels whose scan is not there. labels: texts by `label_path`."""
+    wanted = {label_path(path) for path in folder.pictures("")}
+    used = {labels.get(path) for path in wanted}
+    alone = [path for path in texts if path not in used and _are_labels(folder, path)]
+    for path in alone:
         message = "its scan is not there, is of no format that is read, or has another file of labels"
         folder.error("missing file", path, message, left_out=1)
+    return [path for path in alone if f"{posixpath.splitext(path)[0]}.txt" not in wanted]
+
+
+def _doubtful(without: Iterable[str], alone: Iterable[str], labels: Mapping[str, str]) -> set[str]:
+    """Pictures without labels whose own may be among those that are alone: one is called so but for the case of its
+    letters or its folder, or more of their folder are alone than a few that were left behind. labels: by `label_path`.
+    """
+    names = {stem_of(path).casefold() for path in alone}
+    lost = Counter(map(posixpath.dirname, alone))
+    there = Counter(map(posixpath.dirname, labels.values()))
+    astray = {folder for folder, count in lost.items() if not are_placed(there[folder] - count, there[folder])}
+    return {
+        path for path in without if stem_of(path).casefold() in names or posixpath.dirname(label_path(path)) in astray
+    }
 
 
 def _are_labels(folder: SourceFolder, path: str) -> bool:
@@ -170,12 +203,11 @@ def _read_scan(
 
 
 def _refuse_splits_of_folders(source: SourceSet) -> None:
-    """Raises SettingsInvalid for a scan without a split that would come back with the one that its folder is."""
+    """Raises SettingsInvalid for a scan without a split that would come back with the one that a folder of it is."""
     splits = {scan.split for scan in source.scans} - {""}
     for target, path in ((_target(scan), scan.path) for scan in source.scans if not scan.split):
-        folder = target.split("/")[1]
-        if split_of_folder(target) or folder in splits:
-            what = f"YOLO cannot say that {path} is in no split: its folder {folder}/ is one"
+        if split_of_path(target) or target.split("/")[1] in splits:
+            what = f"YOLO cannot say that {path} is in no split: one of its folders is one"
             remedy = "export what `roentgate-train data prepare` makes of the set, or rename the folder"
             raise SettingsInvalid(what, remedy=remedy)
 

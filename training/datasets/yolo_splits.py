@@ -1,7 +1,7 @@
 """Which split the pictures of a YOLO set are in, as data.yaml says: folders, or lists with a picture a line.
 
     splits = read_splits(folder, "data.yaml", document)
-    split_of = split_pictures(folder, splits)       # picture -> split
+    split_of, unnamed = split_pictures(folder, splits)      # picture -> split, and those that data.yaml leaves out
 
 Paths in both are often those of the machine that the set was made on. What stands before the set's own part is taken
 off: `path:` of the same file, or all up to the last folder `images`; not a split's own folder, which alone tells
@@ -16,11 +16,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from training.datasets.source_folder import SourceFolder, is_confined
-from training.datasets.splits import TEST, TRAIN, VAL, usual_split
+from training.datasets.splits import TEST, TRAIN, VAL, split_of_path, usual_split
 
 _SPLITS = (TRAIN, VAL, TEST)
-#: Folders that are splits where no data.yaml names any.
-_SPLIT_FOLDERS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
 #: Keys of data.yaml that hold something else; `valid` is read as val.
 NO_SPLITS = ("path", "names", "nc", "valid", "download", "roboflow", "kpt_shape", "flip_idx", "channels", "colors")
 _IMAGES = "images"
@@ -63,10 +61,12 @@ def read_splits(folder: SourceFolder, name: str, document: Mapping[str, object])
     return Splits(base, clear, whole and not confused)
 
 
-def split_pictures(folder: SourceFolder, splits: Splits) -> dict[str, str]:
-    """Picture -> split, for those that a split names and those that lie in images/ or beside classes.txt.
+def split_pictures(folder: SourceFolder, splits: Splits) -> tuple[dict[str, str], frozenset[str]]:
+    """(picture -> split, those of them that are in no split of data.yaml although it names some).
 
-    One whose split is named but cannot be found is left out with a Finding: "" would let it be cut anew.
+    Without splits in data.yaml pictures are those in images/, or beside classes.txt. What no split names is in the one
+    that its folder is called as: a test that is not named stays a test. One whose split is named but cannot be found is
+    left out with a Finding: "" would let it be cut anew.
     """
     there = frozenset(folder.pictures(""))
     found: dict[str, str] = {}
@@ -83,26 +83,22 @@ def split_pictures(folder: SourceFolder, splits: Splits) -> dict[str, str]:
                 # Test comes after val, and val after train: what is held back by one of them stays so.
                 found[path] = split if split in _SPLITS else before
                 folder.error("two splits", path, f"in {before} and in {split}; taken as {found[path]}")
-    rest = _IMAGES if (folder.root / _IMAGES).is_dir() or splits.places else ""
-    others = {path: "" if splits.places else split_of_folder(path) for path in folder.pictures(rest)}
-    unclear = {path for path in others.keys() - found.keys() if _is_unclear(path, others[path], splits, lost)}
+    rest = _IMAGES if (folder.root / _IMAGES).is_dir() and not splits.places else ""
+    others = {path: split_of_path(path) for path in folder.pictures(rest) if path not in found}
+    unclear = {path for path, split in others.items() if _is_unclear(path, split, splits, lost)}
     if not splits.whole:
         # The folder of train may be around that of a split that was not found.
-        unclear |= {path for path, split in found.items() if split == TRAIN and split_of_folder(path) in (VAL, TEST)}
+        unclear |= {path for path, split in found.items() if split == TRAIN and split_of_path(path) in (VAL, TEST)}
     message = "data.yaml names a split that was not found and that they may be in; left out"
     folder.warning_together("split not known", sorted(unclear), message, left_out=True)
-    return {path: split for path, split in (others | found).items() if path not in unclear}
-
-
-def split_of_folder(path: str) -> str:
-    """The split that the first folder of a picture's path, or the first one below images/, is; "" where it is none."""
-    first, _, below = path.removeprefix(f"{_IMAGES}/").partition("/")
-    return _SPLIT_FOLDERS.get(first.lower(), "") if below else ""
+    pictures = {path: split for path, split in (others | found).items() if path not in unclear}
+    return pictures, frozenset(others.keys() & pictures.keys()) if splits.places else frozenset()
 
 
 def _is_unclear(path: str, split: str, splits: Splits, lost: set[str]) -> bool:
     """lost: names of listed pictures that were not found."""
-    return (not splits.whole and not split) or posixpath.basename(path) in lost
+    untold = bool(splits.places) or not split
+    return (not splits.whole and untold) or posixpath.basename(path) in lost
 
 
 def _written(document: Mapping[str, object], split: str) -> list[str]:
