@@ -74,9 +74,11 @@ def _start(run: Run) -> dict[str, Tensor]:
     network = build(run.recipe.model, run.class_names)
     network.load_pretrained(file)
     began = network.state_dict()
-    if fresh := sorted(began.keys() - network.pretrained_parameters()):
+    # What no start holds and nobody trains, as the weights of a loss, are constants.
+    learned = [name for name, value in network.named_parameters() if value.requires_grad]
+    if fresh := sorted(set(learned) - network.pretrained_parameters()):
         raise SettingsInvalid(
-            f"the run began from random weights in part: {len(fresh)} of {len(began)} tensors, first {fresh[0]}",
+            f"the run began from random weights in part: {len(fresh)} of {len(learned)} tensors, first {fresh[0]}",
             remedy="blend runs that began from a network of the same kind and classes",
         )
     return began

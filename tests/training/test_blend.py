@@ -128,6 +128,15 @@ def test_a_network_that_grew_is_blended_with_what_it_grew_into(run: Path, train:
     torch.testing.assert_close(mean, 0.75 * trained + 0.25 * began.get_parameter(STEM))
 
 
+def test_a_network_whose_loss_has_constants_of_its_own_is_blended(train: TrainingData, tmp_path: Path) -> None:
+    start, names = tmp_path / "start.ckpt", train.train.class_names
+    state = {f"network.{key}": value for key, value in build("dfine-n", names).state_dict().items()}
+    torch.save({"state_dict": state, "class_names": list(names)}, start)
+    recipe = small_recipe(model="dfine-n", start=str(start), input_size=288, steps=1, validate_every=1)
+    fit(train, recipe, tmp_path / "on")
+    assert blend(tmp_path / "on", "last", 0.5).is_file()
+
+
 def test_a_network_that_began_in_part_from_random_weights_is_not_blended(
     run: Path, train: TrainingData, tmp_path: Path
 ) -> None:
