@@ -83,7 +83,8 @@ def _ask(files: list[Path], scanner: Path, output: Path | None, asked: tuple[str
         try:
             data = read_file(source.path, source.name, Limits())
             told["sha256"] = hashlib.sha256(data).hexdigest()
-            answers, told["notes"] = _answers(source, data, profile, pitch, question)
+            scan = read_scan(data, source.name, sha256=told["sha256"])
+            answers, told["notes"] = _answers(scan, profile, pitch, question)
         # Whatever it was, this scan has not been looked at; those after it still are.
         except Exception as error:
             judged = False
@@ -143,10 +144,9 @@ def _pitch(profile: ScannerProfile) -> Pitch:
 
 
 def _answers(
-    source: ScanSource, data: bytes, profile: ScannerProfile, pitch: Pitch, question: Question
+    scan: Scan, profile: ScannerProfile, pitch: Pitch, question: Question
 ) -> tuple[list[tuple[Answer, UInt8]], list[str]]:
     """The answer of each view with its picture, and what was guessed or mended in the scan."""
-    scan: Scan = read_scan(data, source.name)
     seen = standardised(scan, profile, keep_exposures=True)
     if seen.doubts:
         raise ScanWithoutContent("; ".join(seen.doubts))
