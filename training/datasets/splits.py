@@ -81,7 +81,7 @@ def usual_split(name: str) -> str:
 def split_of_folder(name: str) -> str:
     """train, val or test for a folder that is called so, "" for any other.
 
-    Also for one called easy, hard or hidden: so do people call folders of their own that are no part of a test.
+    That is also for one called easy, hard or hidden: so do people call folders of their own that are no part of a test.
     """
     return "" if part_of_test(name) or usual_split(name) not in _ALL else usual_split(name)
 
@@ -94,7 +94,7 @@ def split_of_path(path: str) -> str:
 def split_in_name(name: str) -> str:
     """train, val or test where a word of a file's name is one, the first if several are; "" where none is.
 
-    Also for a file of train and val together: what it holds may be in either.
+    None also for a file of train and val together: what it holds may be in either.
     """
     told = _WORD_OF_NAME.search(name.casefold())
     return _SPELLINGS[told[1]] if told and told[1] != BOTH else ""
