@@ -2,7 +2,7 @@
 blue, a part painted over.
 
 A network finds less in such a picture and is no less sure of it, so it is looked at and may alarm, but is not cleared.
-`python -m training.export_fault_study` says how often each is told, and what the network makes of it.
+`python -m training.studies.export_fault_study` says how often each is told, and what the network makes of it.
 """
 
 from __future__ import annotations

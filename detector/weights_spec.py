@@ -110,7 +110,7 @@ class WeightsSpec(_Frozen):
     #: empty while not calibrated. Thresholds apply to probabilities.
     calibration: dict[str, ClassMap] = {}
     #: Of the convolutions, and in INT8 of what carries their results to the next. INT8 files pass a gate before they
-    #: are published (training/quantisation_gate.py).
+    #: are published (training/shipping/quantisation_gate.py).
     precision: Literal["float32", "int8"] = "float32"
     pretrained: str
     training_data: tuple[TrainingSource, ...]

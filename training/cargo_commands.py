@@ -34,7 +34,7 @@ def freight_set_command(
 ) -> None:
     """Simulates containers and vehicles with hidden threats, drawn as the station draws them, as a data set for fit."""
     from training.cargo.tile_set import FreightSet, write_freight_set
-    from training.progress import with_progress
+    from training.files.progress import with_progress
 
     wanted = FreightSet(scans, validation, seed, str(luggage) if luggage else "", search_with)
     for _ in with_progress("simulating", write_freight_set(output, wanted, workers), scans + validation):
@@ -60,7 +60,7 @@ def cargo_benchmark_command(
     from training.cargo.benchmark import benchmark, benchmark_on_backgrounds
     from training.cargo.benchmark_plan import SIZES
     from training.cargo.benchmark_report import markdown
-    from training.progress import with_progress
+    from training.files.progress import with_progress
 
     if size not in (None, *SIZES):
         raise SettingsInvalid(f"--size {size}: not a size", remedy=f"give one of: {', '.join(SIZES)}")

@@ -49,9 +49,9 @@ def fit(
 
     # Before torch is imported, which takes a quarter of a minute: a misspelt key is answered at once.
     resolved = resolve_recipe(recipe, [*(changes or []), *([f"seed={seed}"] if seed is not None else [])])
-    from training.fit import fit
-    from training.overfit import overfit_check
-    from training.training_data import read_training_data
+    from training.fitting.fit import fit
+    from training.fitting.overfit import overfit_check
+    from training.samples.training_data import read_training_data
 
     splits = read_training_data(data, resolved)
     if overfit:
@@ -78,8 +78,8 @@ def export(
     source_terms: Terms = [],  # noqa: B006
 ) -> None:
     """One ONNX with everything inside: preprocessing, classes, alarm scores, terms. Fails if it differs from torch."""
-    from training.export import read_run
-    from training.release import Release, export_release, release_data
+    from training.shipping.export import read_run
+    from training.shipping.release import Release, export_release, release_data
 
     splits = release_data(read_run(run), data)
     release = Release(name or output.stem, terms, _pairs(source_terms), checkpoint, input_size, pfa, flips)
@@ -97,7 +97,7 @@ def reexport(
     ] = None,
 ) -> None:
     """Shipped weights at another input size, or averaged over mirror images; `calibrate` then chooses alarm scores."""
-    from training.reexport import reexport as write
+    from training.shipping.reexport import reexport as write
 
     spec, parity = write(weights, output, input_size, flips)
     typer.echo(f"{parity}\nwrote {output}: {spec.operating_point}")
@@ -124,11 +124,11 @@ def calibrate(
     seed: Annotated[int, typer.Option(help="Of the folds and the bootstrap.")] = 0,
 ) -> None:
     """Makes scores probabilities, class by class; then chooses alarm scores for a wanted Pfa or Pd, with the cost."""
-    from training.calibration_fit import calibrate_weights
-    from training.evaluation.transfer import without_sources
-    from training.operating_point import Wanted
-    from training.scoring import detector_for
-    from training.training_data import read_split
+    from training.datasets.scanners import without_sources
+    from training.evaluation.scoring import detector_for
+    from training.samples.training_data import read_split
+    from training.shipping.calibration_fit import calibrate_weights
+    from training.shipping.operating_point import Wanted
 
     spec = detector_for(weights).spec
     # What it never saw stays unseen: its thresholds, too, are what is measured on it.
@@ -160,12 +160,12 @@ def evaluate(
 ) -> None:
     """Scores an ONNX file through the station's pipeline: AP, Pd at Pfa, curves, worst misses and false alarms."""
     from training.datasets.coco_index import class_names, scans_digest
+    from training.datasets.scanners import not_of, scanners_of
     from training.evaluation.metrics import evaluate
     from training.evaluation.report import EvaluationSetup, write_evaluation
-    from training.evaluation.transfer import not_of, scanners_of
-    from training.progress import with_progress
-    from training.scoring import detector_for, predict_with
-    from training.training_data import read_split
+    from training.evaluation.scoring import detector_for, predict_with
+    from training.files.progress import with_progress
+    from training.samples.training_data import read_split
 
     detector = detector_for(weights)
     index = read_split(data, split, detector.spec.class_names)
@@ -202,7 +202,7 @@ def blend_command(
     share: Annotated[float, typer.Option(help="Share of the weights that the training began from.")] = 0.5,
 ) -> None:
     """Averages a network with what its training began from: it keeps more of what that knew. Then export it."""
-    from training.blend import blend
+    from training.shipping.blend import blend
 
     path = blend(run, checkpoint, share)
     typer.echo(f"wrote {path}: now roentgate-train export {run} --checkpoint {path.stem}")
@@ -217,10 +217,10 @@ def quantise(
     judge_on: Annotated[str, typer.Option("--judge", help="Scans that judge the result.")] = "val",
 ) -> None:
     """INT8 for CPUs, and the gate: at most 1 point of AP50 lost and 1.3 times faster, or it may not be published."""
-    from training.quantisation_gate import judge, require_other_split, write_verdict
-    from training.quantise import quantise
-    from training.scoring import detector_for, onnx_file
-    from training.training_data import read_split
+    from training.evaluation.scoring import detector_for, onnx_file
+    from training.samples.training_data import read_split
+    from training.shipping.quantisation_gate import judge, require_other_split, write_verdict
+    from training.shipping.quantise import quantise
 
     require_other_split(split, judge_on)
     weights = onnx_file(weights)
@@ -245,7 +245,7 @@ def project(
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ) -> None:
     """Threat image projection: items of some scans in others, the truth apart, to train people and test networks."""
-    from training.progress import with_progress
+    from training.files.progress import with_progress
     from training.projection_set import ProjectionPlan, write_projection_set
 
     fewest, _, most = items.partition("-")
@@ -265,7 +265,7 @@ def mine_command(
     split: Annotated[str, typer.Option(help="Scans to look through.")] = "train",
 ) -> None:
     """Hard negatives: clean scans on which the network alarms, to come more often in the next training."""
-    from training.hard_negatives import mine, write_emphasis
+    from training.evaluation.hard_negatives import mine, write_emphasis
 
     mined = mine(weights, data, split)
     write_emphasis(mined.emphasis, output)
@@ -289,7 +289,7 @@ def publish(
     checkpoint: Annotated[str, typer.Option(help="Of that run, the one that was exported.")] = "best",
 ) -> None:
     """Copies the file into weights/, pins it in the manifest, writes its model card."""
-    from training.publish import Origin, publish
+    from training.shipping.publish import Origin, publish
 
     origin = Origin(run, checkpoint) if run else None
     entry = publish(file, name, folder, evaluation, default=default, alias=alias, origin=origin)

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from detector.errors import RoentgateError, SettingsInvalid
-from training.progress import with_progress
+from training.files.progress import with_progress
 
 if TYPE_CHECKING:
     from training.datasets.check_source import SourceCheck
@@ -190,7 +190,7 @@ def data_stats(data: PreparedFolder) -> None:
 def data_colours(data: PreparedFolder) -> None:
     """How surely a scanner would be told by its colours if the weights had not seen it: each left out in turn."""
     from training.datasets.coco_index import read_coco
-    from training.known_colours import colours_table, colours_told
+    from training.shipping.known_colours import colours_table, colours_told
 
     train = read_coco(data, "train")
     told = colours_told(train, read_coco(data, "val", train.class_names))
@@ -214,7 +214,7 @@ def data_preview(
 ) -> None:
     """A contact sheet of scans with their boxes."""
     if augmentations:
-        from training.augmentation_preview import preview_augmentations
+        from training.samples.augmentation_preview import preview_augmentations
 
         preview_augmentations(data, split, output, seed)
     else:

@@ -23,17 +23,17 @@ from numpy.typing import NDArray
 from detector.errors import ScanUnreadable, SettingsInvalid
 from detector.outputs.atomic import write_bytes_whole
 from detector.tile_squares import BAG_PIXELS, Look
-from training.claimed_folder import claim, require_apart
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
 from training.datasets.preview import encode_picture
 from training.datasets.terms import NOT_STATED, donor_sources, stated_terms
-from training.donors import Donors
-from training.file_digests import annotations_digest
-from training.line_journal import Record, appending, whole_lines
-from training.progress import Progress, silently
+from training.files.claimed_folder import claim, require_apart
+from training.files.file_digests import annotations_digest
+from training.files.line_journal import Record, appending, whole_lines
+from training.files.progress import Progress, silently
+from training.samples.donors import Donors
+from training.samples.tile_reader import rendered
+from training.samples.training_data import read_split
 from training.threat_projection import Projection, Variation, project
-from training.tile_reader import rendered
-from training.training_data import read_split
 
 #: Backgrounds tried for one scan until the fewest items fit into it.
 BACKGROUNDS = 16

@@ -130,7 +130,7 @@ class Recipe(_Section):
     balance_share: float = Field(0.15, ge=0, le=1)
     #: How far sources are evened out: 0 as many as there are, 1 every source equally often.
     balance_sources: float = Field(0.0, ge=0, le=1)
-    #: JSON file of {scan: weight}: scans to come more often, as `training.hard_negatives` writes it; empty for none.
+    #: JSON file of {scan: weight}: scans to come more often, as `mine` writes it; empty for none.
     emphasis: str = ""
     #: The last steps, as a share, without projection and degradation: the network ends on scans as they are.
     plain_share: float = Field(0.1, ge=0, lt=1)

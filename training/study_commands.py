@@ -32,7 +32,7 @@ def compare_command(
     ] = None,
 ) -> None:
     """Trains networks on the same data and budget, scores them on val, times them side by side."""
-    from training.model_comparison import Budget, compare
+    from training.studies.model_comparison import Budget, compare
 
     pairs = dict(_pair(text, "--start") for text in starts or [])
     compare(models, data, Budget(steps, batch, input_size, seed), output, starts=pairs)
@@ -53,7 +53,7 @@ def ablate_command(
     ] = False,
 ) -> None:
     """What one setting is worth: the same training for each value and seed, with the spread over the seeds."""
-    from training.ablation import Ablation, ablate
+    from training.studies.ablation import Ablation, ablate
 
     try:
         numbers = tuple(int(seed) for seed in seeds.split(","))

@@ -24,7 +24,7 @@ import importlib, importlib.util, pkgutil, sys
 import detector
 for module in pkgutil.walk_packages(detector.__path__, "detector."):
     importlib.import_module(module.name)
-for name in ("torch", "torchvision", "albumentations", "lightning", "training.module"):
+for name in ("torch", "torchvision", "albumentations", "lightning", "training.fitting.module"):
     assert name not in sys.modules, name
 print(importlib.util.find_spec("torch") is None, detector.__file__)
 """

@@ -28,10 +28,10 @@ from tests.hostile.training_runs import (
 from training.cli import app
 from training.datasets.check import check
 from training.datasets.coco_index import CocoIndex, read_coco
-from training.fit import fit
+from training.fitting.fit import fit
 from training.models.table import build
+from training.samples.training_data import TrainingData, read_training_data
 from training.simulation import simulate_dataset
-from training.training_data import TrainingData, read_training_data
 
 pytestmark = pytest.mark.filterwarnings(*LIGHTNING_ADVICE)
 
@@ -47,7 +47,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def every_step_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.trainer.LOG_EVERY", 1)
+    monkeypatch.setattr("training.fitting.trainer.LOG_EVERY", 1)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing disturbed."""
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("training.trainer.LOG_EVERY", 1)
+        patched.setattr("training.fitting.trainer.LOG_EVERY", 1)
         train_on(data, folder)
     return folder
 

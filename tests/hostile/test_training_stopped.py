@@ -22,16 +22,16 @@ from tests.hostile.training_runs import (
     state_of,
     train_on,
 )
-from training import checkpoints
-from training import fit as fit_module
-from training.batch_memory import BatchTooLarge
-from training.checkpoints import LAST, PREVIOUS, SET_ASIDE, NotSaved, WholeCheckpoints, read_checkpoint
 from training.datasets.coco_index import read_coco
-from training.fit import fit
+from training.files import checkpoints
+from training.files.checkpoints import LAST, PREVIOUS, SET_ASIDE, NotSaved, WholeCheckpoints, read_checkpoint
+from training.fitting import fit as fit_module
+from training.fitting.batch_memory import BatchTooLarge
+from training.fitting.fit import fit
+from training.fitting.module import Diverged
 from training.models.yolox import Yolox
-from training.module import Diverged
+from training.samples.training_data import TrainingData
 from training.simulation import simulate_dataset
-from training.training_data import TrainingData
 
 pytestmark = pytest.mark.filterwarnings(*LIGHTNING_ADVICE)
 
@@ -45,7 +45,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def every_step_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.trainer.LOG_EVERY", 1)
+    monkeypatch.setattr("training.fitting.trainer.LOG_EVERY", 1)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing disturbed."""
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("training.trainer.LOG_EVERY", 1)
+        patched.setattr("training.fitting.trainer.LOG_EVERY", 1)
         train_on(data, folder)
     return folder
 
@@ -72,7 +72,8 @@ _KILLED_WHILE_SAVING = """
 import os, signal, sys, warnings
 warnings.simplefilter("ignore")
 from pathlib import Path
-from training import checkpoints, trainer
+from training.files import checkpoints
+from training.fitting import trainer
 from tests.hostile.training_runs import train_on
 trainer.LOG_EVERY = 1
 write, saves = checkpoints.write_forced, []
@@ -225,7 +226,7 @@ def test_a_full_disk_while_logging_is_one_line(
     stopped: Path, data: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("training.metrics_log.JsonLinesLogger.log_metrics", _full)
+        patched.setattr("training.fitting.metrics_log.JsonLinesLogger.log_metrics", _full)
         with pytest.raises(NotSaved, match="No space left") as caught:
             train_on(data, stopped, resume=True)
     one_line(caught.value)

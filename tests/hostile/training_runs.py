@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 
 from detector.errors import RoentgateError
-from training.checkpoints import LAST
 from training.datasets.coco_index import read_coco
-from training.fit import fit
+from training.files.checkpoints import LAST
+from training.fitting.fit import fit
 from training.recipe import Recipe
-from training.training_data import TrainingData
+from training.samples.training_data import TrainingData
 
 STEPS, EVERY = 6, 2
 #: Lightning's own advice on workers and its use of torch internals; nothing of ours.

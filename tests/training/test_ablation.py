@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from detector.errors import SettingsInvalid
-from training import ablation as ablation_module
-from training.ablation import Ablation, SettingResult, ablate, axes, combinations, setting_folder, table
 from training.datasets.coco_index import read_coco
 from training.simulation import simulate_dataset
+from training.studies import ablation as ablation_module
+from training.studies.ablation import Ablation, SettingResult, ablate, axes, combinations, setting_folder, table
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning:lightning",

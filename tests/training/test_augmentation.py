@@ -19,13 +19,13 @@ from training.augmentation import (
     Stripes,
     Thickness,
 )
-from training.augmentation_preview import SHOWN, preview_augmentations
-from training.combining import Scene, background_mixup, mosaic
 from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
 from training.datasets.preview import read_picture
 from training.recipe import AugmentationSettings, Recipe
+from training.samples.augmentation_preview import SHOWN, preview_augmentations
+from training.samples.combining import Scene, background_mixup, mosaic
+from training.samples.training_stream import TrainingStream
 from training.simulation import simulate_dataset
-from training.training_stream import TrainingStream
 
 OFF: dict[str, Any] = {
     "flip": 0, "quarter_turn": 0, "zoom": (1, 1), "shift": 0, "thickness": 1, "hue": 0, "saturation": 0, "degrade": 0,
@@ -245,6 +245,6 @@ def test_every_switch_of_the_recipe_has_its_picture(data: Path, tmp_path: Path) 
 
 def test_no_scan_with_an_item_is_no_preview(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     empty = CocoIndex(("gun",), ())
-    monkeypatch.setattr("training.augmentation_preview.read_coco", lambda *_: empty)
+    monkeypatch.setattr("training.samples.augmentation_preview.read_coco", lambda *_: empty)
     with pytest.raises(SettingsInvalid, match="no scan with an item"):
         preview_augmentations(data, "train", tmp_path / "sheet.png")

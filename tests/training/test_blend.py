@@ -11,17 +11,17 @@ import torch
 from typer.testing import CliRunner
 
 from detector.errors import SettingsInvalid
-from training.blend import blend
 from training.cli import app
 from training.datasets.coco_index import read_coco
-from training.export import load_checkpoint
-from training.fit import fit
+from training.fitting.fit import fit
 from training.models.table import build
 from training.models.yolox import STEM
 from training.recipe import Recipe
-from training.release import Release, export_release
+from training.samples.training_data import TrainingData
+from training.shipping.blend import blend
+from training.shipping.export import load_checkpoint
+from training.shipping.release import Release, export_release
 from training.simulation import simulate_dataset
-from training.training_data import TrainingData
 
 pytestmark = pytest.mark.filterwarnings(
     # Lightning's own advice on workers and its use of torch internals; nothing of ours.
@@ -61,7 +61,7 @@ def weights_of(run: Path) -> dict[str, torch.Tensor]:
 def test_a_blend_lies_between_what_a_training_began_from_and_what_it_came_to(
     train: TrainingData, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.parity.LEAST_SCORE", 0.001)
+    monkeypatch.setattr("training.shipping.parity.LEAST_SCORE", 0.001)
     begun = shutil.copytree(run, tmp_path / "begun")
     start = begun / "checkpoints" / "last.ckpt"
     before = weights_of(begun)

@@ -16,8 +16,14 @@ from detector.detections import Detections
 from detector.errors import SettingsInvalid
 from detector.weights import load_weights
 from tests.conftest import SIZE, make_spec, picture, probe_onnx
-from training import tile_reader
-from training.calibration_fit import (
+from training.datasets.coco_index import AnnotatedScan, CocoIndex, scans_digest
+from training.evaluation.alignment import align
+from training.evaluation.matching import ClassMatches, match_all
+from training.evaluation.scoring import predict_with
+from training.evaluation.thresholds import choose_for_pd
+from training.samples import tile_reader
+from training.samples.tile_reader import all_coloured
+from training.shipping.calibration_fit import (
     apply,
     calibrate_predictions,
     calibrate_weights,
@@ -26,13 +32,7 @@ from training.calibration_fit import (
     fit_isotonic,
     fit_logistic,
 )
-from training.datasets.coco_index import AnnotatedScan, CocoIndex, scans_digest
-from training.evaluation.alignment import align
-from training.evaluation.matching import ClassMatches, match_all
-from training.evaluation.thresholds import choose_for_pd
-from training.operating_point import Wanted, choose_operating_point
-from training.scoring import predict_with
-from training.tile_reader import all_coloured
+from training.shipping.operating_point import Wanted, choose_operating_point
 
 NAMES = ("gun", "knife")
 BOX, ELSEWHERE = [10.0, 10.0, 50.0, 50.0], [100.0, 100.0, 140.0, 140.0]

@@ -33,11 +33,11 @@ from training.cargo.reading import as_scanned, profile_text
 from training.cargo.tile_set import FreightSet, write_freight_set
 from training.datasets.coco_index import read_coco
 from training.datasets.terms import stated_terms
-from training.publish import publish
+from training.samples.tile_reader import read_tile
+from training.shipping.publish import publish
 from training.simulation.dataset import simulate_dataset
 from training.simulation.freight import AIR_LEVEL, THREATS, Family, simulate_freight
 from training.simulation.materials import LUGGAGE_BEAM, linear_attenuation
-from training.tile_reader import read_tile
 
 #: Coarse, to be quick: shapes are the same, pixels are fewer.
 COARSE_MM = 20.0

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from training import cargo_questions
-from training.cargo_questions import (
+from training.cargo import questions as cargo_questions
+from training.cargo.questions import (
     CASES,
     SCANS,
     WHOLE_LOAD,

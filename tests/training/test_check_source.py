@@ -17,7 +17,6 @@ from tests.training.dataset_fixtures import labelme, opixray
 from tests.training.dataset_fixtures.coco_files import coco
 from tests.training.dataset_fixtures.drawing import put
 from tests.training.fake_set import ADAPTERS, luggage, make_set, scan_entry
-from training import progress
 from training.data_commands import data_app
 from training.datasets.adapters import ADAPTERS as EVERY
 from training.datasets.annotated_set import Adapter
@@ -27,7 +26,8 @@ from training.datasets.findings import Severity
 from training.datasets.prepare import PrepareOptions, prepare
 from training.datasets.recognition import is_prepared, recognise
 from training.datasets.taxonomy import load_taxonomy
-from training.progress import silently
+from training.files import progress
+from training.files.progress import silently
 
 
 def checked(folder: Path) -> SourceCheck:

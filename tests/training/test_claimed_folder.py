@@ -10,8 +10,8 @@ from detector.errors import SettingsInvalid
 from tests.training.fake_set import make_set, scan_entry
 from training.cargo.benchmark_run import Setup, claim_run
 from training.cargo.tile_set import FreightSet, write_freight_set
-from training.claimed_folder import claim
 from training.datasets.prepare import PrepareOptions, prepare
+from training.files.claimed_folder import claim
 from training.projection_set import ProjectionPlan, write_projection_set
 from training.simulation import simulate_dataset
 

@@ -15,14 +15,14 @@ from typer.testing import CliRunner, Result
 from detector.errors import InferenceFailed, SettingsInvalid
 from detector.weights import load_weights
 from tests.conftest import make_spec, picture
-from training import progress
 from training.cli import app, main
 from training.datasets.coco_index import class_names, read_coco
-from training.export import Run, export_network, unchosen_spec
+from training.files import progress
 from training.models.table import build
 from training.recipe import Recipe
+from training.samples.training_data import TrainingData, read_training_data
+from training.shipping.export import Run, export_network, unchosen_spec
 from training.simulation import simulate_dataset
-from training.training_data import TrainingData, read_training_data
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning:lightning",
@@ -113,7 +113,7 @@ def test_quantise_refuses_what_its_gate_refuses(
     data: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Which convolutions are sensitive is measured in test_quantise.py; it takes a minute.
-    monkeypatch.setattr("training.quantise._Prepared.sensitivity", lambda network: {})
+    monkeypatch.setattr("training.shipping.quantise._Prepared.sensitivity", lambda network: {})
     output = tmp_path / "int8.onnx"
     result = typed("quantise", weights, "--data", data, "--output", output)
     verdict = json.loads(output.with_suffix(".gate.json").read_text())
@@ -264,7 +264,7 @@ def test_an_export_for_a_pfa_that_no_scans_can_support_is_refused(
     pfa: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Run(Recipe(model="yolox-nano", steps=1), read_coco(data, "train").class_names, "", str(data), {})
-    monkeypatch.setattr("training.export.read_run", lambda folder: run)
+    monkeypatch.setattr("training.shipping.export.read_run", lambda folder: run)
     with pytest.raises(SettingsInvalid, match=f"--pfa {pfa}: not a share"):
         typed("export", tmp_path / "run", "--output", tmp_path / "x.onnx", "--pfa", pfa)
 

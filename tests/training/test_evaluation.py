@@ -35,7 +35,7 @@ from training.evaluation.metrics import IOUS, evaluate
 from training.evaluation.operating_curve import full_curve, last_alarm, operating_curve, rates_at, threshold_for
 from training.evaluation.scan_scores import ScanScores, ScoredScans, classes_with_clean_scans, is_clean
 from training.evaluation.thresholds import LEAST_THRESHOLD, choose_thresholds
-from training.operating_point import Wanted, choose_operating_point, with_operating_point
+from training.shipping.operating_point import Wanted, choose_operating_point, with_operating_point
 
 NAMES = ("gun", "knife", "lighter")
 #: Scans of one folder have names of their own.

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from detector.detections import Detections
 from tests.training.test_evaluation import BOX, ELSEWHERE, NAMES, found_of, index_of, random_case, scan_of
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
+from training.datasets.scanners import scanner_of
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import average_precision, precision_by_area
-from training.evaluation.breakdown import by_part, by_size, scanner_of, subset_of
+from training.evaluation.breakdown import by_part, by_size, subset_of
 from training.evaluation.calibration_error import (
     CalibrationError,
     Judged,

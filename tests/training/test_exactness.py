@@ -13,17 +13,17 @@ import torch
 from typer.testing import CliRunner
 
 from detector.errors import SettingsInvalid
-from training.ablation import Ablation, ablate
 from training.cli import app
 from training.datasets.coco_index import CocoIndex, read_coco
-from training.export import Run
-from training.file_digests import file_digest
-from training.fit import fit
-from training.fit_checks import require_same
+from training.files.file_digests import file_digest
+from training.fitting.fit import fit
+from training.fitting.fit_checks import require_same
 from training.recipe import Recipe
+from training.samples.training_data import TrainingData
+from training.samples.training_stream import TrainingStream
+from training.shipping.export import Run
 from training.simulation import simulate_dataset
-from training.training_data import TrainingData
-from training.training_stream import TrainingStream
+from training.studies.ablation import Ablation, ablate
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning:lightning",
@@ -80,7 +80,7 @@ def test_a_run_that_was_moved_still_knows_its_best(data: Path, tmp_path: Path, m
     both = TrainingData(str(data), read_coco(data, "train"), read_coco(data, "val"))
     scores = iter([0.9, 0.1])
     monkeypatch.setattr(
-        "training.module.DetectionModule.validation_step",
+        "training.fitting.module.DetectionModule.validation_step",
         lambda module, batch, index: module.log("val/AP50_of_frequent", next(scores), batch_size=1),
     )
     fit(both, recipe(), tmp_path / "here", stop_after=2)
@@ -139,13 +139,13 @@ def test_what_is_left_out_is_left_out_of_every_command(
         run.mkdir(parents=True, exist_ok=True)
         return "nothing"
 
-    monkeypatch.setattr("training.ablation.fit", recorded)
+    monkeypatch.setattr("training.studies.ablation.fit", recorded)
     monkeypatch.setattr(
-        "training.ablation._score", lambda data, recipe, folder, rare: {"AP50": 0.0, "AP50 of frequent": 0.0}
+        "training.studies.ablation._score", lambda data, recipe, folder, rare: {"AP50": 0.0, "AP50 of frequent": 0.0}
     )
     changes = ("start=", "steps=2", "validate_every=2", 'leave_out=["source1"]')
     ablate(Ablation("yolox-nano", ("balance_share=0,0.1",), (0,), changes), folder, tmp_path / "out")
-    monkeypatch.setattr("training.fit.fit", recorded)
+    monkeypatch.setattr("training.fitting.fit.fit", recorded)
     words = [word for change in changes for word in ("--set", change)]
     assert (
         CliRunner()

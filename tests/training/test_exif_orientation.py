@@ -26,8 +26,8 @@ from training.datasets.prepare import PrepareOptions, prepare
 from training.datasets.recognition import recognise
 from training.datasets.taxonomy import load_taxonomy
 from training.recipe import Recipe
+from training.samples.training_data import read_split, read_training_data
 from training.simulation import simulate_dataset
-from training.training_data import read_split, read_training_data
 
 
 def tags(number: int, order: str = "<", kind: int = 3) -> bytes:

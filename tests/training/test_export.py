@@ -14,16 +14,16 @@ from detector.detections import Detections
 from detector.doubts import UNCHOSEN
 from detector.errors import SettingsInvalid
 from tests.conftest import make_spec
-from training import release
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
-from training.export import checkpoint_path, export_network, unchosen_spec, write_spec
-from training.fit import fit
+from training.fitting.fit import fit
 from training.models.table import build
-from training.operating_point import ChosenOperatingPoint, with_operating_point
 from training.recipe import Recipe
-from training.release import Release, export_release
+from training.samples.training_data import TrainingData, read_training_data
+from training.shipping import release
+from training.shipping.export import checkpoint_path, export_network, unchosen_spec, write_spec
+from training.shipping.operating_point import ChosenOperatingPoint, with_operating_point
+from training.shipping.release import Release, export_release
 from training.simulation import simulate_dataset
-from training.training_data import TrainingData, read_training_data
 
 
 @pytest.mark.parametrize("model", ["yolox-nano", "yolox-nano-contrast"])
@@ -90,9 +90,9 @@ def test_weights_without_chosen_alarm_scores_clear_nothing_until_some_are_chosen
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Untrained scores lie near 0.01; the gate must compare them all the same.
-    monkeypatch.setattr("training.parity.LEAST_SCORE", 0.001)
-    monkeypatch.setattr("training.parity.LEAST_SCANS", 8)
-    monkeypatch.setattr("training.release.LEAST_SCANS", 8)
+    monkeypatch.setattr("training.shipping.parity.LEAST_SCORE", 0.001)
+    monkeypatch.setattr("training.shipping.parity.LEAST_SCANS", 8)
+    monkeypatch.setattr("training.shipping.release.LEAST_SCANS", 8)
     simulate_dataset(tmp_path / "data", scans=16, seed=1)
     recipe = Recipe(model="yolox-nano", input_size=64, steps=1, batch_size=2, warmup_steps=0, workers=0)
     learned = read_training_data(tmp_path / "data", recipe)

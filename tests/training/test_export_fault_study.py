@@ -13,8 +13,8 @@ import pytest
 from detector import Decision
 from detector.errors import SettingsInvalid
 from tests.conftest import picture
-from training.export_fault_study import FAULTS, chosen_scans, doubted, main, study
-from training.scoring import detector_for
+from training.evaluation.scoring import detector_for
+from training.studies.export_fault_study import FAULTS, chosen_scans, doubted, main, study
 
 
 def prepared(folder: Path, pictures: list[np.ndarray]) -> Path:

@@ -10,8 +10,8 @@ from detector.weights import load_weights
 from training.models.flip_average import FlipAverage, averaged
 from training.models.interface import GridNetwork
 from training.models.table import build
+from training.shipping.trainable import start_file
 from training.simulation import simulate_luggage
-from training.trainable import start_file
 
 #: Height and width of the images.
 HEIGHT, WIDTH = 128, 192

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from detector.palette import unknown_share
 from training.cli import app
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
-from training.known_colours import LEAST_SCANS, colours_told, known_colours, with_scanners_of
+from training.shipping.known_colours import LEAST_SCANS, colours_told, known_colours, with_scanners_of
 
 UInt8 = NDArray[np.uint8]
 

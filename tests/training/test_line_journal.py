@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from training.line_journal import appending, whole_lines
+from training.files.line_journal import appending, whole_lines
 
 
 def written(path: Path, count: int, size: int = 1) -> list[dict[str, object]]:

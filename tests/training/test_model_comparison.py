@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from detector.errors import ScanUnreadable, SettingsInvalid
-from training import model_comparison
-from training.model_comparison import Budget, compare, comparison_recipe
 from training.models.table import MODELS
 from training.simulation import simulate_dataset
+from training.studies import model_comparison
+from training.studies.model_comparison import Budget, compare, comparison_recipe
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:lightning"),

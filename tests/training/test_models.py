@@ -14,7 +14,6 @@ from transformers.loss.loss_d_fine import DFineLoss
 
 from detector.errors import SettingsInvalid
 from detector.weights_spec import INPUT_NAME
-from training.export import export_network, unchosen_spec
 from training.models import dfine
 from training.models.detr_loss import collect_outputs, labels_of
 from training.models.dfine import EFFICIENTNET_LITE0, HGNETV2_B0, NANO, SMALL, Dfine, dfine_config
@@ -23,6 +22,7 @@ from training.models.efficientnet_lite import STAGE_DEPTHS, to_timm_names
 from training.models.interface import Target
 from training.models.table import MODELS, build
 from training.recipe import Recipe
+from training.shipping.export import export_network, unchosen_spec
 
 CLASSES = ("gun", "knife", "power_bank")
 SIZE = 256

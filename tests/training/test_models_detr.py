@@ -18,14 +18,14 @@ from detector import Detector
 from detector.errors import SettingsInvalid
 from detector.network import Network, Provider
 from detector.weights import load_weights
-from training.export import export_network, unchosen_spec
 from training.models import deimv2, hgnetv2, rfdetr, rtdetrv2
 from training.models.detr import Detr
 from training.models.detr_loss import labels_of
 from training.models.interface import Target
 from training.models.rfdetr import resize_matrix
-from training.parity import require_parity
 from training.recipe import Recipe
+from training.shipping.export import export_network, unchosen_spec
+from training.shipping.parity import require_parity
 from training.simulation import simulate_luggage
 
 CLASSES = ("gun", "knife", "power_bank")
@@ -210,8 +210,8 @@ def _lively(network: Detr) -> Detr:
 def test_the_exported_network_passes_the_gate_and_scans_a_picture(
     network: Detr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.parity.LEAST_SCANS", 3)
-    monkeypatch.setattr("training.parity.LEAST_SCORE", 1e-3)
+    monkeypatch.setattr("training.shipping.parity.LEAST_SCANS", 3)
+    monkeypatch.setattr("training.shipping.parity.LEAST_SCORE", 1e-3)
     path = tmp_path / "n.onnx"
     recipe = Recipe(model="deimv2-atto", steps=1, input_size=SIZE)
     network = _lively(network)

@@ -18,13 +18,13 @@ from detector import Detector
 from detector.errors import SettingsInvalid
 from detector.network import Network, Provider
 from detector.weights import load_weights
-from training.export import export_network, unchosen_spec
 from training.models.interface import Target
 from training.models.torchvision_base import TorchvisionDetector, masked_cross_entropy
 from training.models.torchvision_dense import LEAST_NEGATIVES, Fcos, RetinaNet, SsdLite
 from training.models.torchvision_faster_rcnn import FasterRcnn
-from training.parity import require_parity
 from training.recipe import Recipe
+from training.shipping.export import export_network, unchosen_spec
+from training.shipping.parity import require_parity
 from training.simulation import simulate_luggage
 
 CLASSES = ("gun", "knife", "power_bank")
@@ -280,8 +280,8 @@ def _lively(network: TorchvisionDetector) -> TorchvisionDetector:
 def test_the_exported_network_passes_the_gate_and_scans_a_picture(
     network: TorchvisionDetector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.parity.LEAST_SCANS", 3)
-    monkeypatch.setattr("training.parity.LEAST_SCORE", 1e-3)
+    monkeypatch.setattr("training.shipping.parity.LEAST_SCANS", 3)
+    monkeypatch.setattr("training.shipping.parity.LEAST_SCORE", 1e-3)
     path = tmp_path / "n.onnx"
     network = _lively(network)
     export_network(network, unchosen_spec(Recipe(model="fcos-r50", steps=1, input_size=SIZE), CLASSES), path)

@@ -24,8 +24,8 @@ from training.datasets.findings import Severity
 from training.datasets.merge import merge
 from training.datasets.prepare import Prepared, PrepareOptions, prepare
 from training.datasets.terms import donor_sources
-from training.progress import silently
-from training.tile_reader import rendered
+from training.files.progress import silently
+from training.samples.tile_reader import rendered
 
 OPTIONS = PrepareOptions()
 

@@ -18,10 +18,10 @@ from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
 from training.datasets.preview import read_picture
 from training.datasets.recognition import recognise
 from training.datasets.terms import stated_terms
-from training.donors import Donors, donors_by_class
 from training.item_outline import outline
 from training.projection_set import ProjectionPlan, outlines, write_projection_set
 from training.pseudo_colour import PaletteShift, add, estimate, is_one_energy, recolour, shift_palette
+from training.samples.donors import Donors, donors_by_class
 from training.simulation import simulate_dataset
 from training.simulation.acquisition import Transmission
 from training.simulation.materials import linear_attenuation

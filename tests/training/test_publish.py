@@ -13,8 +13,8 @@ from detector.errors import SettingsInvalid, WeightsRejected
 from detector.weights import PinnedFile, load_weights, manifest_json, read_manifest, read_pinned
 from detector.weights_spec import TrainingSource
 from tests.conftest import make_spec, probe_onnx
-from training.publish import publish
-from training.weights_index import END, with_row
+from training.shipping.publish import publish
+from training.shipping.weights_index import END, with_row
 
 NO_RATE = {"count": 0, "total": 0, "value": None, "interval": None}
 
@@ -125,7 +125,7 @@ def test_a_kill_before_the_manifest_leaves_nothing_that_a_station_takes_for_some
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("training.publish._write_manifest", killed)
+    monkeypatch.setattr("training.shipping.publish._write_manifest", killed)
     monkeypatch.setattr("detector.weights.weights_folder", lambda: folder)
     for name in ("first", "second"):
         with pytest.raises(KeyboardInterrupt):
@@ -148,7 +148,7 @@ def test_weights_that_made_way_are_gone_also_after_a_kill_behind_the_manifest(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("training.publish._take_replaced", killed)
+        patched.setattr("training.shipping.publish._take_replaced", killed)
         with pytest.raises(KeyboardInterrupt):
             publish(exported, "new", folder, evaluated(exported), default=False, alias="old")
     assert read_manifest(folder).aliases == {"old": "new"} and (folder / "old.onnx").is_file()

@@ -16,11 +16,12 @@ from detector import Detector
 from detector.errors import SettingsInvalid, WeightsRejected
 from detector.tile_squares import Look
 from detector.weights import load_weights
-from training import quantisation_gate
 from training.datasets.coco_index import CocoIndex, read_coco
-from training.export import export_network, unchosen_spec, write_spec
 from training.models.table import build
-from training.quantisation_gate import (
+from training.recipe import Recipe
+from training.shipping import quantisation_gate
+from training.shipping.export import export_network, unchosen_spec, write_spec
+from training.shipping.quantisation_gate import (
     Accuracy,
     GateRefused,
     Speed,
@@ -31,8 +32,7 @@ from training.quantisation_gate import (
     verdict_path,
     write_verdict,
 )
-from training.quantise import LEAST_SIGNAL, SILU_FLOOR, _Prepared, calibration_squares, quantisable, quantise
-from training.recipe import Recipe
+from training.shipping.quantise import LEAST_SIGNAL, SILU_FLOOR, _Prepared, calibration_squares, quantisable, quantise
 from training.simulation import simulate_dataset
 
 SIDE = 64
@@ -62,7 +62,7 @@ def quantised(exported: Path, index: CocoIndex, tmp_path_factory: pytest.TempPat
     path = tmp_path_factory.mktemp("int8") / "small_int8.onnx"
     with pytest.MonkeyPatch.context() as patched:
         # A hundred trial files take a minute; one small network has them tried for real below.
-        patched.setattr("training.quantise._Prepared.sensitivity", lambda self: dict.fromkeys(SPARED, 3.0))
+        patched.setattr("training.shipping.quantise._Prepared.sensitivity", lambda self: dict.fromkeys(SPARED, 3.0))
         quantise(exported, path, index, "simulated/train")
     return path
 
@@ -133,12 +133,12 @@ def test_the_quantised_file_scans_a_picture_and_gives_nearly_the_same(
 
 
 def test_calibration_takes_turns_among_the_sources(index: CocoIndex, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.quantise.CALIBRATION_SCANS", 4)
+    monkeypatch.setattr("training.shipping.quantise.CALIBRATION_SCANS", 4)
     rare = tuple(replace(scan, source="rare") for scan in index.scans[:2])
     mixed = CocoIndex(index.class_names, (*index.scans, *rare))
     read: list[str] = []
     monkeypatch.setattr(
-        "training.quantise.read_tile", lambda scan, look, choose: (read.append(scan.source), None, None)
+        "training.shipping.quantise.read_tile", lambda scan, look, choose: (read.append(scan.source), None, None)
     )
     calibration_squares(mixed, Look(SIDE))
     assert sorted(read) == ["rare", "rare", "simulated", "simulated"]
@@ -300,7 +300,7 @@ def test_what_the_network_never_saw_sets_no_range_and_the_float_file_stays(
         seen.append(calibration)
         raise SettingsInvalid("far enough")
 
-    monkeypatch.setattr("training.quantise.calibration_squares", stop)
+    monkeypatch.setattr("training.shipping.quantise.calibration_squares", stop)
     copied = tmp_path / "own.onnx"
     copied.write_bytes(exported.read_bytes())
     write_spec(copied, load_weights(copied).spec.model_copy(update={"left_out": ("elsewhere",)}))

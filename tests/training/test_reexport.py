@@ -8,9 +8,9 @@ import pytest
 
 from detector.errors import SettingsInvalid
 from detector.weights import load_weights, read_manifest
-from training.parity import LEAST_SCANS, ParityFailed
-from training.reexport import reexport
-from training.trainable import write_trainable
+from training.shipping.parity import LEAST_SCANS, ParityFailed
+from training.shipping.reexport import reexport
+from training.shipping.trainable import write_trainable
 
 
 @pytest.fixture(scope="module")

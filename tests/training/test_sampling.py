@@ -13,9 +13,9 @@ import pytest
 from detector.detections import Detections
 from detector.errors import SettingsInvalid
 from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
-from training.hard_negatives import MOST_ALARM, MOST_WEIGHT, emphasise, write_emphasis
+from training.evaluation.hard_negatives import MOST_ALARM, MOST_WEIGHT, emphasise, write_emphasis
 from training.recipe import Recipe
-from training.sampling import SampleOrder, emphasis_factors, repeat_factors, sampling_weights, source_factors
+from training.samples.sampling import SampleOrder, emphasis_factors, repeat_factors, sampling_weights, source_factors
 
 NAMES = ("gun", "knife", "lighter")
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from detector.errors import SettingsInvalid
-from training import ablation as ablation_module
-from training.ablation import Ablation, ablate, left_out_scans
 from training.recipe import Recipe, resolve_recipe
-from training.screening import LEAST_SPARE, Factor, design, effects, screening_settings, screening_table
+from training.samples.training_data import TrainingData, read_training_data
 from training.simulation import simulate_dataset
-from training.training_data import TrainingData, read_training_data
+from training.studies import ablation as ablation_module
+from training.studies.ablation import Ablation, ablate, left_out_scans
+from training.studies.screening import LEAST_SPARE, Factor, design, effects, screening_settings, screening_table
 
 
 @pytest.mark.parametrize(("factors", "runs"), [(1, 12), (8, 12), (9, 20), (16, 20), (17, 24), (20, 24)])

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from training import step_progress
-from training.step_progress import StepProgress
+from training.fitting import step_progress
+from training.fitting.step_progress import StepProgress
 
 
 def trainer_at(step: int, loss: float | None) -> Any:

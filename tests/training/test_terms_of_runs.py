@@ -11,19 +11,19 @@ import pytest
 
 from detector.errors import SettingsInvalid
 from training.datasets.coco_index import read_coco
-from training.export import read_run
-from training.fit import fit
+from training.fitting.fit import fit
 from training.recipe import Recipe
-from training.release import Release, _spec
+from training.samples.training_data import TrainingData
+from training.shipping.export import read_run
+from training.shipping.release import Release, _spec
+from training.shipping.trainable import ancestors, require_unseen
 from training.simulation import simulate_dataset
-from training.trainable import ancestors, require_unseen
-from training.training_data import TrainingData
 
 RECIPE = Recipe(model="yolox-nano", input_size=64, steps=2, batch_size=2, warmup_steps=1, workers=0)
 
 
 def test_no_terms_are_lost_where_a_folder_is_gone_or_says_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.fit._train", lambda *_: None)
+    monkeypatch.setattr("training.fitting.fit._train", lambda *_: None)
     data, own, parent, child = (tmp_path / name for name in ("data", "own", "parent", "child"))
     simulate_dataset(data, scans=4, seed=1)
     shutil.copytree(data, own)

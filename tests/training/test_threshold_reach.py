@@ -11,11 +11,11 @@ from detector.calibration import decidable
 from tests.conftest import make_spec
 from tests.training.test_calibration_fit import station_case
 from tests.training.test_evaluation import BOX, ELSEWHERE, found_of, index_of, scan_of
-from training.calibration_fit import calibrate_predictions
 from training.evaluation.alignment import align, intersection_over_union
 from training.evaluation.scan_scores import ScoredScans
 from training.evaluation.thresholds import choose_for_pd, choose_thresholds
-from training.operating_point import Wanted, choose_operating_point
+from training.shipping.calibration_fit import calibrate_predictions
+from training.shipping.operating_point import Wanted, choose_operating_point
 
 
 def test_thresholds_stay_within_the_reach_of_each_class() -> None:

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from detector.errors import SettingsInvalid
+from training.fitting.module import at_step_size, parameter_groups, rate_factor
+from training.fitting.trainer import growing_average
 from training.models.assignment import assign_by_task_alignment
 from training.models.dense_losses import classification_loss
 from training.models.interface import Target
 from training.models.table import build
-from training.module import at_step_size, parameter_groups, rate_factor
 from training.recipe import RECIPES, Recipe, resolve_recipe
-from training.trainer import growing_average
 
 NAMES = ("gun", "knife", "lighter")
 

@@ -27,27 +27,27 @@ from detector.errors import SettingsInvalid, WeightsRejected
 from detector.network import Network, Provider
 from detector.weights import load_weights, read_manifest
 from detector.weights_spec import WeightsSpec
-from training import release as release_module
-from training import trainer as trainer_module
-from training.batch_memory import BatchTooLarge
 from training.cli import app
 from training.datasets.coco_index import read_coco, scans_digest
-from training.export import export_network, load_checkpoint, read_run, unchosen_spec, write_spec
-from training.fit import ReaderKilled, fit
+from training.fitting import trainer as trainer_module
+from training.fitting.batch_memory import BatchTooLarge
+from training.fitting.fit import ReaderKilled, fit
+from training.fitting.module import DetectionModule
+from training.fitting.overfit import NothingLearned, overfit_check
 from training.models.flip_average import averaged
 from training.models.interface import Candidates
 from training.models.pretrained import class_names_of, require_rows
 from training.models.table import build
 from training.models.yolox import Yolox, YoloxShape
-from training.module import DetectionModule
-from training.overfit import NothingLearned, overfit_check
-from training.parity import ParityFailed, require_parity
 from training.recipe import RECIPES, Recipe, resolve_recipe
-from training.release import Release, export_release
+from training.samples.training_data import TrainingData, read_training_data
+from training.samples.training_stream import TrainingStream
+from training.shipping import release as release_module
+from training.shipping.export import export_network, load_checkpoint, read_run, unchosen_spec, write_spec
+from training.shipping.parity import ParityFailed, require_parity
+from training.shipping.release import Release, export_release
+from training.shipping.trainable import ancestors, provenance, require_unseen
 from training.simulation import simulate_dataset
-from training.trainable import ancestors, provenance, require_unseen
-from training.training_data import TrainingData, read_training_data
-from training.training_stream import TrainingStream
 
 pytestmark = pytest.mark.filterwarnings(
     # Lightning's own advice on workers and its use of torch internals; nothing of ours.
@@ -132,7 +132,7 @@ def test_a_folder_with_a_run_is_not_overwritten(data: Path, run: Path) -> None:
 def test_a_folder_in_which_a_training_runs_is_left_alone(data: Path, run: Path, tmp_path: Path) -> None:
     train = TrainingData(str(data), read_coco(data, "train"), None)
     waiting = tmp_path / "run"
-    holder = "from pathlib import Path; from training.running_alone import running_alone\n" + (
+    holder = "from pathlib import Path; from training.fitting.running_alone import running_alone\n" + (
         f"with running_alone(Path({str(waiting)!r})): print('held', flush=True); input()"
     )
     with subprocess.Popen([sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
@@ -176,7 +176,7 @@ def test_what_a_start_has_learned_follows_through_every_generation(data: Path, r
 def test_sources_whose_items_alone_were_learned_are_no_less_seen(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.fit._train", lambda *_: None)
+    monkeypatch.setattr("training.fitting.fit._train", lambda *_: None)
     own, parent = shutil.copytree(data, tmp_path / "data"), tmp_path / "parent"
     annotations = own / "annotations" / "train.json"
     terms = {"simulated": "made here", "pidray": "research only"}
@@ -287,9 +287,9 @@ def released(run: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) ->
     release = Release("small", "for tests", {"simulated": "made here"}, checkpoint="last", flips="horizontal")
     with pytest.MonkeyPatch.context() as patched:
         # Untrained scores lie near 0.01; the gate must compare them all the same.
-        patched.setattr("training.parity.LEAST_SCORE", 0.001)
-        patched.setattr("training.parity.LEAST_SCANS", 8)
-        patched.setattr("training.release.LEAST_SCANS", 8)
+        patched.setattr("training.shipping.parity.LEAST_SCORE", 0.001)
+        patched.setattr("training.shipping.parity.LEAST_SCANS", 8)
+        patched.setattr("training.shipping.release.LEAST_SCANS", 8)
         spec, _ = export_release(run, output, release, read_training_data(data, small_recipe()))
     # A network that finds nothing has no alarm score that scans decided; as if somebody had trained it longer.
     assert spec.chosen_on == "" and "nothing is cleared" in spec.operating_point
@@ -325,7 +325,7 @@ def squares(count: int) -> list[np.ndarray]:
 
 @pytest.fixture
 def exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[torch.nn.Module, Path]:
-    monkeypatch.setattr("training.parity.LEAST_SCORE", 0.001)
+    monkeypatch.setattr("training.shipping.parity.LEAST_SCORE", 0.001)
     torch.manual_seed(0)
     network = build("yolox-nano", ("gun", "knife")).eval()
     path = tmp_path / "n.onnx"
@@ -358,7 +358,7 @@ def test_the_gate_wants_enough_scans_and_something_to_compare(
     onnx_network = Network(load_weights(path), Provider.CPU)
     with pytest.raises(ParityFailed, match="99 scans"):
         require_parity(network, onnx_network, squares(99))  # type: ignore[arg-type]
-    monkeypatch.setattr("training.parity.LEAST_SCORE", 2.0)
+    monkeypatch.setattr("training.shipping.parity.LEAST_SCORE", 2.0)
     with pytest.raises(ParityFailed, match="nothing could be compared"):
         require_parity(network, onnx_network, squares(100))  # type: ignore[arg-type]
 
@@ -487,7 +487,7 @@ def test_published_weights_are_there_to_train_on_from(
     released: Path, run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {"parity.LEAST_SCORE": 0.001, "parity.LEAST_SCANS": 8}.items():
-        monkeypatch.setattr(f"training.{name}", value)
+        monkeypatch.setattr(f"training.shipping.{name}", value)
     metrics, weights = tmp_path / "metrics.json", tmp_path / "weights"
     runner = CliRunner()
     evaluation = ["--data", str(data), "--split", "train", "--output", str(tmp_path)]
@@ -505,7 +505,7 @@ def test_published_weights_are_there_to_train_on_from(
     origin = ["--run", str(run), "--checkpoint", "last"]
     assert runner.invoke(app, [*arguments, *origin], catch_exceptions=False).exit_code == 0
     monkeypatch.setattr("detector.weights.weights_folder", lambda: weights)
-    monkeypatch.setattr("training.trainable.weights_folder", lambda: weights)
+    monkeypatch.setattr("training.shipping.trainable.weights_folder", lambda: weights)
     train = TrainingData(str(data), read_coco(data, "train"), None)
     said = fit(train, small_recipe(start="small", steps=1, validate_every=1), tmp_path / "on")
     held = len(weights_of(run))
@@ -620,7 +620,7 @@ def test_the_batch_that_fits_is_sought_where_the_training_ran(
     monkeypatch.setattr(DetectionModule, "cpu", noted_cpu)
     monkeypatch.setattr(DetectionModule, "to", noted)
     monkeypatch.setattr(Yolox, "losses", no_memory)
-    monkeypatch.setattr("training.fit.batch_too_large", told)
+    monkeypatch.setattr("training.fitting.fit.batch_too_large", told)
     with pytest.raises(BatchTooLarge):
         fit(TrainingData(str(data), read_coco(data, "train"), None), small_recipe(), tmp_path / "run")
     # The machine's only device here is the CPU; on a GPU the second entry is the GPU.
@@ -640,7 +640,7 @@ def test_a_reader_that_is_killed_is_one_line(data: Path, tmp_path: Path, monkeyp
 def test_a_rate_that_never_reaches_its_peak_is_told(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("training.fit._train", lambda *_: None)
+    monkeypatch.setattr("training.fitting.fit._train", lambda *_: None)
     train = TrainingData(str(data), read_coco(data, "train"), None)
     fit(train, small_recipe(), tmp_path / "usual")
     assert not caplog.records
@@ -687,7 +687,7 @@ def raising_what_begins(module: DetectionModule, few: TrainingData, *_: object) 
 def test_overfitting_asks_nothing_of_the_scans_that_are_left_out(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.fit._train", raising_what_begins)
+    monkeypatch.setattr("training.fitting.fit._train", raising_what_begins)
     train = read_coco(data, "train")
     emphasis = tmp_path / "emphasis.json"
     emphasis.write_text(json.dumps({scan.name: 2.0 for scan in train.scans}))
@@ -700,7 +700,7 @@ def test_overfitting_varies_nothing_and_takes_a_recipe_of_freight(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Colour shifts that were left in made a recipe of freight one that nobody could read back."""
-    monkeypatch.setattr("training.fit._train", raising_what_begins)
+    monkeypatch.setattr("training.fitting.fit._train", raising_what_begins)
     recipe = resolve_recipe("cargo-n", ["start="])
     with pytest.raises(Begun):
         overfit_check(read_coco(data, "train"), recipe, tmp_path / "run", 1)
@@ -716,7 +716,7 @@ def test_overfitting_takes_the_place_of_an_earlier_check_and_of_no_other_run(
         (run / "checkpoints" / "last.ckpt").write_bytes(b"as of a training")
         raise Begun(few)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("training.fit._train", leaving_a_checkpoint)
+    monkeypatch.setattr("training.fitting.fit._train", leaving_a_checkpoint)
     train, folder = read_coco(data, "train"), tmp_path / "overfit"
     for seed in (0, 1):
         with pytest.raises(Begun):
@@ -733,7 +733,7 @@ def test_overfitting_takes_the_place_of_an_earlier_check_and_of_no_other_run(
 def test_overfitting_leaves_out_classes_that_the_few_scans_were_not_looked_through_for(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.fit._train", raising_what_begins)
+    monkeypatch.setattr("training.fitting.fit._train", raising_what_begins)
     train = read_coco(data, "train")
     scan = next(scan for scan in train.scans if len(scan.class_ids))
     # Of a set that looked for the last of these classes alone, where an item of another lies beside its own.

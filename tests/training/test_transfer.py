@@ -16,14 +16,9 @@ from detector.errors import SettingsInvalid
 from tests.training.test_evaluation import index_of, scan_of
 from training.cli import app
 from training.datasets.coco_index import read_coco
+from training.datasets.scanners import scanners_of, split_without
 from training.evaluation.intervals import clopper_pearson, ratio_interval
-from training.evaluation.transfer import (
-    Transfer,
-    scanners_of,
-    split_without,
-    transfer_markdown,
-    transfer_table,
-)
+from training.evaluation.transfer import Transfer, transfer_markdown, transfer_table
 
 
 def test_optional_keys_of_an_image_are_read(tmp_path: Path) -> None:

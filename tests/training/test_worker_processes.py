@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from training.worker_processes import worker_processes
+from training.files.worker_processes import worker_processes
 
 #: A module of its own: spawned workers import what they are to run.
 SCRIPT = """
 import os, sys, time
-from training.worker_processes import worker_processes
+from training.files.worker_processes import worker_processes
 
 def work(seconds):
     print(os.getpid(), flush=True)

@@ -23,8 +23,8 @@ from detector.weights import load_weights
 from training.cargo.benchmark_costs import peak_mb
 from training.cargo.benchmark_plan import FIRST_SEED, PITCH_MM
 from training.cargo.reading import profile_text, rendering_of
+from training.files.worker_processes import worker_processes
 from training.simulation.freight import Family, simulate_freight
-from training.worker_processes import worker_processes
 
 #: Width and height in pixels of the scans.
 SHAPES = ((2400, 840), (4096, 4096), (10_000, 3_000), (8192, 8192))

@@ -11,8 +11,8 @@ import numpy as np
 from detector.pipeline import Detector
 from training.cargo.benchmark_plan import PITCH_MM, plan
 from training.cargo.benchmark_run import found_in
+from training.files.worker_processes import worker_processes
 from training.simulation.freight import Family, FreightScan, simulate_freight
-from training.worker_processes import worker_processes
 
 #: Scans timed of each number of energies, after one that is not.
 TIMED = 4

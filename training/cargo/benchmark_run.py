@@ -22,10 +22,10 @@ from detector.weights import Weights, load_weights
 from training.cargo.benchmark_plan import VERSION, BenchmarkScan, plan
 from training.cargo.false_alarms import surest_first
 from training.cargo.reading import as_scanned, inspected
-from training.claimed_folder import claim
-from training.line_journal import appending, whole_lines
+from training.files.claimed_folder import claim
+from training.files.line_journal import appending, whole_lines
+from training.files.worker_processes import worker_processes
 from training.simulation.freight import Family, FreightScan, simulate_freight
-from training.worker_processes import worker_processes
 
 Record = dict[str, Any]
 #: A line a scan; and whose run it is.

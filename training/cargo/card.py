@@ -9,7 +9,7 @@ from detector.weights_spec import WeightsSpec
 from training.cargo.benchmark_figures import ALL, HEADLINE
 from training.cargo.benchmark_report import ANCHOR
 from training.evaluation.intervals import clopper_pearson
-from training.model_card import AVERAGED
+from training.shipping.model_card import AVERAGED
 
 #: What the set-up says of scans that are simulated throughout, and the name of such a source begins with; and what it
 #: says besides where threats are cut out of real scans.

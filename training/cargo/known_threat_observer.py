@@ -23,8 +23,8 @@ from training.cargo.benchmark_figures import threat_parts
 from training.cargo.benchmark_plan import SIZES, BenchmarkScan, plan
 from training.cargo.benchmark_run import Record, truth
 from training.evaluation.intervals import Rate, describe_rate
+from training.files.worker_processes import worker_processes
 from training.simulation.freight import AIR_LEVEL, Family, simulate_freight
-from training.worker_processes import worker_processes
 
 Float32 = NDArray[np.float32]
 

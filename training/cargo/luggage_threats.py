@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from detector.errors import SettingsInvalid
 from detector.tile_squares import BAG_PIXELS, Look
-from training.donors import Donors
+from training.samples.donors import Donors
+from training.samples.training_data import read_split
 from training.simulation.freight.threats import CutOuts
 from training.simulation.materials import LUGGAGE_BEAM, linear_attenuation
 from training.simulation.solids import Solid
 from training.threat_projection import Item
-from training.training_data import read_split
 
 Float32 = NDArray[np.float32]
 

@@ -27,11 +27,11 @@ from detector.weights_spec import WeightsSpec
 from training.cargo.benchmark_plan import FIRST_SEED, PITCH_MM
 from training.cargo.reading import as_scanned
 from training.evaluation.intervals import Rate, describe_rate
-from training.export import export_network
 from training.models.interface import DetectionNetwork
 from training.models.table import build
+from training.shipping.export import export_network
+from training.shipping.trainable import shipped_start, start_file
 from training.simulation.freight import THREATS, Family, FreightScan, simulate_freight
-from training.trainable import shipped_start, start_file
 
 #: Scores that an item must reach in one of the two for the other to be asked for it. A look gives its 300 strongest
 #: candidates: below these scores the whole scan's would run out first.

@@ -30,14 +30,14 @@ from training.cargo.card import CUT_OUTS, SIMULATED
 from training.cargo.false_alarms import false_alarm_boxes, searching_detector
 from training.cargo.luggage_threats import luggage_threats
 from training.cargo.reading import as_scanned, drawn
-from training.claimed_folder import claim, require_apart
 from training.datasets.coco_index import read_coco
 from training.datasets.terms import donor_sources, stated_terms
-from training.file_digests import annotations_digest
+from training.files.claimed_folder import claim, require_apart
+from training.files.file_digests import annotations_digest
+from training.files.worker_processes import worker_processes
+from training.samples.tile_reader import areas
 from training.simulation.freight import THREATS, Family, FreightScan, simulate_freight
 from training.simulation.freight.threats import NO_CUT_OUTS, CutOuts
-from training.tile_reader import areas
-from training.worker_processes import worker_processes
 
 UInt8 = NDArray[np.uint8]
 Boxes = NDArray[np.float32]

@@ -24,7 +24,7 @@ from training.datasets.scan_faults import EDGE_TOLERANCE, clip, fault_of, place_
 from training.datasets.scan_journal import ScanFacts, examine_all
 from training.datasets.splits import TRAIN, VAL, usual_split
 from training.datasets.taxonomy import Taxonomy, map_labels, unknown_label
-from training.progress import Progress, silently
+from training.files.progress import Progress, silently
 
 
 @dataclass(frozen=True)

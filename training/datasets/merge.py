@@ -16,7 +16,7 @@ from training.datasets.prepare import Preparation, Prepared, PrepareOptions, run
 from training.datasets.prepared_folder import Link
 from training.datasets.prepared_marks import refuse_half_made
 from training.datasets.taxonomy import LabelRule, Taxonomy, fold
-from training.progress import Progress, silently
+from training.files.progress import Progress, silently
 
 
 def merge(folders: Sequence[Path], output: Path, link: Link = "hard", progress: Progress[Any] = silently) -> Prepared:

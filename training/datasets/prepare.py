@@ -48,7 +48,7 @@ from training.datasets.taxonomy import (
     unknown_label,
 )
 from training.datasets.terms import joined_terms
-from training.progress import Progress, silently
+from training.files.progress import Progress, silently
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from detector.errors import SettingsInvalid
-from training.claimed_folder import claim
 from training.datasets.prepared_marks import PLAN, WORKPLACE
 from training.datasets.taxonomy import Taxonomy
+from training.files.claimed_folder import claim
 
 #: Options that are younger than the first plans, which do not name them, and what they did then.
 _UNSAID = {"bag_from": ""}

@@ -33,7 +33,7 @@ from detector.scanner_profile import parse_profile
 from training.datasets.drawn_scan import drawn_view
 from training.datasets.exif_orientation import UPRIGHT, orientation_of
 from training.datasets.fingerprint import Fingerprint, fingerprint, fingerprint_from_text
-from training.line_journal import appending, whole_lines
+from training.files.line_journal import appending, whole_lines
 
 #: Files read ahead, so that a million waiting ones need no memory.
 _AHEAD = 64

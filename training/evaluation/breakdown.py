@@ -86,11 +86,6 @@ def source_of(scan: AnnotatedScan) -> str:
     return scan.source
 
 
-def scanner_of(scan: AnnotatedScan) -> str:
-    """The scanner, or the source where it is not known."""
-    return scan.scanner or scan.source
-
-
 def subset_of(scan: AnnotatedScan) -> str:
     """Source and subset, such as `pidray hidden`; empty where the source has no subsets."""
     return f"{scan.source} {scan.subset}" if scan.subset else ""

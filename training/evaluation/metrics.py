@@ -14,9 +14,17 @@ import numpy as np
 from detector.detections import Detections
 from detector.errors import SettingsInvalid
 from training.datasets.coco_index import CocoIndex
+from training.datasets.scanners import scanner_of
 from training.evaluation.alignment import align
 from training.evaluation.average_precision import LEAST_BOXES, PrecisionTable, average_precision
-from training.evaluation.breakdown import Part, SizeRow, by_part, by_size, scanner_of, source_of, subset_of
+from training.evaluation.breakdown import (
+    Part,
+    SizeRow,
+    by_part,
+    by_size,
+    source_of,
+    subset_of,
+)
 from training.evaluation.calibration_error import Calibration, measure_calibration
 from training.evaluation.error_kinds import ErrorCosts, error_costs
 from training.evaluation.errors_found import ErrorsFound, find_errors
