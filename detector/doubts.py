@@ -48,7 +48,7 @@ class Clearing:
             opaque,
             opaque_square_doubt(seen.opaque_mm, self.policy.refer_opaque_mm),
             self.spec.never_clear,
-            "" if self.spec.chosen_on else UNCHOSEN,
+            unchosen_doubt(self.spec, self.policy) if self.spec.chosen_on else UNCHOSEN,
             rendering_doubt(self.weights, self.spec.renderings, seen.rendering),
             self._colour_doubt(seen),
             pitch_doubt(self.spec.look, self.tile_pixels, pitch_mm),
@@ -87,6 +87,15 @@ def known_palettes(spec: WeightsSpec, policy: Policy) -> tuple[Palette, ...]:
             remedy="leave it out, or export the weights anew",
         )
     return spec.colours.unpacked() if spec.colours else ()
+
+
+def unchosen_doubt(spec: WeightsSpec, policy: Policy) -> str:
+    """Why nothing is cleared by weights of which no scan decided the alarm score of every class; empty where the policy
+    gives one for each of the others."""
+    missing = [name for name in spec.unchosen if name not in policy.alarm]
+    if not missing:
+        return ""
+    return f"no scan decided the alarm score of {', '.join(missing)}: nothing is cleared until a policy gives one"
 
 
 def rendering_doubt(weights: str, known: Sequence[str], rendering: str) -> str:

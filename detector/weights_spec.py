@@ -125,6 +125,10 @@ class WeightsSpec(_Frozen):
     #: Digest of the annotations that thresholds and calibration were chosen on; empty while none were, and then no scan
     #: is CLEAR.
     chosen_on: str = ""
+    #: Digest of the files of these scans; empty where nobody kept it.
+    chosen_on_files: str = ""
+    #: Classes whose threshold no scan decided: no scan is CLEAR by it until a policy gives them an alarm score.
+    unchosen: tuple[str, ...] = ()
     terms: str
     #: Measured on validation scans at export: {"AP50": {"value": .., "n": ..}, ...}.
     metrics: dict[str, dict[str, float]] = {}
@@ -158,6 +162,8 @@ class WeightsSpec(_Frozen):
             raise ValueError("colours are known, but a scan without any would be cleared")
         if len(set(self.class_names)) != len(self.class_names):
             raise ValueError("class names repeat")
+        if not set(self.unchosen) <= set(self.class_names):
+            raise ValueError("unchosen names a class that the network does not have")
         if not set(self.calibration) <= set(self.class_names):
             raise ValueError("calibration names a class that the network does not have")
         for name, threshold in self.thresholds.items():

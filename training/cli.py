@@ -159,7 +159,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Scores an ONNX file through the station's pipeline: AP, Pd at Pfa, curves, worst misses and false alarms."""
-    from training.datasets.coco_index import class_names, scans_digest
+    from training.datasets.coco_index import class_names, files_digest, scans_digest
     from training.datasets.scanners import not_of, scanners_of
     from training.evaluation.metrics import evaluate
     from training.evaluation.report import EvaluationSetup, write_evaluation
@@ -178,14 +178,16 @@ def evaluate(
         stderr.print(f"not measured, as the weights do not know them: {named}", markup=False, soft_wrap=True)
     predictions = predict_with(detector, index, with_progress)
     metrics = evaluate(index, predictions, detector.spec.thresholds, seed)
+    # As the alarm scores were chosen: publish compares the two.
+    comparable = not_of(index, detector.spec.left_out)
     setup = EvaluationSetup(
         weights=detector.weights.name,
         weights_sha256=detector.weights.sha256,
         data=data.name,
         split=split,
         provider=detector.network.provider.value,
-        # As the alarm scores were chosen: publish compares the two.
-        scans_sha256=scans_digest(not_of(index, detector.spec.left_out)),
+        scans_sha256=scans_digest(comparable),
+        files_sha256=files_digest(comparable),
         left_out=detector.spec.left_out,
         trained_on=tuple(source.name for source in detector.spec.training_data),
         scanners_of=scanners_of(index),

@@ -82,7 +82,9 @@ def standardised(scan: Scan, profile: ScannerProfile | None, *, keep_exposures: 
             kept.append(_as_it_lies(exposure, profile))
     seen = replace(scan, views=tuple(shown))
     doubts, notes = (*_view_doubts(drawn, blank), *findings.doubts()), findings.notes()
-    return StandardScan(seen, tuple(drawn), profile.rendering, opaque, doubts, notes, profile.belt, square, tuple(kept))
+    return StandardScan(
+        seen, tuple(drawn), rendering_of(scan, profile), opaque, doubts, notes, profile.belt, square, tuple(kept)
+    )
 
 
 def _as_stored(scan: Scan, profile: ScannerProfile | None) -> StandardScan:
@@ -91,11 +93,18 @@ def _as_stored(scan: Scan, profile: ScannerProfile | None) -> StandardScan:
         check_pages(scan, profile)
     images, blank = zip(*(_or_air(view.shape[:2], partial(render, view)) for view in scan.views), strict=True)
     doubts = (*_view_doubts(images, blank), *dict.fromkeys(filter(None, map(_starved, scan.views))))
-    rendering = WINDOWED if any(view.dtype.itemsize > 1 for view in scan.views) else "stored"
     belt: Belt = profile.belt if profile else "x"
     pitch = profile.pixel_pitch_mm if profile else None
     square = 0.0 if pitch is None else max(black_square_mm(image, pitch) for image in images)
-    return StandardScan(scan, images, rendering, max(map(opaque_part, images)), doubts, (), belt, square)
+    opaque = max(map(opaque_part, images))
+    return StandardScan(scan, images, rendering_of(scan, profile), opaque, doubts, (), belt, square)
+
+
+def rendering_of(scan: Scan, profile: ScannerProfile | None) -> str:
+    """How a scan is drawn by `profile`, or without one: as `StandardScan.rendering`."""
+    if profile is not None and profile.rendering != "stored":
+        return profile.rendering
+    return WINDOWED if any(view.dtype.itemsize > 1 for view in scan.views) else "stored"
 
 
 def _or_air(size: tuple[int, ...], draw: Callable[[], UInt8]) -> tuple[UInt8, str]:

@@ -32,6 +32,15 @@ def test_the_opaque_share_is_told_once_as_a_doubt_or_as_a_note() -> None:
     assert findings(0.0) == ((), ("a note",))
 
 
+def test_an_alarm_score_that_no_scan_decided_clears_nothing_until_a_policy_gives_one() -> None:
+    image = picture(200, 200)
+    seen = StandardScan(Scan((image,), "bag.png", "0" * 64), (image,), "stored", 0.0, (), ())
+    spec = make_spec(unchosen=("knife",))
+    doubts, _ = Clearing("probe", spec, Policy(), (), None).findings(seen, (), None)
+    assert doubts == ("no scan decided the alarm score of knife: nothing is cleared until a policy gives one",)
+    assert Clearing("probe", spec, Policy(alarm={"knife": 0.2}), (), None).findings(seen, (), None) == ((), ())
+
+
 def test_a_limit_of_colours_means_nothing_with_weights_that_know_none() -> None:
     with pytest.raises(SettingsInvalid, match="the weights probe do not say which colours they know"):
         known_palettes(make_spec(), Policy(refer_unknown_colours_share=0.5))

@@ -12,6 +12,7 @@ from training.datasets.coco_index import read_coco
 from training.simulation import simulate_dataset
 from training.studies import ablation as ablation_module
 from training.studies.ablation import Ablation, SettingResult, ablate, axes, combinations, setting_folder, table
+from training.studies.measured_scans import Measured
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning:lightning",
@@ -63,13 +64,14 @@ def test_settings_that_differ_in_name_alone_are_refused(
 def test_the_table_gives_mean_spread_and_paired_differences() -> None:
     first = SettingResult("p=0", {0: {"AP50": 0.40}, 1: {"AP50": 0.50}, 2: {"AP50": 0.60}})
     second = SettingResult("p=1", {0: {"AP50": 0.44}, 1: {"AP50": 0.55}, 2: {"AP50": 0.66}})
-    text = table([first, second], ["gun"], {"AP50": 70})
+    text = table([first, second], ["gun"], Measured({"AP50": 70}, 40, 0))
     assert text.startswith("| figure | n | p=0 | p=1 | p=1, difference |")
     # Differences .04, .05 and .06: a standard deviation of .01, and t of two degrees of freedom is 4.303.
     assert "| AP50 | 70 | 0.500 ± 0.100 | 0.550 ± 0.110 | +0.050 [+0.025, +0.075] |" in text
-    assert "gun" in text and "seeds 0, 1, 2" in text and "95 % t-interval" in text
+    assert "gun" in text and "n: boxes, in 40 scans of val." in text
+    assert "seeds 0, 1, 2" in text and "95 % t-interval" in text
     alone = [SettingResult(one.setting, {0: one.by_seed[0]}) for one in (first, second)]
-    assert "| AP50 | 70 | 0.400 | 0.440 | +0.040 |" in table(alone, [], {"AP50": 70})
+    assert "| AP50 | 70 | 0.400 | 0.440 | +0.040 |" in table(alone, [], Measured({"AP50": 70}, 40, 0))
 
 
 def test_each_setting_and_seed_is_trained_once_and_only_what_is_missing_again(

@@ -253,7 +253,7 @@ def test_a_folder_that_is_not_there_is_one_finding_however_many_scans_it_held(tm
     put(tmp_path / _PART.annotations, json.dumps(document()))
     found = read_parts("test", IndexedFolder(tmp_path), [_PART])
     assert kinds(found) == {"missing folder": 1} and found.scans == () and found.labels == ("gun", "knife")
-    assert found.findings[0].left_out == 2
+    assert len(found.findings[0].left_out) == 2
 
 
 @pytest.mark.parametrize("content", ["", '{"images": [', "[1]", "\x00", "[" * 100_000, '{"images": [], "x": "\udcff"'])

@@ -14,7 +14,9 @@ import pytest
 from faster_coco_eval import COCO, COCOeval_faster
 
 from detector.detections import Detections
+from detector.doubts import unchosen_doubt
 from detector.errors import SettingsInvalid
+from detector.settings import Policy
 from tests.conftest import make_spec
 from training.datasets.coco_index import AnnotatedScan, CocoIndex, read_coco
 from training.evaluation import matching
@@ -418,7 +420,11 @@ def test_thresholds_that_no_scan_decided_are_nobodys_choice_and_clear_nothing() 
     blind = choose_thresholds(many, [found_of(("gun", 0.6, ELSEWHERE)) for _ in range(10)])
     assert not blind.by_scans and blind.thresholds["gun"] == 0.5
     seeing = choose_thresholds(many, [found_of(("gun", 0.6, BOX)) for _ in range(10)])
-    assert seeing.by_scans and with_operating_point(spec, seeing, many).chosen_on
+    half = with_operating_point(spec, seeing, many)
+    assert seeing.by_scans and half.chosen_on and half.unchosen == ("knife", "lighter")
+    assert "until a policy gives an alarm score" in half.operating_point
+    assert unchosen_doubt(half, Policy(alarm={"knife": 0.3})).startswith("no scan decided the alarm score of lighter")
+    assert unchosen_doubt(half, Policy(alarm={"knife": 0.3, "lighter": 0.3})) == ""
 
 
 def test_a_class_without_clean_scans_has_a_budget_where_it_is_absent() -> None:

@@ -26,7 +26,7 @@ from training.evaluation.calibration_error import (
     measure_calibration,
 )
 from training.evaluation.froc import froc, froc_points
-from training.evaluation.interval_coverage import mean_ap_coverage
+from training.evaluation.interval_coverage import AP_CASES, OF_A_SIZE, ar_coverage, mean_ap_coverage
 from training.evaluation.intervals import bootstrap_precision, clopper_pearson, group_draws, group_numbers
 from training.evaluation.matching import match_all, match_class, resampled_precision, resampled_recall
 from training.evaluation.metrics import IOUS, evaluate
@@ -355,6 +355,14 @@ def test_the_interval_of_a_mean_ap_holds_the_truth_although_chance_lifts_ap() ->
     coverage = mean_ap_coverage(331, IOUS, times=60)
     assert coverage.mean > coverage.truth + 0.04
     assert coverage.held.count >= 55
+
+
+def test_the_intervals_of_ar_and_of_ap50_by_size_hold_the_truth() -> None:
+    recall = ar_coverage(AP_CASES[1], times=40)
+    # The share found is measured without a lift: nothing is chosen.
+    assert recall.mean == pytest.approx(recall.truth, abs=0.05) and recall.held.count >= 36
+    of_size = mean_ap_coverage(331, IOUS[:1], times=15, share=OF_A_SIZE)
+    assert "of one size" in of_size.case and of_size.held.count >= 13
 
 
 def test_the_interval_of_d_ece_holds_the_truth() -> None:

@@ -453,6 +453,23 @@ def test_label_studio_scans_are_found_by_what_the_task_names(tmp_path: Path, ima
 
 
 @pytest.mark.parametrize(
+    ("image", "path", "split"),
+    [
+        ("/data/local-files/?d=train/a.png", "train/a.png", "train"),
+        ("/data/local-files/?d=projects/belt%203/Validation/a.png", "Validation/a.png", "val"),
+        ("s3://bucket/bags/images/test2017/a.png", "images/test2017/a.png", "test"),
+        ("/data/upload/1/0123abcd-a.png", "images/a.png", ""),
+    ],
+)
+def test_label_studio_folders_of_splits_tell_the_split_below_any_root(
+    tmp_path: Path, image: str, path: str, split: str
+) -> None:
+    draw(tmp_path / path, 200, 100)
+    found = read_tasks(tmp_path, task(1, image))
+    assert [(scan.path, scan.split) for scan in found.scans] == [(path, split)] and found.findings == ()
+
+
+@pytest.mark.parametrize(
     ("counts", "passed_over"),
     [
         ("project-1-at-2026-02-01-10-00-bbbb.json", "project-1-at-2026-01-01-10-00-cccc.json"),

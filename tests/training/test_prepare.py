@@ -256,13 +256,13 @@ def test_the_profile_beside_a_raw_scan_goes_along(link: Any, named: str, tmp_pat
     assert contents(tmp_path / "data") == before
 
 
-@pytest.mark.parametrize("form", ["", '"form": 2, ', '"form": 3, '])
+@pytest.mark.parametrize("form", ["", '"form": 2, ', '"form": 3, ', '"form": 4, '])
 def test_scans_of_a_journal_that_did_not_ask_all_that_is_asked_now_are_read_again(form: str, tmp_path: Path) -> None:
     folder, data = official(tmp_path / "set"), tmp_path / "data"
     run(folder, data)
     journal = data / ".prepare" / "scans.jsonl"
     first, rest = journal.read_text().split("\n", 1)
-    journal.write_text(first + "\n" + rest.replace('"form": 4, ', form))
+    journal.write_text(first + "\n" + rest.replace('"form": 5, ', form))
     assert [run(folder, data).examined for _ in range(2)] == [5, 0]
 
 

@@ -77,6 +77,18 @@ def raw_set(folder: Path, profile: str = PROFILE) -> Path:
     return make_set(folder, [scan_entry("deep.npy", split="train"), scan_entry("b.png", split="train")])
 
 
+def test_a_picture_and_an_annotation_that_miss_each_other_are_one_scan_left_out(tmp_path: Path) -> None:
+    root = tmp_path / "own"
+    for name in ("bag1", "BAG2", "bag3"):
+        picture(root / "images" / f"{name}.png", len(name) + ord(name[-1]))
+    for name in ("bag1", "bag2", "gone"):
+        put(root / "labels" / f"{name}.txt", "0 0.5 0.5 0.5 0.5\n")
+    put(root / "data.yaml", "names: [gun]\n")
+    prepared = prepare([root], tmp_path / "data", OPTIONS)
+    # BAG2 and its labels, the labels of a scan that is not there, and bag3, whose own these may be.
+    assert (prepared.placed, prepared.left_out) == (1, 3)
+
+
 @pytest.mark.parametrize("link", ["hard", "copy"])
 def test_a_profile_that_was_changed_is_noticed_by_the_next_run(link: str, tmp_path: Path) -> None:
     folder, data = raw_set(tmp_path / "set"), tmp_path / "data"

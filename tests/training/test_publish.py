@@ -63,6 +63,32 @@ def test_weights_whose_alarm_scores_nobody_chose_are_not_published(tmp_path: Pat
     assert "calibrate" in caught.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("kept", "measured", "is_refused"),
+    [("val", "val", True), ("val", "test", False), ("", "test", True), ("val", "", True)],
+)
+def test_scans_of_two_splits_that_are_called_alike_are_told_apart_by_their_files(
+    tmp_path: Path, kept: str, measured: str, is_refused: bool
+) -> None:
+    file = probe_onnx(tmp_path / "network.onnx", make_spec(chosen_on="0001.png 64 48", chosen_on_files=kept))
+    path = evaluated(file)
+    metrics = json.loads(path.read_text())
+    metrics["setup"] |= {"scans_sha256": "0001.png 64 48", "files_sha256": measured}
+    path.write_text(json.dumps(metrics))
+    if not is_refused:
+        assert publish(file, "fair", tmp_path / "weights", path, default=False)
+        return
+    with pytest.raises(SettingsInvalid, match="measured on the scans that the thresholds were chosen on"):
+        publish(file, "fair", tmp_path / "weights", path, default=False)
+
+
+def test_a_card_says_whose_alarm_score_no_scan_decided(tmp_path: Path) -> None:
+    file = probe_onnx(tmp_path / "network.onnx", make_spec(unchosen=("knife",)))
+    publish(file, "half", tmp_path / "weights", evaluated(file), default=False)
+    page = (tmp_path / "weights" / "README.md").read_text()
+    assert "**Clears nothing** until a policy gives an alarm score for knife" in page
+
+
 def test_a_card_without_a_scan_with_an_item_says_so(exported: Path, tmp_path: Path) -> None:
     point = {"pfa_target": 0.05, "reason": "", "rates": {"pd_scan": NO_RATE, "pd_localised": NO_RATE}}
     publish(exported, "quiet", tmp_path / "weights", evaluated(exported, points=(point,)), default=False)

@@ -14,7 +14,8 @@ from training.recipe import Recipe, resolve_recipe
 from training.samples.training_data import TrainingData, read_training_data
 from training.simulation import simulate_dataset
 from training.studies import ablation as ablation_module
-from training.studies.ablation import Ablation, ablate, left_out_scans
+from training.studies.ablation import Ablation, ablate
+from training.studies.measured_scans import Measured, left_out_scans
 from training.studies.screening import LEAST_SPARE, Factor, design, effects, screening_settings, screening_table
 
 
@@ -56,7 +57,8 @@ def test_what_is_beyond_chance_stands_out() -> None:
     factors = [Factor("a", ("0", "1")), Factor("b", ("0", "1"))]
     noise = np.random.default_rng(1).normal(0, 0.001, 12)
     values = (0.4 + 0.05 * design(2)[:, 0] + noise).tolist()
-    text = screening_table({"AP50": values}, factors, (0,))
+    text = screening_table({"AP50": values}, factors, (0,), Measured({"AP50": 70}, 40, 9))
+    assert "| AP50 | 70 | 0.4" in text and "n: boxes, in 40 scans of val; unseen: 9 scans of train and val." in text
     assert "| a 0 -> 1 | b 0 -> 1 |" in text and "**+0.100**" in text and text.count("**") == 2
 
 
@@ -76,10 +78,13 @@ def test_a_screening_runs_its_design_and_tells_effects(tmp_path: Path, monkeypat
     vary = ("augmentation.mosaic=0,0.5", "augmentation.palette=0,0.5", "balance_share=0,0.1", *others)
     plan = Ablation("yolox-nano", vary, seeds=(0,), changes=("start=",), screening=True)
     results = ablate(plan, tmp_path / "data", tmp_path / "out")
-    assert len(results) == 12 and len(json.loads((tmp_path / "out" / "ablation.json").read_text())["settings"]) == 12
+    document = json.loads((tmp_path / "out" / "ablation.json").read_text())
+    assert len(results) == 12 and len(document["settings"]) == 12 and document["boxes"]["AP50"] > 0
     row = next(line for line in (tmp_path / "out" / "ablation.md").read_text().splitlines() if "AP50" in line)
     assert "drill" not in (tmp_path / "out" / "ablation.md").read_text()
-    assert row == "| AP50 | 0.375 | **+0.050** | +0.000 | **+0.100** | +0.000 | +0.000 | ± 0.000 |"
+    assert row.startswith(
+        f"| AP50 | {document['boxes']['AP50']} | 0.375 | **+0.050** | +0.000 | **+0.100** | +0.000 | +0.000 |"
+    )
     with pytest.raises(SettingsInvalid, match=r"balance_share: 3 values, screening takes two"):
         ablate(Ablation("yolox-nano", ("balance_share=0,1,2",), screening=True), tmp_path / "data", tmp_path / "new")
     assert not (tmp_path / "new").exists()

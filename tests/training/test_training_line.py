@@ -460,7 +460,8 @@ def test_evaluate_and_publish_put_a_measured_file_into_weights(released: Path, d
     assert (weights / entry.file).stat().st_size == entry.size
     assert "for tests" in (weights / "README.md").read_text()
     # On the scans that the alarm scores were chosen on, every network is better than it is.
-    document["setup"]["scans_sha256"] = load_weights(released).spec.chosen_on
+    spec = load_weights(released).spec
+    document["setup"] |= {"scans_sha256": spec.chosen_on, "files_sha256": spec.chosen_on_files}
     (tmp_path / "flattering.json").write_text(json.dumps(document))
     arguments[5] = str(tmp_path / "flattering.json")
     refused = runner.invoke(app, arguments)

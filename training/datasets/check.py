@@ -18,6 +18,7 @@ from training.datasets.check_source import duplicates
 from training.datasets.coco_index import image_folder
 from training.datasets.findings import Finding, Severity
 from training.datasets.prepared_marks import MANIFEST, refuse_half_made, says_prepared
+from training.datasets.raw_levels import without_profile
 from training.datasets.scan_faults import EDGE_TOLERANCE, clip, fault_of, place_of
 from training.datasets.scan_journal import ScanFacts, examine_all
 from training.datasets.statistics import splits_of
@@ -45,6 +46,8 @@ def check(data: Path) -> list[Finding]:
             seen = _examined(data, split, document)
             findings += _check_scans(split, document, seen)
             findings += _check_digests(split, document, seen, image_folder(data, split).relative_to(data), digests)
+            sources = [f"{split}: {image.get('source', 'unknown')}" for image in document["images"]]
+            findings += without_profile(zip(sources, seen, strict=True))
             places += [(f"{split}/{image['file_name']}", split) for image in document["images"]]
             facts += seen
     findings += _check_groups(documents)

@@ -19,6 +19,7 @@ from training.datasets.coco_index import read_coco
 from training.datasets.findings import Finding, Severity, errors_first
 from training.datasets.fingerprint import similar_pairs
 from training.datasets.intake import source_name
+from training.datasets.raw_levels import without_profile
 from training.datasets.recognition import Recognised
 from training.datasets.scan_faults import EDGE_TOLERANCE, clip, fault_of, place_of
 from training.datasets.scan_journal import ScanFacts, examine_all
@@ -63,6 +64,8 @@ def check_source(
     facts = list(progress("reading scans", examine_all(paths, drawn=drawn), len(found.scans)))
     for scan, seen in zip(found.scans, facts, strict=True):
         findings += _scan_faults(scan, seen)
+    parts = [f"{part_of(scan) or 'no split'}: {scan.scanner or found.source}" for scan in found.scans]
+    findings += without_profile(zip(parts, facts, strict=True))
     labels = {scan.path: f"{part_of(scan) or 'no split'}/{scan.path}" for scan in found.scans}
     places = [(scan.path, usual_split(scan.split)) for scan in found.scans]
     findings += duplicates([(labels[path], split) for path, split in places], facts)

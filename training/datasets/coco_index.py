@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from detector.errors import SettingsInvalid
 from training.datasets.prepared_marks import refuse_half_made, says_prepared
 from training.datasets.source_folder import is_confined
+from training.files.file_digests import file_digest
 
 _CHECK = "run `roentgate-train data check` on the folder, and correct what it names"
 
@@ -105,6 +106,16 @@ def scans_digest(index: CocoIndex) -> str:
     """SHA-256, hex, of which scans these are: names and sizes, in any order and under any classes."""
     names = sorted(f"{scan.path.name} {scan.width} {scan.height} {scan.source}" for scan in index.scans)
     return hashlib.sha256("\n".join(names).encode()).hexdigest()
+
+
+def files_digest(index: CocoIndex) -> str:
+    """SHA-256, hex, of the content of these scans' files, in any order; "" where one of them cannot be read. Unlike
+    `scans_digest` it tells scans apart that are called alike and are of one size."""
+    try:
+        contents = sorted(file_digest(scan.path) for scan in index.scans)
+    except OSError:
+        return ""
+    return hashlib.sha256("\n".join(contents).encode()).hexdigest() if all(contents) else ""
 
 
 def share_of(index: CocoIndex, share: float) -> CocoIndex:

@@ -81,10 +81,10 @@ def _read_domain(folder: SourceFolder, domain: str) -> list[SourceScan]:
     annotations = {stem_of(path): path for path in folder.files(f"{domain}/labels", (".xml",))}
     for stem in sorted(pictures.keys() - annotations.keys()):
         folder.error(
-            "missing annotation", pictures[stem], f"no {domain}/labels/{stem}.xml; the scan is left out", left_out=1
+            "missing annotation", pictures[stem], f"no {domain}/labels/{stem}.xml; the scan is left out", left_out=True
         )
     for stem in sorted(annotations.keys() - pictures.keys()):
-        folder.error("missing file", annotations[stem], f"no picture of that name in {domain}/images", left_out=1)
+        folder.error("missing file", annotations[stem], f"no picture of that name in {domain}/images", left_out=True)
     listed = set(read_stems(folder, f"{domain}/val.txt"))
     for stem in sorted(listed - annotations.keys()):
         folder.error("missing annotation", f"{domain}/val.txt", f"lists {stem}, which is not there")

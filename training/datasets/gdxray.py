@@ -94,7 +94,10 @@ def _read_series(folder: SourceFolder, series: str) -> list[SourceScan]:
     frames = {int(match[2]): path for path in folder.pictures(series) if (match := _frame(path))}
     for frame in sorted(boxes.keys() - frames.keys()):
         folder.error(
-            "missing file", f"{series}: frame {frame}", f"it has {len(boxes[frame])} boxes and no picture", left_out=1
+            "missing file",
+            f"{series}: frame {frame}",
+            f"it has {len(boxes[frame])} boxes and no picture",
+            left_out=True,
         )
     # A row of which not even the frame can be read may be about any frame of the series.
     clean = frozenset({label} if rows is not None and None not in unboxed else ())

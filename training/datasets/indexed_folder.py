@@ -63,7 +63,7 @@ class IndexedFolder(SourceFolder):
         relative = plain_path(file_name)
         if relative is None:
             message = f"{file_name!r:.80} is refused: a file name stays below its folder"
-            self.error("path refused", subject or f"{file_name!r:.80}", message, left_out=1)
+            self.error("path refused", subject or f"{file_name!r:.80}", message, left_out=True)
             return None
         candidates = [posixpath.join(folder, relative) for folder in folders]
         for candidate in candidates:
@@ -91,13 +91,13 @@ class IndexedFolder(SourceFolder):
     def _note_missing(self, folders: tuple[str, ...], relative: str, subject: str) -> None:
         if not folders or any((self.root / folder).is_dir() for folder in folders):
             places = " or ".join(f"{folder}/" for folder in folders) or "the set"
-            self.error("missing scan", subject, f"{relative} is not in {places}", left_out=1)
+            self.error("missing scan", subject, f"{relative} is not in {places}", left_out=True)
             return
         if folders not in self._missing_folders:
             self._missing_folders[folders] = len(self.findings)
             self.error("missing folder", " or ".join(folders), "annotated scans should be here; none can be read")
         told = self.findings[self._missing_folders[folders]]
-        self.findings[self._missing_folders[folders]] = replace(told, left_out=told.left_out + 1)
+        self.findings[self._missing_folders[folders]] = replace(told, left_out=(*told.left_out, subject))
 
 
 def plain_path(file_name: object) -> str | None:

@@ -92,7 +92,7 @@ def _is_scan(folder: SourceFolder, row: _Row) -> bool:
     elif not is_confined(path):
         folder.error("path refused", subject, f"{path!r} leads out of the folder")
     elif not folder.has_file(path):
-        folder.error("missing file", path, "the scan is not there", left_out=1)
+        folder.error("missing file", path, "the scan is not there", left_out=True)
     elif not _pixels(row):
         folder.error("malformed entry", subject, f"width {row.get('width')!r}, height {row.get('height')!r}")
     else:

@@ -2,8 +2,9 @@
 
 Rectangles and polygons are per cent of the scan. A turned rectangle is refused by a Finding, predictions are passed
 over, a task without annotation was never looked at and is left out; an annotation without regions is a clean scan.
-Uploads, local files and links are looked for under the root by the path that the task names, then in `images/` and in
-the root by name, without the digest that an upload puts before it.
+Uploads, local files and links are looked for under the root by the path that the task names, by the end of it, then in
+`images/` and in the root by name, without the digest that an upload puts before it. The split is the first folder
+of the scan's path that is called as one.
 
 `write` gives `label_studio.json` and every scan under its old path. Further keys go into a task's `meta`, attributes
 and `ignore` are choices of a region, outlines are polygons whose parent is the box. Nothing else is lost; numbers come
@@ -30,6 +31,7 @@ from training.datasets.label_studio_task import IGNORE, disputed, read_regions, 
 from training.datasets.repeated_scans import first_of_each
 from training.datasets.scan_size import scan_size
 from training.datasets.source_folder import SourceFolder, common_group, first_files
+from training.datasets.splits import split_of_path
 
 _FILE = "label_studio.json"
 _LOCAL = "/data/local-files/?d="
@@ -105,7 +107,7 @@ def _read_task(folder: IndexedFolder, task: Any, subject: str) -> SourceScan | N
     width, height = size_of(folder, task, results, subject)
     boxes, left_out = read_regions(folder, results, (width, height), subject)
     left_out |= disputed(task, results)
-    scan = SourceScan(path, "", boxes, common_group(path), width, height, None, left_out)
+    scan = SourceScan(path, split_of_path(path), boxes, common_group(path), width, height, None, left_out)
     meta = task.get("meta")
     return take_carried(scan, meta) if isinstance(meta, dict) else scan
 

@@ -46,7 +46,7 @@ def results_of(folder: IndexedFolder, task: Result, subject: str) -> list[Result
         return _minimal(task)
     done = _done(annotations)
     if not done:
-        folder.warning("missing annotation", subject, "nobody has annotated it; left out", left_out=1)
+        folder.warning("missing annotation", subject, "nobody has annotated it; left out", left_out=True)
         return None
     chosen = next((each for each in done if each.get("ground_truth") is True), done[0])
     if len(done) > 1:
@@ -109,20 +109,27 @@ def scan_of(folder: IndexedFolder, task: Result, subject: str) -> str | None:
     links = [values[key] for key in ("image", "img") if key in values] or list(values.values())
     link = next((link for link in links if is_scan(_path_of(link))), None)
     if link is None:
-        folder.error("missing scan", subject, "the task names no picture", left_out=1)
+        folder.error("missing scan", subject, "the task names no picture", left_out=True)
         return None
     # Windows writes local files with backslashes.
     path = plain_path(_path_of(link))
     if path is None:
-        folder.error("path refused", subject, f"{link!r:.80} is refused", left_out=1)
+        folder.error("path refused", subject, f"{link!r:.80} is refused", left_out=True)
         return None
     name = posixpath.basename(path)
-    names = dict.fromkeys((path, f"images/{name}", name, *_without_digest(name)))
+    names = dict.fromkeys((path, *_ends(path), f"images/{name}", name, *_without_digest(name)))
     for candidate in names:
         if folder.holds(candidate):
             return candidate
-    folder.error("missing scan", subject, f"{path} is neither there nor in images/", left_out=1)
+    folder.error("missing scan", subject, f"{path} is neither there nor in images/", left_out=True)
     return None
+
+
+def _ends(path: str) -> list[str]:
+    """`b/c.png` of `a/b/c.png`: local files are named from a folder that may lie above the set's, links from a
+    bucket."""
+    parts = path.split("/")
+    return ["/".join(parts[start:]) for start in range(1, len(parts) - 1)]
 
 
 def _without_digest(name: str) -> list[str]:

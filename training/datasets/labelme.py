@@ -90,7 +90,7 @@ class _Pictures:
         likely = own if len(own) == 1 else [path for path in own if posixpath.splitext(path)[1].lower() == suffix]
         if len(likely) != 1:
             message = f"its scan may be any of {', '.join(own)}: imagePath is none of them; name the one that it is of"
-            self._folder.error("missing scan", annotation, message, left_out=1)
+            self._folder.error("missing scan", annotation, message, left_out=True)
             return None
         self.taken.append(annotation)
         return likely[0]

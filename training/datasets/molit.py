@@ -103,9 +103,11 @@ def _read_split(folder: SourceFolder, base: str, split: str, names: Mapping[int,
     annotations = {stem_of(path): path for path in folder.files(labels, (".txt",))}
     pictures = {stem_of(path): path for path in folder.pictures(images)}
     for stem in sorted(pictures.keys() - annotations.keys()):
-        folder.error("missing annotation", pictures[stem], f"no {labels}/{stem}.txt; the scan is left out", left_out=1)
+        folder.error(
+            "missing annotation", pictures[stem], f"no {labels}/{stem}.txt; the scan is left out", left_out=True
+        )
     for stem in sorted(annotations.keys() - pictures.keys()):
-        folder.error("missing file", annotations[stem], f"no picture of that name in {images}", left_out=1)
+        folder.error("missing file", annotations[stem], f"no picture of that name in {images}", left_out=True)
     both = sorted(pictures.keys() & annotations.keys())
     return [_read_scan(folder, pictures[stem], annotations[stem], split, names) for stem in both]
 

@@ -217,7 +217,7 @@ def _placed(
         picture = own[path] or pictures.elsewhere(path, file_name, taken)
         if picture is None:
             message = f"its scan {file_name or stem_of(path)!r} is not there, or is another annotation's by its name"
-            folder.error("missing file", path, message, left_out=1)
+            folder.error("missing file", path, message, left_out=True)
             continue
         taken.add(picture)
         placed.append((path, picture))

@@ -18,7 +18,7 @@ from typing import Any
 from detector.errors import SettingsInvalid
 from training.datasets.adapters import ADAPTERS
 from training.datasets.annotated_set import Adapter
-from training.datasets.findings import Finding, Severity, errors_first
+from training.datasets.findings import Finding, Severity, errors_first, scans_left_out
 from training.datasets.fingerprint import similar_pairs
 from training.datasets.intake import Intake, check_distinct, take_in
 from training.datasets.prepare_claim import claim_output
@@ -71,7 +71,7 @@ class PrepareOptions:
 @dataclass(frozen=True)
 class Prepared:
     """counts: by split. placed: files that this run put in place. examined: scans that it had to read. left_out: scans
-    that are in no split, and annotations whose scan is not there, for the findings' reasons."""
+    that are in no split, and annotations whose scan is not there, for the findings' reasons, each scan once."""
 
     folder: Path
     counts: dict[str, Any]
@@ -242,7 +242,7 @@ def _write(preparation: Preparation, gathered: _Gathered, plan: SplitPlan) -> Pr
     digests |= write_annotations(output, placed, classes, StatedTerms(stated, donors))
     write_findings(output, ordered)
     counts = counts_of(placed, classes)
-    left_out = total - len(placed) + sum(finding.left_out for finding in findings)
+    left_out = total - len(placed) + sum(scans_left_out(intake.found.findings) for intake in intakes)
     said = _said(intakes, options, classes) | {"clusters_in_two_splits": len(leaks(plan.splits, plan.clusters))}
     write_manifest(output, said | {"left_out": left_out, "counts": counts, "files": dict(sorted(digests.items()))})
     return Prepared(output, counts, moved, gathered.examined, left_out, tuple(ordered))

@@ -9,6 +9,7 @@ from pathlib import Path
 from training.datasets.findings import Finding, Severity
 from training.datasets.intake import Intake
 from training.datasets.prepared_folder import Placed
+from training.datasets.raw_levels import without_profile
 from training.datasets.records import PathPatterns, Record, told
 from training.datasets.splits import TRAIN
 from training.datasets.taxonomy import tables_of_no_set
@@ -42,7 +43,8 @@ def nothing_told(intakes: Sequence[Intake], patterns: PathPatterns) -> Iterator[
 
 def over_all(placed: Sequence[Placed], classes: Sequence[str]) -> list[Finding]:
     """What only the scans of all sets together show."""
-    return [*_duplicates(placed), *_never_annotated(placed, classes), *_never_learned(placed)]
+    raw = without_profile((f"{each.split}: {each.record.source}", each.record.facts) for each in placed)
+    return [*_duplicates(placed), *_never_annotated(placed, classes), *_never_learned(placed), *raw]
 
 
 def _never_annotated(placed: Sequence[Placed], classes: Sequence[str]) -> Iterator[Finding]:

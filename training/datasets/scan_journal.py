@@ -22,7 +22,7 @@ from types import TracebackType
 import cv2
 
 from detector.errors import ScanUnreadable, SettingsInvalid
-from detector.normalisation.standardise import standardised
+from detector.normalisation.standardise import rendering_of, standardised
 from detector.normalise import render
 from detector.readers import read_scan
 from detector.readers.files import read_file
@@ -38,8 +38,9 @@ from training.files.line_journal import appending, whole_lines
 #: Files read ahead, so that a million waiting ones need no memory.
 _AHEAD = 64
 #: Of a line: what was asked of a scan. In form 1, which lines do not name, nobody asked whether it shows anything; in
-#: form 2, whether viewers turn it; in form 3, whether a drawn one is RGB of 8 bits.
-_FORM = 4
+#: form 2, whether viewers turn it; in form 3, whether a drawn one is RGB of 8 bits; in form 4, how the station draws
+#: it.
+_FORM = 5
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class ScanFacts:
 
     width, height: pixels as decoded. picture: its fingerprint as text. error: why it cannot be read, or what in it
     shows nothing; "" for a good one. profile: state of the profile beside it, which the digest covers; "" without one.
-    orientation: as EXIF numbers it; 1 for what viewers show as it is stored.
+    orientation: as EXIF numbers it; 1 for what viewers show as it is stored. rendering: how the station draws it, as
+    `standardise.rendering_of`; "" for one that is drawn already.
     """
 
     size: int
@@ -60,6 +62,7 @@ class ScanFacts:
     error: str = ""
     profile: str = ""
     orientation: int = UPRIGHT
+    rendering: str = ""
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -78,25 +81,27 @@ def examine(path: Path, drawn: bool = False) -> ScanFacts:
         data = read_file(path, path.name, Limits())
         scan = read_scan(data, path.name)
         picture = fingerprint(scan.views[0]).text()
-        _refuse_unusable(scan, drawn)
+        rendering = _rendering_of_usable(scan, drawn)
     except (ScanUnreadable, SettingsInvalid) as error:
         return ScanFacts(size, changed, error=error.reason(), profile=profile)
     except (cv2.error, MemoryError) as error:
         error_text = f"{type(error).__name__}: the scan cannot be shrunk here"
         return ScanFacts(size, changed, error=error_text, profile=profile)
     turn = orientation_of(data)
-    return ScanFacts(size, changed, scan.sha256, scan.width, scan.height, picture, profile=profile, orientation=turn)
+    return ScanFacts(size, changed, scan.sha256, scan.width, scan.height, picture, "", profile, turn, rendering)
 
 
-def _refuse_unusable(scan: Scan, drawn: bool) -> None:
-    """Raises what drawing it for the network raises: ScanWithoutContent, and what its profile says against it."""
+def _rendering_of_usable(scan: Scan, drawn: bool) -> str:
+    """How the station draws it. Raises what drawing it for the network raises: ScanWithoutContent, and what its profile
+    says against it."""
     if drawn:
         drawn_view(scan)
-    elif scan.profile:
-        standardised(scan, parse_profile(scan.profile, f"the profile beside {scan.source}"))
-    else:
-        for view in scan.views:
-            render(view)
+        return ""
+    if scan.profile:
+        return standardised(scan, parse_profile(scan.profile, f"the profile beside {scan.source}")).rendering
+    for view in scan.views:
+        render(view)
+    return rendering_of(scan, None)
 
 
 def examine_all(

@@ -1,8 +1,9 @@
-"""Width and height of a picture from the first bytes of its file. Nothing is decoded."""
+"""Width, height and depth of a picture from the first bytes of its file. Nothing is decoded."""
 
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 from detector.errors import RoentgateError
 from detector.readers import Limits, read_headers
@@ -12,6 +13,8 @@ from training.datasets.source_folder import SourceFolder
 _STEPS = (4096, 256 * 1024, Limits().max_bytes)
 #: Signatures of the formats whose header stands at the beginning; of others the whole file is read at once.
 _HEADER_FIRST = (b"\x89PNG", b"\xff\xd8\xff")
+#: What a parser may raise of a header that is cut short or does not hold together.
+_NOT_READ = (RoentgateError, ValueError, TypeError, LookupError, ArithmeticError, struct.error)
 
 
 def scan_size(folder: SourceFolder, path: str) -> tuple[int, int] | None:
@@ -28,9 +31,22 @@ def scan_size(folder: SourceFolder, path: str) -> tuple[int, int] | None:
                 try:
                     header = read_headers(content)[0]
                     return header.width, header.height
-                except (RoentgateError, ValueError, TypeError, LookupError, ArithmeticError, struct.error) as error:
+                except _NOT_READ as error:
                     reason = str(error)
     except OSError as error:
         reason = error.strerror or str(error)
     folder.error("unreadable scan", path, f"its size cannot be read: {reason}")
     return None
+
+
+def has_byte_header(path: Path) -> bool:
+    """Whether the first bytes say that a PNG or JPEG has samples of 8 bits at most; False where only decoding tells.
+
+    Raises OSError for a file that cannot be opened.
+    """
+    with path.open("rb") as file:
+        content = file.read(_STEPS[0])
+    try:
+        return content.startswith(_HEADER_FIRST) and read_headers(content)[0].bits <= 8
+    except _NOT_READ:
+        return False

@@ -134,7 +134,7 @@ def _note_missing(
     folder: SourceFolder, pictures: dict[str, str], annotations: dict[str, str], listed: dict[str, _Listed]
 ) -> None:
     for stem in sorted(annotations.keys() - pictures.keys()):
-        folder.error("missing file", annotations[stem], "the scan of this annotation is not there", left_out=1)
+        folder.error("missing file", annotations[stem], "the scan of this annotation is not there", left_out=True)
     gone = [stem for stem in listed if stem not in pictures and stem not in annotations]
     folder.warning_together("missing file", gone, "listed, but the scan is not there")
     extra = [stem for stem in pictures if stem not in listed] if listed else []

@@ -41,19 +41,20 @@ class SourceFolder:
         self._real = os.path.realpath(root)
         self._listings: dict[str, list[tuple[str, bool]]] = {}
 
-    def error(self, kind: str, subject: str, message: str, left_out: int = 0) -> None:
-        """Notes what would make training or evaluation fail or mislead. left_out: scans that are not read for it."""
-        self.findings.append(Finding(Severity.ERROR, kind, subject, message, left_out))
+    def error(self, kind: str, subject: str, message: str, *, left_out: bool = False) -> None:
+        """Notes what would make training or evaluation fail or mislead. left_out: it is of a scan not read for it."""
+        self.findings.append(Finding(Severity.ERROR, kind, subject, message, (subject,) if left_out else ()))
 
-    def warning(self, kind: str, subject: str, message: str, left_out: int = 0) -> None:
-        """Notes what is worth a look. left_out: scans that are not read for it."""
-        self.findings.append(Finding(Severity.WARNING, kind, subject, message, left_out))
+    def warning(self, kind: str, subject: str, message: str, *, left_out: bool = False) -> None:
+        """Notes what is worth a look. left_out: it is of a scan not read for it."""
+        self.findings.append(Finding(Severity.WARNING, kind, subject, message, (subject,) if left_out else ()))
 
     def warning_together(self, kind: str, subjects: Collection[str], message: str, *, left_out: bool = False) -> None:
         """One warning about many files, the first few named; none for no files. left_out: they are scans not read."""
         if subjects:
-            count = len(subjects)
-            self.warning(kind, named(subjects), f"{count} x: {message}", count if left_out else 0)
+            message = f"{len(subjects)} x: {message}"
+            of_scans = tuple(subjects) if left_out else ()
+            self.findings.append(Finding(Severity.WARNING, kind, named(subjects), message, of_scans))
 
     def folders(self, folder: str = "") -> list[str]:
         """Paths of the folders directly inside `folder`, sorted; [] where there is no such folder."""

@@ -107,7 +107,7 @@ def _class_folder(folder: IndexedFolder, part: _Part, place: str) -> Iterator[So
         label = _NUMBER.sub("", place.removeprefix(part.scans).lstrip("/"))
         yield _annotated(folder, scan, f"{annotations}/{annotation}" if annotation else "", label)
     for name in sorted(name for name in known - used if name.endswith(".json")):
-        folder.error("missing scan", f"{annotations}/{name}", f"no picture of that name in {place}/", left_out=1)
+        folder.error("missing scan", f"{annotations}/{name}", f"no picture of that name in {place}/", left_out=True)
 
 
 def _annotated(folder: IndexedFolder, scan: SourceScan, annotation: str, label: str) -> SourceScan:

@@ -114,11 +114,11 @@ def _stems_of_split(
     for stem in listed:
         if stem not in annotations:
             folder.error(
-                "missing annotation", f"{layout.split}: {stem}", f"no {layout.annotations}/{stem}.txt", left_out=1
+                "missing annotation", f"{layout.split}: {stem}", f"no {layout.annotations}/{stem}.txt", left_out=True
             )
         elif stem not in pictures:
             folder.error(
-                "missing file", f"{layout.split}: {stem}", f"no picture of that name in {layout.images}", left_out=1
+                "missing file", f"{layout.split}: {stem}", f"no picture of that name in {layout.images}", left_out=True
             )
     unlisted = sorted(annotations.keys() - set(listed))
     folder.warning_together("not listed", unlisted, f"not in {layout.listed}, so not part of the official split")

@@ -163,7 +163,7 @@ def _note_labels_alone(folder: SourceFolder, texts: Iterable[str], labels: Mappi
     alone = [path for path in texts if path not in used and _are_labels(folder, path)]
     for path in alone:
         message = "its scan is not there, is of no format that is read, or has another file of labels"
-        folder.error("missing file", path, message, left_out=1)
+        folder.error("missing file", path, message, left_out=True)
     return [path for path in alone if f"{posixpath.splitext(path)[0]}.txt" not in wanted]
 
 

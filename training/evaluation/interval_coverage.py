@@ -1,4 +1,4 @@
-"""How often the 95 % intervals of Pd at a Pfa, of AP50 and of AP hold the truth.
+"""How often the 95 % intervals of Pd at a Pfa, of AP50, also by size, of AP and of AR hold the truth.
 
 Prints a table: `python -m training.evaluation.interval_coverage`.
 
@@ -17,7 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from training.evaluation.intervals import Interval, Rate, bootstrap_precision, describe_rate, group_draws
+from training.evaluation.intervals import (
+    Interval,
+    Rate,
+    bootstrap_precision,
+    bootstrap_recall,
+    describe_rate,
+    group_draws,
+)
 from training.evaluation.matching import ClassMatches, resampled_precision
 from training.evaluation.metrics import IOUS
 from training.evaluation.operating_curve import operating_curve
@@ -39,6 +46,8 @@ ITEMS = ((3.0, 1.5), (3.5, 1.0))
 #: Scans, of which so many hold an item of the class in the mean; how many are found at all, and how far their scores
 #: lie above those of false alarms, one a scan: a class as common and as plain as guns are, and ever rarer ones.
 AP_CASES = ((331, 45, 0.97, 3.5), (331, 17, 0.9, 3.0), (101, 13, 0.85, 2.5), (101, 8, 0.85, 2.5), (101, 4, 0.85, 2.5))
+#: Share of the items and of the false alarms that are of one of COCO's three sizes.
+OF_A_SIZE = 1 / 3
 #: Scans of the drawing that says what a class's true AP50 is, and resamples of an interval, as `evaluate` has them.
 _MANY, _RESAMPLES = 200_000, 200
 
@@ -84,21 +93,40 @@ def ap_coverage(case: ApCase, ious: Sequence[float], times: int) -> Coverage:
     return _coverage(f"{_figure(ious)} of a class, {items} of {scans} scans", truth, measured)
 
 
-def mean_ap_coverage(scans: int, ious: Sequence[float], times: int) -> Coverage:
-    """Of the mean of average precision over the classes of AP_CASES, all on as many scans."""
-    kinds = [(items / scans, found, above) for _, items, found, above in AP_CASES]
-    truth = float(np.mean([_true_ap(*kind, ious) for kind in kinds]))
+def ar_coverage(case: ApCase, times: int) -> Coverage:
+    """Of the average recall of one class: the share of its items that are found, a mean over IOUS."""
+    scans, items, found, above = case
+    # A box lies on its item by an overlap that is even between .5 and 1.
+    truth = found * float(np.mean([2 * (1 - iou) for iou in IOUS]))
+    measured = []
+    for seed in range(times):
+        drawn = _matchings(np.random.default_rng(seed), scans, items / scans, found, above, IOUS)
+        if drawn[0].boxes:
+            named = [{"class": matches} for matches in drawn]
+            interval = bootstrap_recall(named, (), group_draws(np.arange(scans), _RESAMPLES, seed)).classes["class"]
+            assert interval is not None
+            measured.append((float(np.mean([matches.hits.sum() / matches.boxes for matches in drawn])), interval))
+    return _coverage(f"AR of a class, {items} of {scans} scans", truth, measured)
+
+
+def mean_ap_coverage(scans: int, ious: Sequence[float], times: int, share: float = 1.0) -> Coverage:
+    """Of the mean of average precision over the classes of AP_CASES, all on as many scans. share: of their items and
+    false alarms that count, as in a figure by size."""
+    kinds = [(share * items / scans, found, above) for _, items, found, above in AP_CASES]
+    truth = float(np.mean([_true_ap(*kind, ious, share) for kind in kinds]))
     measured = []
     for seed in range(times):
         drawn = [
-            _matchings(np.random.default_rng((seed, number)), scans, *kind, ious) for number, kind in enumerate(kinds)
+            _matchings(np.random.default_rng((seed, number)), scans, *kind, ious, share)
+            for number, kind in enumerate(kinds)
         ]
         value = float(np.mean([_ap(matchings) for matchings in drawn if matchings[0].boxes]))
         named = [dict(zip(map(str, range(len(kinds))), at_iou, strict=True)) for at_iou in zip(*drawn, strict=True)]
         interval = bootstrap_precision(named, (), group_draws(np.arange(scans), _RESAMPLES, seed)).mean
         assert interval is not None
         measured.append((value, interval))
-    return _coverage(f"mean {_figure(ious)} of these {len(kinds)} classes, {scans} scans", truth, measured)
+    of_size = "" if share == 1 else " of one size"
+    return _coverage(f"mean {_figure(ious)}{of_size} of these {len(kinds)} classes, {scans} scans", truth, measured)
 
 
 def _figure(ious: Sequence[float]) -> str:
@@ -114,10 +142,13 @@ def coverages(times: int) -> Iterator[Coverage]:
         for one in AP_CASES:
             yield ap_coverage(one, ious, times)
         yield mean_ap_coverage(AP_CASES[0][0], ious, times)
+    yield mean_ap_coverage(AP_CASES[0][0], IOUS[:1], times, OF_A_SIZE)
+    for one in AP_CASES:
+        yield ar_coverage(one, times)
 
 
-def _true_ap(share: float, found: float, above: float, ious: Sequence[float]) -> float:
-    return _ap(_matchings(np.random.default_rng(1), _MANY, share, found, above, ious))
+def _true_ap(share: float, found: float, above: float, ious: Sequence[float], false_alarms: float = 1.0) -> float:
+    return _ap(_matchings(np.random.default_rng(1), _MANY, share, found, above, ious, false_alarms))
 
 
 def _ap(matchings: Sequence[ClassMatches]) -> float:
@@ -147,12 +178,19 @@ def _scan_scores(random: np.random.Generator, clean: int, items: int, above: tup
 
 
 def _matchings(
-    random: np.random.Generator, scans: int, share: float, found: float, above: float, ious: Sequence[float]
+    random: np.random.Generator,
+    scans: int,
+    share: float,
+    found: float,
+    above: float,
+    ious: Sequence[float],
+    false_alarms: float = 1.0,
 ) -> list[ClassMatches]:
-    """The same detections matched at each IoU; that of a box on its item is even between .5 and 1."""
+    """The same detections matched at each IoU; that of a box on its item is even between .5 and 1. false_alarms: boxes
+    a scan that are on nothing, in the mean."""
     holds = random.random(scans) < share
     on_items = np.flatnonzero(holds & (random.random(scans) < found))
-    misses = np.repeat(np.arange(scans), random.poisson(1.0, scans))
+    misses = np.repeat(np.arange(scans), random.poisson(false_alarms, scans))
     scores = np.concatenate([random.normal(above, 1, len(on_items)), random.normal(size=len(misses))])
     overlaps = np.concatenate([random.uniform(0.5, 1, len(on_items)), np.zeros(len(misses))])
     order = np.argsort(-scores, kind="stable")

@@ -28,7 +28,8 @@ _PACKAGES = ("onnxruntime", "opencv-python-headless", "numpy", "faster-coco-eval
 class EvaluationSetup:
     """What was measured, on what. weights: name. provider: the execution provider that really ran. data: the folder.
 
-    scans_sha256: of `scans_digest`, without the scans of left_out: sources and scanners that the weights never saw.
+    scans_sha256, files_sha256: of `scans_digest` and `files_digest`, without the scans of left_out: sources and
+    scanners that the weights never saw.
     trained_on: sources of the weights' training scans. scanners_of: source -> its scanners among the scans measured.
     not_measured: class of the split that the weights do not know -> its boxes. Scans that hold them are not clean.
     """
@@ -39,6 +40,7 @@ class EvaluationSetup:
     split: str
     provider: str
     scans_sha256: str = ""
+    files_sha256: str = ""
     left_out: tuple[str, ...] = ()
     trained_on: tuple[str, ...] = ()
     scanners_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

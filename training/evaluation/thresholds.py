@@ -51,7 +51,7 @@ class ChosenThresholds:
     """thresholds: every class, in (0, 1]. operating_point: how they were chosen, for people.
 
     budgets: those of a wanted Pfa. reached: the classes whose threshold a wanted Pd decided. by_scans: whether the
-    scans decided any threshold at all.
+    scans decided any threshold at all. unchosen: classes whose threshold no scan decided: it is that of the others.
     """
 
     thresholds: dict[str, float]
@@ -59,6 +59,7 @@ class ChosenThresholds:
     budgets: tuple[Budget, ...] = ()
     reached: tuple[str, ...] = ()
     by_scans: bool = True
+    unchosen: tuple[str, ...] = ()
 
 
 def choose_thresholds(
@@ -157,6 +158,7 @@ def _completed(index: CocoIndex, chosen: ChosenThresholds, bounds_of: Float64) -
     if rare:
         taken = "median of the other classes" if known else f"{_FALLBACK:g}, as for every class"
         words = [*words, f"{', '.join(rare)}: {taken}, having fewer than {LEAST_BOXES} boxes or none that is found"]
+        words[-1] += ", so that nothing is cleared until a policy gives an alarm score" if known else ""
     if not known:
         words = [*words, "no alarm score could be chosen on these scans: nothing is cleared"]
     thresholds = {
@@ -166,7 +168,8 @@ def _completed(index: CocoIndex, chosen: ChosenThresholds, bounds_of: Float64) -
     never = [name for name, value in thresholds.items() if value >= MOST_THRESHOLD]
     if never:
         words = [*words, f"{', '.join(never)}: never, as none of their boxes can be told from a false alarm"]
-    return replace(chosen, thresholds=thresholds, operating_point="; ".join(words), by_scans=bool(known))
+    point = "; ".join(words)
+    return replace(chosen, thresholds=thresholds, operating_point=point, by_scans=bool(known), unchosen=tuple(rare))
 
 
 def redrawn_within_budget(

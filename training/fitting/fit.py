@@ -33,6 +33,7 @@ from training.fitting.fit_checks import (
     require_same,
     require_startable,
     require_suited,
+    tell_referred,
     to_check,
 )
 from training.fitting.module import DetectionModule
@@ -81,6 +82,8 @@ def _fit(data: TrainingData, recipe: Recipe, run: Path, resume: bool, stop_after
     require_suited(network, recipe)
     if data.validation is not None and not resume:
         require_readable(data.validation, data.folder)
+    if not resume:
+        tell_referred(data, recipe)
     start, pretrained = _started(network, recipe, begun_as)
     stderr.print(f"starts from {start}", markup=False, soft_wrap=True)
     module = DetectionModule(network, recipe, data.validation, pretrained)

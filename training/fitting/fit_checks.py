@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from detector.errors import RoentgateError, ScanUnreadable, ScanWithoutContent, SettingsInvalid
+from detector.normalisation.standardise import WINDOWED
 from detector.normalise import render
 from training.datasets.coco_index import AnnotatedScan, CocoIndex
+from training.datasets.raw_levels import STORE_WITH_PROFILE
+from training.datasets.splits import TRAIN, VAL
 from training.files.checkpoints import holds_run
 from training.files.file_digests import file_digest
 from training.files.progress import with_lines
 from training.models.interface import DetectionNetwork
 from training.recipe import Recipe
+from training.samples.station_renderings import drawn_unlike
 from training.samples.tile_reader import UInt8, rendered
 from training.samples.training_data import TrainingData
 from training.shipping.export import Run
+
+log = logging.getLogger(__name__)
 
 
 def require_startable(run: Path, resume: bool) -> None:
@@ -72,6 +79,21 @@ def require_readable(validation: CocoIndex, folder: str) -> None:
             raise fault_of_a_scan(error, f"{to_check(folder)}, begin again") from error
         if scan.drawn:
             _require_judged(scan, picture)
+
+
+def tell_referred(data: TrainingData, recipe: Recipe) -> None:
+    """Warns of scans that the station would refer as weights of this recipe do not know how they are drawn: one line
+    for each split and source. To learn from them is no mistake by itself; to expect CLEAR of their scanner is."""
+    splits = {TRAIN: data.train} | ({VAL: data.validation} if data.validation else {})
+    for split, index in splits.items():
+        for (source, rendering), count in sorted(drawn_unlike(index, recipe.renderings).items()):
+            total = sum(scan.source == source for scan in index.scans)
+            remedy = STORE_WITH_PROFILE if rendering == WINDOWED else "name that in the recipe's `renderings`"
+            log.warning(
+                "%s: %d of %d scans of %s are drawn as '%s', and stations refer such scans with weights of this recipe "
+                "(renderings %s); %s",
+                split, count, total, source, rendering, ", ".join(recipe.renderings), remedy,
+            )  # fmt: skip
 
 
 def _require_judged(scan: AnnotatedScan, picture: UInt8) -> None:

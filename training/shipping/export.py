@@ -188,6 +188,8 @@ def no_alarm_scores(class_names: tuple[str, ...]) -> dict[str, Any]:
         "operating_point": "none chosen: 0.30 for every class",
         "calibration": {},
         "chosen_on": "",
+        "chosen_on_files": "",
+        "unchosen": (),
     }
 
 

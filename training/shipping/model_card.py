@@ -58,6 +58,7 @@ def card(name: str, spec: WeightsSpec, entry: ManifestEntry, metrics: dict[str, 
         f"**Started from.** {spec.pretrained}",
         "**Trained on.** " + "; ".join(entry.data) + ".",
         f"**Alarm scores.** {spec.operating_point}",
+        _unchosen(spec),
         f"**Measured** on `{setup['split']}` ({setup['scans']} scans, {setup['boxes']} boxes), the ONNX file through "
         f"the station's pipeline on {setup['provider']}. Classes that a scan's source did not look for count neither "
         f"way. Brackets hold 95 % intervals: a bootstrap {_drawn(metrics)}, for AP50, AP and Pd at least the exact "
@@ -97,6 +98,15 @@ def _not_measured(setup: dict[str, Any]) -> str:
     """Evaluations of before this was kept do not tell."""
     named = ", ".join(f"{name} ({boxes} boxes)" for name, boxes in setup.get("not_measured", {}).items())
     return f"**Not measured**, as it does not know them: {named}." if named else ""
+
+
+def _unchosen(spec: WeightsSpec) -> str:
+    if not spec.unchosen:
+        return ""
+    return (
+        f"**Clears nothing** until a policy gives an alarm score for {', '.join(spec.unchosen)}: no validation scan "
+        "decided one."
+    )
 
 
 def _mean_line(frequent: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from detector.detections import Detections
 from detector.errors import SettingsInvalid
 from detector.weights_spec import WeightsSpec
-from training.datasets.coco_index import CocoIndex, scans_digest
+from training.datasets.coco_index import CocoIndex, files_digest, scans_digest
 from training.evaluation.alignment import align
 from training.evaluation.intervals import Draws, Rate, describe_rate, group_draws
 from training.evaluation.operating_curve import rates_at, redrawn_thresholds
@@ -86,13 +86,14 @@ class JointCost:
 @dataclass(frozen=True)
 class ChosenOperatingPoint:
     """thresholds, and their cost by class and together (None without clean scans); operating_point: a sentence;
-    by_scans: whether the scans decided any threshold at all."""
+    by_scans: whether the scans decided any threshold at all; unchosen: classes whose own no scan decided."""
 
     thresholds: dict[str, float]
     classes: dict[str, ClassCost]
     together: JointCost | None
     operating_point: str
     by_scans: bool = True
+    unchosen: tuple[str, ...] = ()
 
 
 def choose_operating_point(
@@ -125,19 +126,23 @@ def choose_operating_point(
     classes = {name: _class_cost(chosen.thresholds[name], scores, draws, factors) for name, scores in alone.items()}
     together = _together(scored, alone, chosen.thresholds, draws, factors)
     words = [chosen.operating_point, *([_words(together)] if together else [])]
-    return ChosenOperatingPoint(chosen.thresholds, classes, together, "; ".join(words), chosen.by_scans)
+    return ChosenOperatingPoint(
+        chosen.thresholds, classes, together, "; ".join(words), chosen.by_scans, chosen.unchosen
+    )
 
 
 def with_operating_point(
     spec: WeightsSpec, point: ChosenOperatingPoint | ChosenThresholds, index: CocoIndex
 ) -> WeightsSpec:
-    """`spec` with the thresholds, the sentence that says where they come from and what they cost, and the digest of the
-    scans that they were chosen on, without which a station clears nothing: "" where the scans decided none."""
+    """`spec` with the thresholds, the sentence that says where they come from and what they cost, and the digests of
+    the scans that they were chosen on, without which a station clears nothing: "" where the scans decided none."""
     values = {
         **spec.model_dump(),
         "thresholds": point.thresholds,
         "operating_point": point.operating_point,
         "chosen_on": scans_digest(index) if point.by_scans else "",
+        "chosen_on_files": files_digest(index) if point.by_scans else "",
+        "unchosen": point.unchosen,
     }
     return WeightsSpec.model_validate(values)
 

@@ -124,7 +124,7 @@ def _source_line(source: TrainingSource) -> str:
 
 def _require_publishable(spec: WeightsSpec, metrics: dict[str, Any], file: Path, evaluation: Path) -> None:
     """Figures of scans that were neither learned from nor chosen on, terms, and a passed gate for INT8."""
-    if spec.chosen_on and metrics["setup"].get("scans_sha256") == spec.chosen_on:
+    if _measured_where_chosen(spec, metrics["setup"]):
         raise SettingsInvalid(
             f"{evaluation} was measured on the scans that the thresholds were chosen on",
             remedy="evaluate it on another split, such as test",
@@ -142,6 +142,14 @@ def _require_publishable(spec: WeightsSpec, metrics: dict[str, Any], file: Path,
         require_passed(file)
     if spec.terms == "not stated":
         raise SettingsInvalid(f"{file} does not state its terms", remedy="export it with --terms")
+
+
+def _measured_where_chosen(spec: WeightsSpec, setup: dict[str, Any]) -> bool:
+    """Whether both are of the same scans: by their files where both sides kept that, else by their names and sizes,
+    which scans of two splits may share."""
+    if spec.chosen_on_files and setup.get("files_sha256"):
+        return bool(setup["files_sha256"] == spec.chosen_on_files)
+    return bool(spec.chosen_on) and setup.get("scans_sha256") == spec.chosen_on
 
 
 def _require_names(name: str, alias: str) -> None:

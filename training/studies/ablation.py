@@ -18,7 +18,7 @@ import json
 import re
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
@@ -28,10 +28,9 @@ from scipy.stats import t as student
 
 from detector.errors import SettingsInvalid
 from detector.outputs.atomic import write_bytes_whole
-from training.datasets.coco_index import CocoIndex, read_coco
-from training.datasets.scanners import is_of
+from training.datasets.coco_index import CocoIndex
 from training.evaluation.alignment import align
-from training.evaluation.average_precision import LEAST_BOXES, PrecisionTable, average_precision
+from training.evaluation.average_precision import PrecisionTable, average_precision
 from training.evaluation.scoring import predict_onnx
 from training.files.checkpoints import holds_run
 from training.files.file_digests import annotations_digest
@@ -41,10 +40,8 @@ from training.samples.tile_reader import rendered
 from training.samples.training_data import TrainingData, read_training_data
 from training.shipping.export import export_network, load_checkpoint, unchosen_spec
 from training.studies.kept_results import claim_files, understood
+from training.studies.measured_scans import RARE_BOXES, Measured, left_out_scans, measured_on, rare_classes
 from training.studies.screening import Factor, screening_settings, screening_table
-
-#: Classes with fewer training boxes than this count as rare.
-RARE_BOXES = 200
 
 Figures = dict[str, float]
 
@@ -108,7 +105,7 @@ def ablate(
     _require_readable_unseen(data, next(iter(recipes.values())))
     # The same classes for all, whatever a setting leaves of the training scans.
     rare = rare_classes(max((both.train for both in splits.values()), key=len))
-    boxes = boxes_measured(next(iter(splits.values())), next(iter(recipes.values())), rare)
+    measured = measured_on(next(iter(splits.values())), next(iter(recipes.values())), rare)
     results: list[SettingResult] = []
     for number, setting in enumerate(settings):
         of_setting = setting_folder(output, number, setting)
@@ -119,7 +116,7 @@ def ablate(
             by_seed[seed] = _figures_of(splits[setting, seed], recipes[setting, seed], folder, rare)
         results.append(SettingResult(" ".join(setting), by_seed))
         # After each setting, so that a long comparison can be read while it goes on.
-        _write(output, results, ablation, rare, boxes)
+        _write(output, results, ablation, rare, measured)
     return results
 
 
@@ -285,63 +282,26 @@ def _table_of(index: CocoIndex, exported: Path) -> PrecisionTable:
     return average_precision(index, align(index, predict_onnx(index, exported)))
 
 
-def boxes_measured(data: TrainingData, recipe: Recipe, rare: Sequence[str]) -> dict[str, int]:
-    """Name of a figure -> boxes that it is of."""
-    assert data.validation is not None
-    classes = _boxes_looked_for(data.validation)
-    unseen = left_out_scans(Path(data.folder), recipe, data.train.class_names)
-    return {
-        "AP50": sum(classes.values()),
-        "AP50 of frequent": _of_frequent(classes),
-        "AP50 of rare": sum(classes[name] for name in rare if name in classes),
-        "AP50 of frequent, unseen": _of_frequent(_boxes_looked_for(unseen)) if unseen else 0,
-        **{f"AP50 {name}": count for name, count in classes.items()},
-    }
-
-
-def _boxes_looked_for(index: CocoIndex) -> dict[str, int]:
-    """Of each class, in the scans whose source looked for it: the others count for nothing."""
-    ids = [int(one) for scan in index.scans for one in scan.class_ids[~scan.ignore & scan.annotated[scan.class_ids]]]
-    counts = Counter(ids)
-    return {name: counts[class_id] for class_id, name in enumerate(index.class_names)}
-
-
-def _of_frequent(boxes: Mapping[str, int]) -> int:
-    return sum(count for count in boxes.values() if count >= LEAST_BOXES)
-
-
-def left_out_scans(folder: Path, recipe: Recipe, class_names: tuple[str, ...]) -> CocoIndex | None:
-    """What the recipe leaves out of train and val: none of it was learned from. None if it leaves nothing out."""
-    if not recipe.leave_out:
-        return None
-    both = [read_coco(folder, split, class_names) for split in ("train", "val")]
-    scans = (scan for index in both for scan in index.scans)
-    return CocoIndex(class_names, tuple(scan for scan in scans if any(is_of(scan, one) for one in recipe.leave_out)))
-
-
-def rare_classes(train: CocoIndex) -> list[str]:
-    """Names of the classes with at least one and fewer than RARE_BOXES training boxes."""
-    return [name for name, count in train.boxes_per_class().items() if 0 < count < RARE_BOXES]
-
-
 def _write(
-    output: Path, results: list[SettingResult], ablation: Ablation, rare: Sequence[str], boxes: Mapping[str, int]
+    output: Path, results: list[SettingResult], ablation: Ablation, rare: Sequence[str], measured: Measured
 ) -> None:
     document: dict[str, Any] = {
         "recipe": ablation.recipe,
         "changes": ablation.changes,
         "seeds": ablation.seeds,
         "rare": rare,
-        "boxes": boxes,
+        "boxes": measured.boxes,
+        "scans": measured.scans,
+        "unseen_scans": measured.unseen,
         "settings": {result.setting: {str(seed): row for seed, row in result.by_seed.items()} for result in results},
     }
     write_bytes_whole(output / "ablation.json", (json.dumps(document, indent=1) + "\n").encode())
     if not ablation.screening:
-        text = table(results, rare, boxes)
+        text = table(results, rare, measured)
     elif len(results) == len(ablation.settings()):
         names = _common(results)
         figures: dict[str, Sequence[float]] = {name: [result.mean(name) for result in results] for name in names}
-        text = screening_table(figures, ablation.factors(), ablation.seeds)
+        text = screening_table(figures, ablation.factors(), ablation.seeds, measured)
     else:
         # Effects come from all runs or not at all.
         return
@@ -354,25 +314,23 @@ def _common(results: Sequence[SettingResult]) -> list[str]:
     return [name for name in rows[0] if all(name in row for row in rows)]
 
 
-def table(results: Sequence[SettingResult], rare: Sequence[str], boxes: Mapping[str, int]) -> str:
-    """Markdown: a row for each figure, a column for each setting, and differences to the first setting. boxes: as
-    `boxes_measured`."""
+def table(results: Sequence[SettingResult], rare: Sequence[str], measured: Measured) -> str:
+    """Markdown: a row for each figure, a column for each setting, and differences to the first setting."""
     first, *others = results
     names = _common(results)
     differing = (head for other in others for head in (other.setting, f"{other.setting}, difference"))
     heads = ["figure", "n", first.setting, *differing]
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     for name in names:
-        cells = [name, str(boxes[name]), _with_spread(first.mean(name), first.spread(name))]
+        cells = [name, str(measured.boxes[name]), _with_spread(first.mean(name), first.spread(name))]
         for other in others:
             cells += [_with_spread(other.mean(name), other.spread(name)), _difference(first, other, name)]
         lines.append("| " + " | ".join(cells) + " |")
     seeds = ", ".join(str(seed) for seed in first.by_seed)
     closing = (
-        f"Mean and standard deviation over seeds {seeds}, of the last network, on the n boxes of the validation split "
-        "(unseen: of train and val). Differences to the first setting seed by seed, with the 95 % t-interval of their "
-        "mean: what other seeds would change, not other scans; one seed alone has none. Rare (fewer than "
-        f"{RARE_BOXES} training boxes): {', '.join(rare) or 'none'}."
+        f"Mean and standard deviation over seeds {seeds}, of the last network; {measured.told()}. Differences to the "
+        "first setting seed by seed, with the 95 % t-interval of their mean: what other seeds would change, not other "
+        f"scans; one seed alone has none. Rare (fewer than {RARE_BOXES} training boxes): {', '.join(rare) or 'none'}."
     )
     return "\n".join([*lines, "", closing, ""])
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from detector.errors import SettingsInvalid
+from training.studies.measured_scans import Measured
 
 #: Columns without a factor, at least: fewer say too little of chance.
 LEAST_SPARE = 3
@@ -90,9 +91,12 @@ def effects(figures: Sequence[float], factors: int) -> Effects:
     return Effects(float(values.mean()), tuple(every[:factors].tolist()), chance)
 
 
-def screening_table(figures: dict[str, Sequence[float]], factors: Sequence[Factor], seeds: Sequence[int]) -> str:
-    """Markdown: a row for each figure, a column for each factor. figures: name -> of the runs, means over the seeds."""
-    heads = ["figure", "mean", *(str(factor) for factor in factors), "chance"]
+def screening_table(
+    figures: dict[str, Sequence[float]], factors: Sequence[Factor], seeds: Sequence[int], measured: Measured
+) -> str:
+    """Markdown: a row for each figure, a column for each factor. figures: name -> of the runs, means over the seeds.
+    measured: what they are of."""
+    heads = ["figure", "n", "mean", *(str(factor) for factor in factors), "chance"]
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     for name, values in figures.items():
         found = effects(values, len(factors))
@@ -100,11 +104,14 @@ def screening_table(figures: dict[str, Sequence[float]], factors: Sequence[Facto
         rounded = [f"{round(one, 3) + 0.0:+.3f}" for one in found.of]
         beyond = [abs(one) > found.chance + 1e-9 for one in found.of]
         shown = [f"**{text}**" if bold else text for text, bold in zip(rounded, beyond, strict=True)]
-        lines.append(f"| {' | '.join([name, f'{found.mean:.3f}', *shown, f'± {found.chance:.3f}'])} |")
+        lines.append(
+            f"| {' | '.join([name, str(measured.boxes[name]), f'{found.mean:.3f}', *shown, f'± {found.chance:.3f}'])} |"
+        )
     runs = len(design(len(factors)))
     closing = (
         f"Effect of each setting's second value against its first, from all of {runs} trainings (Plackett-Burman, "
-        f"seeds {', '.join(map(str, seeds))}); `chance` is half of the 95 % interval of every effect in the row, from "
-        f"{runs - 1 - len(factors)} columns without a setting. Bold: beyond it; of twenty that do nothing, one is bold."
+        f"seeds {', '.join(map(str, seeds))}); {measured.told()}. `chance` is half of the 95 % interval of every "
+        f"effect in the row, from {runs - 1 - len(factors)} columns without a setting: what other trainings would "
+        "change, not other scans. Bold: beyond it; of twenty that do nothing, one is bold."
     )
     return "\n".join([*lines, "", closing, ""])
