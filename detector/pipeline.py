@@ -62,7 +62,7 @@ Float32 = NDArray[np.float32]
 #: A view narrower than this, in pixels, is a thumbnail or a first line of a scan, not a scan.
 LEAST_SIDE = 32
 #: Raised by hand when reading, rendering, tiling, merging or a doubt changes a decision: earlier results are made anew.
-PIPELINE_VERSION = 19
+PIPELINE_VERSION = 20
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,9 @@ class Scan:
     doubt: str = ""
 
     def __post_init__(self) -> None:
-        if not self.views:
-            raise ValueError("a scan needs at least one view")
+        # An array would be taken for as many views as it has rows.
+        if isinstance(self.views, np.ndarray) or not self.views:
+            raise ValueError("views are a tuple of arrays, one or more: Scan((pixels,), 'its name', '')")
         for view in self.views:
             if view.dtype not in (np.uint8, np.uint16) or view.ndim not in (2, 3) or view.shape[2:] not in ((), (3,)):
                 raise ValueError(f"a view is (H, W) or (H, W, 3), uint8 or uint16; got {view.shape} {view.dtype}")

@@ -61,8 +61,9 @@ _ONE_ENERGY = "check what the scanner exports; for one energy give energies = ['
 _ABOVE_CURVE = 1.15
 
 
-def check_order(low: Float32, high: Float32) -> None:
-    """Raise ProfileMismatch when the transmissions (H, W) cannot be those of the low and the high energy of one view.
+def check_order(low: Float32, high: Float32) -> float | None:
+    """Attenuation at the low energy over that at the high one, of transmissions (H, W); None where there is too little
+    to tell. Raises ProfileMismatch when they cannot be those of the low and the high energy of one view.
 
     Every material between air and its K edge attenuates the low energy more. A scan with nothing in it passes.
     """
@@ -70,7 +71,7 @@ def check_order(low: Float32, high: Float32) -> None:
     _check_in_place(low, high)
     quotient = _quotient(low, high)
     if quotient is None:
-        return
+        return None
     if quotient < 1 - _LEAST_DIFFERENCE:
         raise ProfileMismatch(
             f"the energies are swapped: what the profile calls low is attenuated {quotient:.2f} times as much as high",
@@ -82,6 +83,7 @@ def check_order(low: Float32, high: Float32) -> None:
             f"the two energies do not differ (quotient of attenuations {quotient:.3f}): one page may be there twice",
             remedy=_ONE_ENERGY,
         )
+    return quotient
 
 
 def _check_order_along(low: Float32, high: Float32) -> None:
@@ -104,12 +106,12 @@ def check_two_pages(pages: Sequence[Pixels]) -> None:
         raise ProfileMismatch("the two energies are the same page, to the last level", remedy=_ONE_ENERGY)
 
 
-def check_curve(low: Float32, high: Float32, curve: Curve) -> None:
-    """Raise ProfileMismatch when the transmissions (H, W) differ by more than any material of the curve explains.
+def check_curve(quotient: float | None, curve: Curve) -> None:
+    """Raise ProfileMismatch when the quotient, of `check_order`, is more than any material of the curve explains.
 
     Read by a curve of other energies, metal would be drawn as organic. A scan with nothing in it passes.
     """
-    quotient, most = _quotient(low, high), max(one for one, _ in curve)
+    most = max(one for one, _ in curve)
     if quotient is not None and quotient > _ABOVE_CURVE * most:
         raise ProfileMismatch(
             f"the low energy is attenuated {quotient:.2f} times as much as the high one, by no material more than "
@@ -119,8 +121,8 @@ def check_curve(low: Float32, high: Float32, curve: Curve) -> None:
 
 
 def _quotient(low: Float32, high: Float32, within: int = 0) -> float | None:
-    """Attenuation at the low energy over that at the high one, where neither is faint nor dense; None where there is
-    too little to tell. within: pixels along the belt that edges are kept away from."""
+    """As `check_order` gives it, of what is neither faint nor dense. within: pixels along the belt that edges are kept
+    away from."""
     step = max(1, int((low.size / 1_000_000) ** 0.5))
     less, more = (attenuation(part[::step, ::step], 1e-4) for part in (high, low))
     mean = (less + more) / 2

@@ -65,8 +65,10 @@ def _still(levels: Pixels) -> Bool:
 
 def _moves(level: NDArray[np.uint8], restless: Bool, sound: Bool) -> Bool:
     """(_BINS,) whether sound pixels of each level lie above or below both their neighbours, as noise makes them."""
-    seen = np.bincount(level[sound], minlength=_BINS)
-    moving = np.bincount(level[sound & restless], minlength=_BINS)
+    seen, moving = (
+        cv2.calcHist([level], [0], chosen.view(np.uint8), [_BINS], [0, _BINS]).ravel().astype(np.int64)
+        for chosen in (sound, sound & restless)
+    )
     # At a level that nothing else has, what the scan does as a whole must tell; but clipped air is at home in such.
     middle = ((np.arange(_BINS) + 0.5) * (_HIGHEST / _BINS)) ** 2
     elsewhere = np.where(np.abs(middle - 1) < _NEAR_AIR, 0.0, moving.sum() / max(1, int(seen.sum())))

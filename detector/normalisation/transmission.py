@@ -44,8 +44,7 @@ def exposure_of(pages: list[Pixels], profile: ScannerProfile, findings: Findings
     if "low" not in found:
         return Exposure(high, resolution=resolution, steps=(step,))
     low, _, low_step = found["low"]
-    check_order(low, high)
-    check_curve(low, high, profile.curve)
+    check_curve(check_order(low, high), profile.curve)
     check_two_pages(pages)
     return Exposure(high, low, resolution, (step, low_step))
 

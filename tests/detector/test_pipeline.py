@@ -60,6 +60,11 @@ def test_what_is_no_scan_at_all_is_the_caller_s_fault(detector: Detector, wrong:
         detector.inspect(wrong)  # type: ignore[arg-type]
 
 
+def test_an_array_is_not_taken_for_as_many_views_as_it_has_rows() -> None:
+    with pytest.raises(ValueError, match="a tuple of arrays"):
+        Scan(picture(), "bag.png", "")  # type: ignore[arg-type]
+
+
 def test_detections_one_by_one(detector: Detector) -> None:
     scan = Scan((picture(), picture(middle=10)), "bag.tif", "0" * 64)
     found = detector.inspect(scan).detections

@@ -43,17 +43,18 @@ def _paled(contrast: float) -> Callable[[View], View]:
     return lambda view: np.rint(255 - contrast * (255 - view.astype(np.float32))).astype(view.dtype)
 
 
-def _pale_with_a_caption(view: View) -> View:
-    """A third of its contrast, and a black line of writing of a twentieth of its height, as stations add."""
-    pale = _paled(0.33)(view)
+def _captioned(view: View) -> View:
+    """With a black line of writing of a twentieth of its height, as stations add."""
     size, thick = view.shape[0] / 20 / 22, max(1, round(view.shape[0] / 250))
     return np.asarray(
-        cv2.putText(pale, "SCAN 0042 2026-05-01", (8, view.shape[0] - 8), cv2.FONT_HERSHEY_SIMPLEX, size, 0, thick)
+        cv2.putText(
+            view.copy(), "SCAN 0042 2026-05-01", (8, view.shape[0] - 8), cv2.FONT_HERSHEY_SIMPLEX, size, 0, thick
+        )
     )
 
 
-def _blurred(view: View) -> View:
-    return np.asarray(cv2.GaussianBlur(view, (0, 0), 3))
+def _blurred(deviation: float) -> Callable[[View], View]:
+    return lambda view: np.asarray(cv2.GaussianBlur(view, (0, 0), deviation))
 
 
 def _enlarged(view: View) -> View:
@@ -94,10 +95,12 @@ FAULTS: MappingProxyType[str, Callable[[View], View]] = MappingProxyType(
         "0.6 of its contrast": _paled(0.6),
         "0.5 of its contrast": _paled(0.5),
         "0.33 of its contrast": _paled(0.33),
-        "0.33 of its contrast and a caption": _pale_with_a_caption,
+        "0.33 of its contrast and a caption": lambda view: _captioned(_paled(0.33)(view)),
         "0.25 of its contrast": _paled(0.25),
         "0.15 of its contrast": _paled(0.15),
-        "blurred, deviation 3 px": _blurred,
+        "blurred, deviation 3 px": _blurred(3),
+        "blurred, deviation 3 px, and a caption": lambda view: _captioned(_blurred(3)(view)),
+        "blurred, deviation 30 px": _blurred(30),
         "enlarged from a quarter": _enlarged,
         "JPEG of quality 10": _recompressed,
         "red and blue swapped": _swapped,
