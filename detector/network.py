@@ -18,6 +18,8 @@ from detector.weights_spec import BOXES_NAME, INPUT_NAME, SCORES_NAME
 
 Float32 = NDArray[np.float32]
 UInt8 = NDArray[np.uint8]
+#: What the runtime calls the types of squares, and of boxes and scores.
+_BYTES, _FLOATS = "tensor(uint8)", "tensor(float)"
 
 
 class Provider(StrEnum):
@@ -49,6 +51,9 @@ class Network:
         names = [value.name for value in (*self._session.get_inputs(), *self._session.get_outputs())]
         if names != [INPUT_NAME, BOXES_NAME, SCORES_NAME]:
             raise WeightsRejected(f"{weights.name}: graph has {names}, not {[INPUT_NAME, BOXES_NAME, SCORES_NAME]}")
+        kinds = [value.type for value in (*self._session.get_inputs(), *self._session.get_outputs())]
+        if kinds != [_BYTES, _FLOATS, _FLOATS]:
+            raise WeightsRejected(f"{weights.name}: graph has {kinds}, not {[_BYTES, _FLOATS, _FLOATS]}")
         size, shape = self.spec.input_size, self._session.get_inputs()[0].shape
         if list(shape[1:]) != [size, size, 3]:
             raise WeightsRejected(f"{weights.name}: graph takes {shape}, its description says {size} x {size} x 3")

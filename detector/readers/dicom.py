@@ -303,19 +303,22 @@ def _levels(words: NDArray[Any], dataset: FileDataset, air_is_dark: bool, rescal
     low, high = (-(1 << (stored - 1)), (1 << (stored - 1)) - 1) if signed else (0, (1 << stored) - 1)
     if signed:
         values = np.where(values > high, values - (1 << stored), values)
-    _check_measured(values, dataset)
+    _check_measured(values, (low, high), dataset)
     if air_is_dark:
         values = low + high - values
     return _rescaled(values, (low, high), *rescale)
 
 
-def _check_measured(values: NDArray[Any], dataset: FileDataset) -> None:
+def _check_measured(values: NDArray[Any], reach: tuple[int, int], dataset: FileDataset) -> None:
     """Raise ScanUnreadable for padding (part 3 of the standard, C.7.5.1.1.2): pixels that nobody measured may stand at
-    any level, that of air too."""
+    any level, that of air too. reach: what the stored bits can say; writers state padding of signed pixels as unsigned,
+    too, or in more bits than are stored."""
     value, limit = (_said(dataset, keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit"))
     if value is None:
         return
-    low, high = sorted((int(value), int(value if limit is None else limit)))
+    least, most = reach
+    ends = (int(value), int(value if limit is None else limit))
+    low, high = sorted((end - least) % (most - least + 1) + least for end in ends)
     padded = float(np.count_nonzero((values >= low) & (values <= high))) / values.size
     if padded:
         raise ScanUnreadable(f"DICOM with padding ({padded:.2%} of a view was not measured) is not read", remedy=_WHOLE)

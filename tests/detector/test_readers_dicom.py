@@ -285,6 +285,16 @@ def test_padding_is_not_taken_for_air(syntax: str, sign: int) -> None:
         view(dataset(image, syntax, **limits, **signed))
 
 
+def test_padding_of_signed_pixels_that_is_told_as_unsigned_is_padding() -> None:
+    image = np.clip(IMAGE, 100, 2000)
+    image[30:, 40:] = 4091
+    said = dataset(image, PixelRepresentation=1)
+    # As some writers do: the two bytes are those of -5, the type of the element is not.
+    said.add_new("PixelPaddingValue", "US", 65_531)
+    with pytest.raises(ScanUnreadable, match=r"padding \(4\.37% of a view"):
+        view(said)
+
+
 def group(keyword: str, value: object) -> Dataset:
     """A functional group of frames in which one part says one thing."""
     part, made = Dataset(), Dataset()

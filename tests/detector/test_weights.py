@@ -152,6 +152,20 @@ def test_a_graph_with_other_inputs_is_refused(tmp_path: Path, probe: Path) -> No
         Network(load_weights(tmp_path / "odd.onnx"), Provider.CPU)
 
 
+def test_a_graph_of_halves_is_refused(tmp_path: Path, probe: Path) -> None:
+    """Boxes beyond 2,048 pixels have no fractions in them, and merging would go on with that."""
+    model = onnx.load(probe)
+    (output,) = (one for one in model.graph.output if one.name == "boxes_xyxy")
+    node = onnx.helper.make_node("Cast", ["whole"], ["boxes_xyxy"], to=onnx.TensorProto.FLOAT16)
+    for made in model.graph.node:
+        made.output[:] = ["whole" if one == "boxes_xyxy" else one for one in made.output]
+    model.graph.node.append(node)
+    output.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    onnx.save(model, tmp_path / "half.onnx")
+    with pytest.raises(WeightsRejected, match=r"tensor\(float16\)"):
+        Network(load_weights(tmp_path / "half.onnx"), Provider.CPU)
+
+
 def test_a_spec_survives_the_file(tmp_path: Path) -> None:
     spec = make_spec(calibration={"gun": (1.5, -0.5)}, tile_pixels=999)
     assert load_weights(probe_onnx(tmp_path / "own.onnx", spec)).spec == spec
