@@ -20,8 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from detector.discovery import ScanSource, discover, in_shard, named_apart
-from detector.errors import SettingsInvalid
+from detector.discovery import FolderScans, ScanSource, in_shard, named_apart
 from detector.readers.sidecar import sidecar_of
 
 #: Seconds until a scan that could not be judged is tried again although its file is the same, and the most that this
@@ -54,10 +53,13 @@ class Look:
     present: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Seen:
-    """A scan as the last look found it. since, last: when it was first and last seen in this state. restless: since
-    when it has not been seen the same for long enough."""
+    """A scan as the last look found it; the same object as long as its state is the same.
+
+    since, last: when it was first and last seen in this state. restless: since when it has not been seen the same for
+    long enough.
+    """
 
     source: ScanSource
     folder: Path
@@ -93,7 +95,8 @@ class Arrivals:
         shard: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._folders, self._output, self._shard, self._clock = list(folders), output, shard, clock
+        self._folders = {folder: FolderScans(folder, output) for folder in folders}
+        self._shard, self._clock = shard, clock
         self._settle, self._begun = settle, float("inf")
         self._restless = max(RESTLESS_SECONDS, RESTLESS_TIMES * settle)
         self._seen: dict[Path, _Seen] = {}
@@ -128,25 +131,22 @@ class Arrivals:
         found: dict[Path, list[ScanSource]] = {}
         away: dict[Path, str] = {}
         left_out: Counter[str] = Counter()
-        for folder in self._folders:
+        for folder, scans in self._folders.items():
+            others: Counter[str] = Counter()
             try:
                 with os.scandir(folder) as entries:
                     # A share whose server is gone may let itself be opened.
                     next(entries, None)
-                within = discover([folder], (), self._output)
+                within = scans.look(others)
             except OSError as error:
                 away[folder] = error.strerror or type(error).__name__
                 continue
-            except SettingsInvalid as error:
-                # Gone between the two.
-                away[folder] = error.what
-                continue
-            if any(source.path == folder for source in within.sources):
+            if within and within[0].path == scans.folder:
                 # As a source of its own, for it could not be listed any more.
                 away[folder] = "it cannot be listed"
                 continue
-            found[folder] = list(within.sources)
-            left_out += within.left_out
+            found[folder] = within
+            left_out += others
         return found, away, left_out
 
     def taking(self, sources: Iterable[ScanSource]) -> Iterator[ScanSource]:
@@ -168,8 +168,10 @@ class Arrivals:
         if before is None:
             return _Seen(source, folder, state, now, now, now)
         if before.state == state:
-            rested = now - before.since >= self._settle
-            return _Seen(source, folder, state, before.since, now, now if rested else before.restless)
+            before.source, before.folder, before.last = source, folder, now
+            if now - before.since >= self._settle:
+                before.restless = now
+            return before
         return _Seen(source, folder, state, now, now, now if self._was_taken(before) else before.restless)
 
     def _was_taken(self, one: _Seen) -> bool:
@@ -190,8 +192,10 @@ class Arrivals:
         others now."""
         lost = []
         for path, one in self._seen.items():
-            replaced = path in there and there[path].state != one.state and self._rested(one, there[path], now)
-            if (path not in there or replaced) and not self._was_taken(one):
+            after = there.get(path)
+            if after is one or self._was_taken(one):
+                continue
+            if after is None or (after.state != one.state and self._rested(one, after, now)):
                 lost.append(one)
         return lost
 

@@ -161,14 +161,11 @@ class Ledger:
         If the scan's file has changed back to these bytes, their result counts as the scan's current one again.
         """
         scan, sha256, weights, settings = key.columns()
-        rows = self.rows(
-            f"SELECT sha256, final FROM results WHERE scan = ? AND weights = ? AND settings = ? {_LAST_FIRST}",
-            (scan, weights, settings),
-        )
-        found = list(rows)
-        if (sha256, 1) not in found:
+        held = "SELECT final FROM results WHERE scan = ? AND sha256 = ? AND weights = ? AND settings = ?"
+        if (1,) not in self.rows(held, key.columns()):
             return False
-        if found[0][0] != sha256:
+        newest = f"SELECT sha256 FROM results WHERE scan = ? AND weights = ? AND settings = ? {_LAST_FIRST} LIMIT 1"
+        if (sha256,) not in self.rows(newest, (scan, weights, settings)):
             self._recall(key)
         return True
 
@@ -252,7 +249,7 @@ class Ledger:
         """
         # One snapshot for both tables, whatever other processes record meanwhile.
         with self.snapshot():
-            ((health,),) = self.rows("PRAGMA quick_check(1)")
+            ((health,),) = self.rows("PRAGMA integrity_check(1)")
             if health != "ok":
                 raise LedgerUnusable(f"{self.path}: damaged ({health})")
             return tuple(findings(self.rows))

@@ -46,6 +46,8 @@ COMMIT;
 #: What a ledger of this version lacks until a run of this Roentgate claims names in it; an older one may go on with it.
 ADDITIONS = (
     "CREATE INDEX IF NOT EXISTS origins_by_path ON origins (path)",
+    # A scanner that writes over one file again and again makes very many results of one name, of which the last counts.
+    "CREATE INDEX IF NOT EXISTS results_last ON results (scan, weights, settings, max(recorded, current))",
     # What the output files show: one row, and none is no matter. Not audited, as no result depends on it.
     """CREATE TABLE IF NOT EXISTS published (
         one INTEGER PRIMARY KEY, audit_rows INTEGER NOT NULL, weights TEXT NOT NULL, settings TEXT NOT NULL,

@@ -24,6 +24,8 @@ from detector.inspection import Inspection
 PUBLISH_PAUSE = 20.0
 #: Seconds after which a round ends although more is ready: what came meanwhile is looked for, and outputs are written.
 ROUND_SECONDS = 10.0
+#: Scans that are tied to their names in one transaction, which waits for the disk.
+CLAIMED_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def _round(run: OutputRun, arrivals: Arrivals, listener: Listener) -> int:
     listener.looked(look)
     if not look.ready:
         return 0
-    count, kept, taking = 0, [], arrivals.taking(run.claimed(look.ready))
+    count, kept, taking = 0, [], arrivals.taking(_claimed(run, look.ready))
     # A scan that was moved away when its shift had ended, before it was read to be known, is no new one.
     for one in run.inspected(_for_a_round(listener.stop, taking), gone_keep=True):
         count += 1
@@ -87,6 +89,12 @@ def _round(run: OutputRun, arrivals: Arrivals, listener: Listener) -> int:
     if kept:
         listener.kept(kept)
     return count
+
+
+def _claimed(run: OutputRun, ready: Sequence[ScanSource]) -> Iterator[ScanSource]:
+    """The sources, claimed by and by: of a hundred thousand that lie there a round comes to a few."""
+    for start in range(0, len(ready), CLAIMED_AT_ONCE):
+        yield from run.claimed(ready[start : start + CLAIMED_AT_ONCE])
 
 
 def _for_a_round(stop: threading.Event, sources: Iterable[ScanSource]) -> Iterator[ScanSource]:

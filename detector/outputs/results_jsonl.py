@@ -22,13 +22,19 @@ def foreign_lines(path: Path, recorded: Iterable[str]) -> list[str]:
 
     A run that was cut off leaves the file of the run before, so lines that are not there prove nothing.
     """
-    # The file first: a run that records meanwhile must not look like somebody who edits.
-    lines = path.read_bytes().splitlines() if path.is_file() else []
-    known = {_digest(line.encode("utf-8", "backslashreplace")) for line in recorded}
+    # The file first: a run that records meanwhile must not look like somebody who edits. Digests alone are kept: a file
+    # of a million results is larger than what a station has to spare.
+    digests: list[bytes] = []
+    if path.is_file():
+        with path.open("rb") as file:
+            digests = [_digest(line.rstrip(b"\r\n")) for line in file]
+    unknown = set(digests)
+    for line in recorded:
+        unknown.discard(_digest(line.encode("utf-8", "backslashreplace")))
     return [
         f"{path.name} line {number}: no such result was ever recorded"
-        for number, line in enumerate(lines, 1)
-        if _digest(line) not in known
+        for number, digest in enumerate(digests, 1)
+        if digest in unknown
     ]
 
 

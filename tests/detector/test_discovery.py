@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from detector import discovery
 from detector.cli import app
-from detector.discovery import discover, in_shard
+from detector.discovery import FolderScans, discover, in_shard, named_apart
 from detector.errors import ScanTooLarge, ScanUnreadable, SettingsInvalid
 from detector.readers.files import read_file
 from detector.readers.limits import Limits
@@ -181,3 +183,62 @@ def test_scans_in_formats_that_are_not_read_stay_in(tmp_path: Path) -> None:
     (tmp_path / "IM0001").write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 100)
     (tmp_path / "belt.png").mkdir()
     assert names([tmp_path]) == ["IM0001", "belt.png"]
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, name: str) -> list[object]:
+    """What a function of `discovery` was called with."""
+    calls: list[object] = []
+    real = getattr(discovery, name)
+
+    def called(given: object) -> object:
+        calls.append(given)
+        return real(given)
+
+    monkeypatch.setattr(discovery, name, called)
+    return calls
+
+
+def test_another_look_names_only_what_is_new(
+    tmp_path: Path, write_scan: WriteScan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = counted(monkeypatch, "storable_text")
+    scans, left_out = FolderScans(tmp_path, tmp_path / "out"), Counter[str]()
+    for number in range(20):
+        write_scan(tmp_path / f"{number:02d}.png")
+    first = named_apart(scans.look(left_out))
+    assert len(calls) == 20
+    write_scan(tmp_path / "00" / "new.png")
+    (tmp_path / "19.png").unlink()
+    second = named_apart(scans.look(left_out))
+    assert calls[20:] == ["00/new.png"]
+    assert [one.name for one in second] == ["00/new.png", *(one.name for one in first[:19])]
+
+
+def test_a_beginning_is_read_again_when_the_file_changed_or_is_too_new_to_be_sure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = counted(monkeypatch, "looks_like_scan")
+    scans, file = FolderScans(tmp_path, tmp_path / "out"), tmp_path / "levels.raw"
+    file.write_bytes(b"no scan")
+    for looks in (1, 2):
+        assert scans.look(Counter()) == [] and len(calls) == looks
+    monkeypatch.setattr(discovery, "_SURE_SECONDS", 0.0)
+    assert scans.look(Counter()) == [] and len(calls) == 2
+    left_out = Counter[str]()
+    scans.look(left_out)
+    assert left_out == {".raw": 1} and len(calls) == 2
+    file.write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert [one.name for one in scans.look(Counter())] == ["levels.raw"] and len(calls) == 3
+
+
+def test_pictures_of_a_run_are_not_read_at_each_look(
+    tmp_path: Path, write_scan: WriteScan, probe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_scan(tmp_path / "bag.png", middle=15)
+    CliRunner().invoke(app, ["scan", str(tmp_path), "--output", str(tmp_path), "--weights", str(probe)])
+    monkeypatch.setattr(discovery, "_SURE_SECONDS", 0.0)
+    calls = counted(monkeypatch, "is_overlay")
+    scans = FolderScans(tmp_path, tmp_path)
+    for _ in range(3):
+        assert [one.name for one in scans.look(Counter())] == ["bag.png"]
+    assert len(calls) == 1

@@ -392,3 +392,26 @@ def test_killed_at_any_moment_all_that_was_told_done_is_there(tmp_path: Path) ->
     with Ledger(path) as ledger:
         assert ledger.verify() == ()
         assert {json.loads(one)["scan"] for one in lines(ledger)} >= set(told)
+
+
+def test_the_last_of_very_many_results_of_one_name_is_found_at_once(tmp_path: Path) -> None:
+    steps: list[int] = []
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.claim(())
+        ledger._connection.execute("PRAGMA synchronous = OFF")
+        for many in (20, 300):
+            for number in range(many):
+                ledger.record(key("latest.png", str(number)), line("latest.png", reason=str(number)))
+            count = 0
+
+            def step() -> int:
+                nonlocal count
+                count += 1
+                return 0
+
+            ledger._connection.set_progress_handler(step, 1)
+            assert ledger.has(key("latest.png", str(many - 1)))
+            assert ledger.current_line("latest.png", "weights", "settings") == line("latest.png", reason=str(many - 1))
+            ledger._connection.set_progress_handler(None, 1)
+            steps.append(count)
+    assert steps[1] < 2 * steps[0]

@@ -480,6 +480,26 @@ def test_a_long_round_is_cut_and_what_is_left_comes_next(
     assert [count for count in rounds if count] == [1, 2, 3]
 
 
+def test_a_round_claims_about_as_many_as_it_takes(
+    run: OutputRun, belt: Path, tmp_path: Path, write_scan: WriteScan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_module, "ROUND_SECONDS", 0.0)
+    monkeypatch.setattr(watch_module, "CLAIMED_AT_ONCE", 2)
+    claimed, claim = [], OutputRun.claimed
+
+    def counted(self: OutputRun, sources: Sequence[ScanSource]) -> list[ScanSource]:
+        claimed.append(len(sources))
+        return claim(self, sources)
+
+    monkeypatch.setattr(OutputRun, "claimed", counted)
+    for name in "abcdefgh":
+        write_scan(belt / f"{name}.png")
+    heard = Heard(lambda heard: len(heard.lines) == 1)
+    watch(run, watching(belt, tmp_path / "out"), heard.listener, every=0.02)
+    # The second round's look sees that one line is there, and ends the watch when it has taken one.
+    assert claimed == [2, 2] and len(heard.lines) == 2
+
+
 def test_outputs_are_written_seldom_if_that_takes_long(
     run: OutputRun, belt: Path, tmp_path: Path, write_scan: WriteScan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
