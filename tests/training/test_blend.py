@@ -62,6 +62,8 @@ def test_a_blend_lies_between_what_a_training_began_from_and_what_it_came_to(
     train: TrainingData, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training.shipping.parity.LEAST_SCORE", 0.001)
+    monkeypatch.setattr("training.shipping.parity.LEAST_SCANS", 8)
+    monkeypatch.setattr("training.shipping.release.LEAST_SCANS", 8)
     begun = shutil.copytree(run, tmp_path / "begun")
     start = begun / "checkpoints" / "last.ckpt"
     before = weights_of(begun)

@@ -49,7 +49,7 @@ def network(request: pytest.FixtureRequest) -> TorchvisionDetector:
 
 @pytest.fixture(autouse=True)
 def _few_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("models.torchvision_base", "models.torchvision_faster_rcnn", "parity"):
+    for module in ("models.torchvision_base", "models.torchvision_faster_rcnn", "shipping.parity"):
         monkeypatch.setattr(f"training.{module}.MAX_CANDIDATES", 40)
 
 
